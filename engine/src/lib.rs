@@ -1,0 +1,4 @@
+mod event;
+mod policy_document;
+pub use event::*;
+pub use policy_document::*;
