@@ -42,7 +42,10 @@ impl PolicyDocument {
             problem: error.message().to_owned(),
         })?;
         Self::new(settings).map_err(|error| PolicyError {
-            line: error.field.as_deref().and_then(|field| line_of_field(text, field)),
+            line: error
+                .field
+                .as_deref()
+                .and_then(|field| line_of_field(text, field)),
             ..error
         })
     }
@@ -125,12 +128,18 @@ impl PolicyDocument {
 
     /// Whether a host is on the list of protected domains.
     pub fn protects(&self, host: &str) -> bool {
-        self.0.protected_domains.iter().any(|domain| match domain.strip_prefix('.') {
-            Some(parent) => {
-                host == parent || host.strip_suffix(domain.as_str()).is_some_and(|sub| !sub.is_empty())
-            }
-            None => host == domain,
-        })
+        self.0
+            .protected_domains
+            .iter()
+            .any(|domain| match domain.strip_prefix('.') {
+                Some(parent) => {
+                    host == parent
+                        || host
+                            .strip_suffix(domain.as_str())
+                            .is_some_and(|sub| !sub.is_empty())
+                }
+                None => host == domain,
+            })
     }
 }
 
@@ -234,15 +243,33 @@ pub enum Takes {
 }
 
 const fn number(min: f64, max: f64, unit: &'static str) -> Takes {
-    Takes::Number { min, max, unit, whole: false, optional: false }
+    Takes::Number {
+        min,
+        max,
+        unit,
+        whole: false,
+        optional: false,
+    }
 }
 
 const fn whole(min: f64, max: f64, unit: &'static str) -> Takes {
-    Takes::Number { min, max, unit, whole: true, optional: false }
+    Takes::Number {
+        min,
+        max,
+        unit,
+        whole: true,
+        optional: false,
+    }
 }
 
 const fn optional(min: f64, max: f64, unit: &'static str) -> Takes {
-    Takes::Number { min, max, unit, whole: false, optional: true }
+    Takes::Number {
+        min,
+        max,
+        unit,
+        whole: false,
+        optional: true,
+    }
 }
 
 const fn choice(of: &'static [&'static str]) -> Takes {
@@ -472,11 +499,15 @@ fn default_protected_domains() -> Vec<String> {
 fn check_ranges(settings: &Settings) -> Result<(), PolicyError> {
     let values = serde_json::to_value(settings).expect("settings have only string keys");
     for setting in SETTINGS {
-        let Takes::Number { min, max, unit, .. } = setting.takes else { continue };
+        let Takes::Number { min, max, unit, .. } = setting.takes else {
+            continue;
+        };
         let value = value_at(&values, setting.path);
         // A number that JSON cannot hold (NaN, infinity) comes out as null, too.
         let is_off = value.is_null() && is_left_out(settings, setting.path);
-        let in_range = value.as_f64().is_some_and(|number| number >= min && number <= max);
+        let in_range = value
+            .as_f64()
+            .is_some_and(|number| number >= min && number <= max);
         if !in_range && !is_off {
             return Err(PolicyError {
                 line: None,
@@ -495,10 +526,30 @@ fn is_left_out(settings: &Settings, path: &str) -> bool {
 fn check_pairs(settings: &Settings) -> Result<(), PolicyError> {
     let pressure = &settings.pressure;
     let ordered = [
-        ("used_from_percent", pressure.used_from_percent, "used_full_percent", pressure.used_full_percent),
-        ("free_full_percent", pressure.free_full_percent, "free_from_percent", pressure.free_from_percent),
-        ("cpu_from_percent", pressure.cpu_from_percent, "cpu_full_percent", pressure.cpu_full_percent),
-        ("medium_score", f64::from(pressure.medium_score), "high_score", f64::from(pressure.high_score)),
+        (
+            "used_from_percent",
+            pressure.used_from_percent,
+            "used_full_percent",
+            pressure.used_full_percent,
+        ),
+        (
+            "free_full_percent",
+            pressure.free_full_percent,
+            "free_from_percent",
+            pressure.free_from_percent,
+        ),
+        (
+            "cpu_from_percent",
+            pressure.cpu_from_percent,
+            "cpu_full_percent",
+            pressure.cpu_full_percent,
+        ),
+        (
+            "medium_score",
+            f64::from(pressure.medium_score),
+            "high_score",
+            f64::from(pressure.high_score),
+        ),
     ];
     for (lower_name, lower, upper_name, upper) in ordered {
         if lower >= upper {
@@ -520,7 +571,9 @@ fn check_domains(settings: &Settings) -> Result<(), PolicyError> {
         let is_label = |label: &str| {
             !label.is_empty()
                 && label.bytes().all(|byte| {
-                    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+                    byte.is_ascii_lowercase()
+                        || byte.is_ascii_digit()
+                        || matches!(byte, b'-' | b'_')
                 })
         };
         if name.len() > 253 || !name.split('.').all(is_label) {
@@ -542,7 +595,11 @@ fn value_at<'a>(values: &'a serde_json::Value, path: &str) -> &'a serde_json::Va
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
+    1 + text
+        .bytes()
+        .take(offset)
+        .filter(|&byte| byte == b'\n')
+        .count()
 }
 
 /// The line on which a setting stands in a TOML text that is known to parse.
@@ -569,11 +626,18 @@ mod tests {
     fn each_preset_is_valid_and_reads_back_from_its_own_toml() {
         for name in PRESETS {
             let preset = PolicyDocument::preset(name).unwrap();
-            assert_eq!(PolicyDocument::from_toml(&preset.to_toml()), Ok(preset.clone()), "{name}");
+            assert_eq!(
+                PolicyDocument::from_toml(&preset.to_toml()),
+                Ok(preset.clone()),
+                "{name}"
+            );
             let json = preset.to_json().to_string();
             assert_eq!(PolicyDocument::from_json(&json), Ok(preset), "{name}");
         }
-        assert_eq!(PolicyDocument::preset("default"), Some(PolicyDocument::default()));
+        assert_eq!(
+            PolicyDocument::preset("default"),
+            Some(PolicyDocument::default())
+        );
         assert_eq!(PolicyDocument::preset("bold"), None);
     }
 
@@ -582,25 +646,56 @@ mod tests {
         #[track_caller]
         fn check(text: &str, expect: &str) {
             let error = PolicyDocument::from_toml(text).unwrap_err().to_string();
-            assert!(error.starts_with(expect), "found: {error}\nexpected: {expect}");
+            assert!(
+                error.starts_with(expect),
+                "found: {error}\nexpected: {expect}"
+            );
         }
-        check("\nttl_minutes = 0", "line 2: ttl_minutes: found 0.0, expected 1 to 10080 minutes");
-        check("\n[focus]\ncluster_cap = 999", "line 3: focus.cluster_cap: found 999, expected 1 to 64 tabs");
-        check("ttl_minimum_seconds = 59", "line 1: ttl_minimum_seconds: found 59, expected 60 to");
-        check("cooldown_seconds = 9", "line 1: cooldown_seconds: found 9, expected 10 to 3600");
+        check(
+            "\nttl_minutes = 0",
+            "line 2: ttl_minutes: found 0.0, expected 1 to 10080 minutes",
+        );
+        check(
+            "\n[focus]\ncluster_cap = 999",
+            "line 3: focus.cluster_cap: found 999, expected 1 to 64 tabs",
+        );
+        check(
+            "ttl_minimum_seconds = 59",
+            "line 1: ttl_minimum_seconds: found 59, expected 60 to",
+        );
+        check(
+            "cooldown_seconds = 9",
+            "line 1: cooldown_seconds: found 9, expected 10 to 3600",
+        );
         check("\n\nttl_minuets = 5", "line 3: unknown field `ttl_minuets`");
-        check("[pressure]\nram_weight = -1", "line 2: invalid value: integer `-1`");
-        check("ttl_minutes = nan", "line 1: ttl_minutes: found null, expected 1 to 10080 minutes");
+        check(
+            "[pressure]\nram_weight = -1",
+            "line 2: invalid value: integer `-1`",
+        );
+        check(
+            "ttl_minutes = nan",
+            "line 1: ttl_minutes: found null, expected 1 to 10080 minutes",
+        );
         check("ttl_clock = \"moon\"", "line 1: unknown variant `moon`");
-        check("target_free_percent = 95", "line 1: target_free_percent: found 95.0");
-        check("[pressure]\nmedium_score = 80", "line 2: pressure.medium_score: found 80, expected less than");
-        check("protected_domains = [\"a.org\", \"http://b\"]", "line 1: protected_domains: found \"http://b\"");
+        check(
+            "target_free_percent = 95",
+            "line 1: target_free_percent: found 95.0",
+        );
+        check(
+            "[pressure]\nmedium_score = 80",
+            "line 2: pressure.medium_score: found 80, expected less than",
+        );
+        check(
+            "protected_domains = [\"a.org\", \"http://b\"]",
+            "line 1: protected_domains: found \"http://b\"",
+        );
         check("ttl_minutes =", "line 1: ");
     }
 
     #[test]
     fn the_hash_tells_policies_apart_and_not_their_spelling() {
-        let spelled = PolicyDocument::from_toml("ttl_minutes = 15.0\n[focus]\nenabled = true").unwrap();
+        let spelled =
+            PolicyDocument::from_toml("ttl_minutes = 15.0\n[focus]\nenabled = true").unwrap();
         assert_eq!(spelled.hash(), PolicyDocument::default().hash());
         let other = PolicyDocument::from_toml("ttl_minutes = 16").unwrap();
         assert_ne!(other.hash(), PolicyDocument::default().hash());
@@ -609,7 +704,8 @@ mod tests {
 
     #[test]
     fn a_dot_protects_the_domain_and_all_below_it() {
-        let policy = PolicyDocument::from_toml("protected_domains = [\".example.org\", \"a.net\"]").unwrap();
+        let policy =
+            PolicyDocument::from_toml("protected_domains = [\".example.org\", \"a.net\"]").unwrap();
         for (host, expect) in [
             ("example.org", true),
             ("deep.www.example.org", true),
@@ -632,7 +728,10 @@ mod tests {
                 None => paths.push(name.clone()),
             }
         }
-        let mut rows: Vec<_> = SETTINGS.iter().map(|setting| setting.path.to_owned()).collect();
+        let mut rows: Vec<_> = SETTINGS
+            .iter()
+            .map(|setting| setting.path.to_owned())
+            .collect();
         paths.sort();
         rows.sort();
         assert_eq!(rows, paths);

@@ -1,0 +1,242 @@
+//! The three clocks: all time, time the machine was awake, time the user was there.
+//!
+//! A night, a lunch or a closed lid must age no tab, so user windows run on the user's time and
+//! machine windows on the machine's. Nothing here reads a real clock: time comes with each event.
+
+use std::fmt;
+
+use crate::event::{Event, Input, UserState};
+use crate::policy_document::TtlClock;
+
+/// How long after the extension's last event somebody is still taken to be there, where the
+/// browser cannot tell idleness: 30 minutes, the gap that ends a session in the browsing data
+/// that the defaults were tuned on.
+const GAP_MS: i64 = 30 * 60_000;
+
+/// A point in time, on each of the three clocks, in milliseconds.
+///
+/// All three start at the first event's `t_ms`; from there on each runs at most as fast as the
+/// one before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// The log's time, `t_ms`.
+    pub now: i64,
+    /// The same less the time the machine slept.
+    pub awake: i64,
+    /// The same less the time the user was idle or away.
+    pub active: i64,
+}
+
+impl Moment {
+    /// Reads one of the clocks.
+    pub fn on(self, clock: TtlClock) -> i64 {
+        match clock {
+            TtlClock::Wall => self.now,
+            TtlClock::Awake => self.awake,
+            TtlClock::Active => self.active,
+        }
+    }
+
+    /// The moment this much earlier, on all three clocks.
+    pub(crate) fn before(self, ms: i64) -> Self {
+        Self {
+            now: self.now.saturating_sub(ms),
+            awake: self.awake.saturating_sub(ms),
+            active: self.active.saturating_sub(ms),
+        }
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.now, self.awake, self.active)
+    }
+}
+
+/// The clocks' state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Clocks {
+    moment: Moment,
+    /// What the user does; `None` where the browser cannot tell, and the gap rule holds.
+    user: Option<UserState>,
+    /// The awake clock at the extension's last event.
+    last_seen_awake: i64,
+    is_started: bool,
+}
+
+impl Clocks {
+    pub(crate) fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    pub(crate) fn user(&self) -> Option<UserState> {
+        self.user
+    }
+
+    pub(crate) fn last_seen_awake(&self) -> i64 {
+        self.last_seen_awake
+    }
+
+    /// Goes on to an event. Returns false if the event's time lies before the last one's.
+    pub(crate) fn advance(&mut self, event: &Event) -> bool {
+        if !self.is_started {
+            self.is_started = true;
+            self.moment = Moment {
+                now: event.t_ms,
+                awake: event.t_ms,
+                active: event.t_ms,
+            };
+            self.last_seen_awake = event.t_ms;
+        }
+        let is_in_order = event.t_ms >= self.moment.now;
+        let passed = event.t_ms.saturating_sub(self.moment.now).max(0);
+        let slept = match event.input {
+            Input::Suspended { ms } => i64::try_from(ms).unwrap_or(i64::MAX).min(passed),
+            _ => 0,
+        };
+        let awake = self.moment.awake.saturating_add(passed - slept);
+        let active_until = match self.user {
+            Some(UserState::Active) => awake,
+            Some(UserState::Idle | UserState::Locked) => self.moment.awake,
+            None => awake.min(self.last_seen_awake.saturating_add(GAP_MS)),
+        };
+        let was_there = active_until.saturating_sub(self.moment.awake).max(0);
+        self.moment = Moment {
+            now: self.moment.now.saturating_add(passed),
+            awake,
+            active: self.moment.active.saturating_add(was_there),
+        };
+        if event.input.is_from_extension() {
+            self.last_seen_awake = awake;
+        }
+        match &event.input {
+            Input::SessionStarted(snapshot) => self.user = snapshot.user,
+            Input::UserIdle(state) => self.user = Some(*state),
+            _ => {}
+        }
+        is_in_order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Seq, Snapshot};
+
+    const MINUTE: i64 = 60_000;
+
+    #[track_caller]
+    fn check(steps: &[(i64, Input)], expect: (i64, i64, i64)) {
+        let mut clocks = Clocks::default();
+        for (minute, input) in steps {
+            clocks.advance(&Event {
+                seq: Seq(0),
+                t_ms: minute * MINUTE,
+                input: input.clone(),
+            });
+        }
+        let moment = clocks.moment();
+        let found = (
+            moment.now / MINUTE,
+            moment.awake / MINUTE,
+            moment.active / MINUTE,
+        );
+        assert_eq!(found, expect, "now, awake, active in minutes");
+    }
+
+    fn started(user: Option<UserState>) -> Input {
+        Input::SessionStarted(Snapshot {
+            user,
+            ..Snapshot::default()
+        })
+    }
+
+    fn idle(state: UserState) -> Input {
+        Input::UserIdle(state)
+    }
+
+    fn slept(minutes: u64) -> Input {
+        Input::Suspended {
+            ms: minutes * 60_000,
+        }
+    }
+
+    fn sample() -> Input {
+        Input::Metrics(crate::event::Metrics::default())
+    }
+
+    #[test]
+    fn idle_and_locked_time_does_not_count_as_active() {
+        use UserState::{Active, Idle, Locked};
+        check(&[(0, started(Some(Active))), (10, sample())], (10, 10, 10));
+        check(
+            &[
+                (0, started(Some(Active))),
+                (10, idle(Idle)),
+                (15, idle(Locked)),
+                (40, idle(Active)),
+                (45, sample()),
+            ],
+            (45, 45, 15),
+        );
+    }
+
+    #[test]
+    fn sleep_during_idle_is_subtracted_once() {
+        use UserState::{Active, Idle};
+        check(
+            &[
+                (0, started(Some(Active))),
+                (10, idle(Idle)),
+                (70, slept(50)),
+                (80, idle(Active)),
+                (90, sample()),
+            ],
+            (90, 40, 20),
+        );
+        check(
+            &[(0, started(Some(Active))), (60, slept(50)), (70, sample())],
+            (70, 20, 20),
+        );
+    }
+
+    #[test]
+    fn without_idle_detection_a_long_gap_does_not_count() {
+        let opened = Input::WindowOpened {
+            win: crate::event::WindowId(1),
+        };
+        check(
+            &[(0, started(None)), (20, sample()), (29, sample())],
+            (29, 29, 29),
+        );
+        check(
+            &[(0, started(None)), (20, sample()), (100, sample())],
+            (100, 100, 30),
+        );
+        check(
+            &[
+                (0, started(None)),
+                (100, sample()),
+                (110, opened.clone()),
+                (120, sample()),
+            ],
+            (120, 120, 40),
+        );
+        check(
+            &[(0, started(None)), (100, slept(90)), (110, opened)],
+            (110, 20, 20),
+        );
+    }
+
+    #[test]
+    fn time_that_goes_back_stands_still() {
+        check(
+            &[(10, sample()), (5, sample()), (12, sample())],
+            (12, 12, 12),
+        );
+        check(
+            &[(0, started(Some(UserState::Active))), (5, slept(1_000))],
+            (5, 0, 0),
+        );
+    }
+}

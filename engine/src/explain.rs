@@ -1,0 +1,319 @@
+//! The one answer to «what happens to this tab, and why?».
+//!
+//! The popup, `sim explain` and the tests read it. It says what would be done at the next sample
+//! if that were like the last one.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::event::{Level, Mode, Reason, TabId};
+use crate::guard::{Guard, NOT_OBSERVABLE};
+use crate::orchestrator::{GateAnswer, Orchestrator, Standing};
+use crate::policy::Engine;
+use crate::policy_document::PolicyDocument;
+use crate::world::{Tab, World};
+
+/// Everything that bears on a tab at a moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The tab.
+    pub tab: TabId,
+    /// Its host; absent on an internal page.
+    pub host: Option<String>,
+    /// The moment that is spoken of (`t_ms`).
+    pub t_ms: i64,
+    /// What would be done at the next sample.
+    pub verdict: Verdict,
+    /// The hard guards that hold.
+    pub guards: Vec<Guard>,
+    /// The guards that no extension can see.
+    pub not_observable: [&'static str; 4],
+    /// How long it was not in front, in milliseconds of the policy's clock.
+    pub idle_ms: i64,
+    /// How long it has to be, in milliseconds of the same clock.
+    pub ttl_ms: i64,
+    /// What the TTL is before familiarity, in minutes.
+    pub ttl_minutes: f64,
+    /// How familiar its host is: 1 to the policy's cap.
+    pub familiarity: u8,
+    /// Why it belongs to the working context; absent when it does not.
+    pub in_focus: Option<Belongs>,
+    /// The memory it is expected to give back, in bytes.
+    pub expected_bytes: u64,
+    /// Its place among the ripe tabs, from 0; absent when it is not ripe.
+    pub rank: Option<usize>,
+    /// How many tabs are ripe.
+    pub ripe: usize,
+    /// Whether tabs are being discarded, and why not.
+    pub gate: Gate,
+    /// The pressure score: 0 to 100.
+    pub score: u8,
+    /// The level of pressure.
+    pub level: Level,
+    /// Why memory is wanted.
+    pub reasons: Vec<Reason>,
+    /// Whether decisions are carried out.
+    pub mode: Mode,
+    /// What must change before it is discarded, in sentences. Empty when nothing must.
+    pub needs: Vec<String>,
+}
+
+/// What would be done with a tab at the next sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It would be discarded.
+    Discard,
+    /// It is ripe, and not its turn, or nothing is discarded now.
+    Wait,
+    /// It was in front too lately.
+    Keep,
+    /// A hard guard holds.
+    Guarded,
+    /// Observe mode has noted it already.
+    Noted,
+    /// It was decided on, and the outcome is not known yet.
+    Decided,
+    /// It was refused at the last moment, and is passed over for a while.
+    Refused,
+}
+
+/// Why a tab belongs to the working context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Belongs {
+    /// It is in front.
+    InFront,
+    /// It is on the host in front.
+    SameHost,
+    /// It was in front of the same window lately.
+    SameWindow,
+}
+
+/// Whether tabs are being discarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Gate {
+    /// They are.
+    Open,
+    /// The user paused it.
+    Paused {
+        /// The end of the pause (`t_ms`).
+        until_ms: i64,
+    },
+    /// The level of pressure is too low.
+    LevelTooLow,
+    /// Some were discarded a moment ago.
+    CoolingDown {
+        /// What is left of the pause after that, in milliseconds.
+        left_ms: i64,
+    },
+}
+
+impl Engine<Orchestrator> {
+    /// Explains what happens to a tab; `None` for one that is not known.
+    pub fn explain(&self, tab: TabId) -> Option<Explanation> {
+        let world = self.world();
+        world.tab(tab).map(|tab| self.policy().explain(world, tab))
+    }
+}
+
+impl Orchestrator {
+    fn explain(&self, world: &World, tab: &Tab) -> Explanation {
+        let policy = self.document();
+        let guards = self.guards(world, tab);
+        let in_focus = self.belongs(world, tab);
+        let familiarity = world.familiarity(tab).min(policy.familiarity_cap);
+        let mut ripe = self.ripe(world, usize::MAX);
+        self.sort(world, &mut ripe);
+        let rank = ripe
+            .iter()
+            .position(|candidate| candidate.key.tab == tab.id);
+        let gate = match self.gate(world) {
+            GateAnswer::Open => Gate::Open,
+            GateAnswer::Paused { until_ms } => Gate::Paused { until_ms },
+            GateAnswer::LevelTooLow => Gate::LevelTooLow,
+            GateAnswer::CoolingDown { left_ms } => Gate::CoolingDown { left_ms },
+        };
+        let is_in_batch = || {
+            gate == Gate::Open
+                && self
+                    .next_batch(world)
+                    .iter()
+                    .any(|candidate| candidate.key.tab == tab.id)
+        };
+        let verdict = match self.standing(world, tab.id) {
+            _ if !guards.is_empty() => Verdict::Guarded,
+            Some(Standing::Shadowed) => Verdict::Noted,
+            Some(Standing::Awaiting { .. }) => Verdict::Decided,
+            Some(Standing::Refused { .. }) => Verdict::Refused,
+            None if rank.is_none() => Verdict::Keep,
+            None if is_in_batch() => Verdict::Discard,
+            None => Verdict::Wait,
+        };
+        let pressure = self.pressure();
+        let mut explanation = Explanation {
+            tab: tab.id,
+            host: world.host_of(tab).map(str::to_owned),
+            t_ms: world.moment().now,
+            verdict,
+            guards,
+            not_observable: NOT_OBSERVABLE,
+            idle_ms: self.idle_ms(world, tab),
+            ttl_ms: self.ttl_ms(in_focus.is_some(), familiarity),
+            ttl_minutes: ttl_minutes(policy, in_focus.is_some()),
+            familiarity,
+            in_focus,
+            expected_bytes: self.expected_bytes(world, tab),
+            rank,
+            ripe: ripe.len(),
+            gate,
+            score: pressure.score,
+            level: pressure.level,
+            reasons: pressure.reasons.clone(),
+            mode: world.mode(),
+            needs: Vec::new(),
+        };
+        explanation.needs = needs(&explanation, policy);
+        explanation
+    }
+
+    fn belongs(&self, world: &World, tab: &Tab) -> Option<Belongs> {
+        if !self.cluster(world).contains(&tab.id) {
+            return None;
+        }
+        let front = world.tab_in_front()?;
+        Some(if front.id == tab.id {
+            Belongs::InFront
+        } else if world.host_of(front) == world.host_of(tab) {
+            Belongs::SameHost
+        } else {
+            Belongs::SameWindow
+        })
+    }
+}
+
+fn ttl_minutes(policy: &PolicyDocument, in_focus: bool) -> f64 {
+    if in_focus || !policy.focus.enabled {
+        policy.ttl_minutes
+    } else {
+        policy.focus.out_ttl_minutes
+    }
+}
+
+fn needs(explanation: &Explanation, policy: &PolicyDocument) -> Vec<String> {
+    let mut needs: Vec<String> = explanation
+        .guards
+        .iter()
+        .map(|guard| format!("a hard guard to end: {guard}"))
+        .collect();
+    match explanation.verdict {
+        Verdict::Noted => needs.push(
+            "the mode to be «enforce»; observe mode has noted it and waits until it was used again"
+                .to_owned(),
+        ),
+        Verdict::Decided => needs.push("the outcome of the decision".to_owned()),
+        Verdict::Refused => needs.push("10 minutes, or a change of the tab".to_owned()),
+        _ => {}
+    }
+    if explanation.idle_ms < explanation.ttl_ms {
+        let left = span(explanation.ttl_ms - explanation.idle_ms);
+        needs.push(format!("{left} more out of the front"));
+    }
+    match explanation.gate {
+        Gate::Open if explanation.verdict == Verdict::Wait => {
+            needs.push(
+                "its turn: others were out of the front longer, or enough is free".to_owned(),
+            );
+        }
+        Gate::Open => {}
+        Gate::Paused { .. } => needs.push("the end of the pause".to_owned()),
+        Gate::LevelTooLow => needs.push(format!(
+            "pressure: the score is {}, and MEDIUM starts at {}",
+            explanation.score, policy.pressure.medium_score
+        )),
+        Gate::CoolingDown { left_ms } => {
+            needs.push(format!("{} of cooldown to pass", span(left_ms)));
+        }
+    }
+    needs
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.host.as_deref().unwrap_or("no web page");
+        writeln!(
+            f,
+            "tab {} ({}): {}",
+            self.tab,
+            host.escape_debug(),
+            self.verdict
+        )?;
+        for guard in &self.guards {
+            writeln!(f, "  guard      {guard}")?;
+        }
+        writeln!(
+            f,
+            "  idle       {} of {}",
+            span(self.idle_ms),
+            span(self.ttl_ms)
+        )?;
+        writeln!(
+            f,
+            "  TTL        {} min × familiarity {}",
+            self.ttl_minutes, self.familiarity
+        )?;
+        let context = match self.in_focus {
+            Some(Belongs::InFront) => "inside: it is in front",
+            Some(Belongs::SameHost) => "inside: it is on the host in front",
+            Some(Belongs::SameWindow) => "inside: it was in front of the same window lately",
+            None => "outside",
+        };
+        writeln!(f, "  context    {context}")?;
+        match self.rank {
+            Some(rank) => writeln!(f, "  rank       {} of {} ripe", rank + 1, self.ripe)?,
+            None => writeln!(f, "  rank       not among {} ripe", self.ripe)?,
+        }
+        write!(f, "  pressure   {} (score {})", self.level, self.score)?;
+        for reason in &self.reasons {
+            write!(f, " {reason}")?;
+        }
+        writeln!(f)?;
+        let gate = match self.gate {
+            Gate::Open => "open".to_owned(),
+            Gate::Paused { .. } => "paused".to_owned(),
+            Gate::LevelTooLow => "shut: the level is too low".to_owned(),
+            Gate::CoolingDown { left_ms } => format!("cooling down for {}", span(left_ms)),
+        };
+        writeln!(f, "  gate       {gate}")?;
+        for need in &self.needs {
+            writeln!(f, "  needs      {need}")?;
+        }
+        write!(f, "  not seen   {}", self.not_observable.join(", "))
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Discard => "would be discarded at the next sample",
+            Self::Wait => "ripe, but not yet",
+            Self::Keep => "kept: it was in front too lately",
+            Self::Guarded => "kept: a hard guard holds",
+            Self::Noted => "noted in observe mode",
+            Self::Decided => "decided, the outcome is not known yet",
+            Self::Refused => "refused at the last moment, passed over for a while",
+        })
+    }
+}
+
+/// A span of time for people, to the second.
+fn span(ms: i64) -> String {
+    let seconds = ms.max(0) / 1_000;
+    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
+    }
+}

@@ -1,0 +1,46 @@
+//! Focus mode: the cluster of tabs that belong to what the user is doing.
+//!
+//! Partition first, threshold second: who belongs to the cluster is decided before any idle time
+//! is compared with a TTL.
+
+use crate::event::TabId;
+use crate::policy_document::PolicyDocument;
+use crate::world::World;
+
+/// Finds the working context: the tab in front, loaded tabs on its host, and loaded tabs of its
+/// window that were in front within `focus.cluster_minutes`; each group last in front first, at
+/// most `focus.cluster_cap` in all. Empty when focus mode is off.
+///
+/// A discarded tab takes no place in it: there is nothing left to keep.
+pub(crate) fn cluster(world: &World, policy: &PolicyDocument) -> Vec<TabId> {
+    let Some(front) = world.tab_in_front().filter(|_| policy.focus.enabled) else {
+        return Vec::new();
+    };
+    let clock = policy.ttl_clock;
+    let since = (world.moment().on(clock)).saturating_sub(minutes(policy.focus.cluster_minutes));
+    let on_host = world.loaded_on_host_of(front);
+    let in_window = world
+        .loaded_in_window(front.win)
+        .take_while(|tab| tab.last_active.on(clock) >= since);
+
+    let cap = policy.focus.cluster_cap as usize;
+    let mut members = vec![front.id];
+    for tab in on_host.chain(in_window) {
+        if members.len() == cap {
+            break;
+        }
+        if !members.contains(&tab.id) {
+            members.push(tab.id);
+        }
+    }
+    members
+}
+
+/// Minutes of a setting in milliseconds. Settings are within ranges that fit.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "at most 10,080 minutes, by the settings' ranges"
+)]
+pub(crate) fn minutes(minutes: f64) -> i64 {
+    (minutes * 60_000.0).round() as i64
+}

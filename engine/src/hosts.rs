@@ -1,0 +1,305 @@
+//! What is known of each host: how familiar it is, and what discards of its tabs freed.
+//!
+//! A host is remembered while a tab shows it or while it is among the 4,096 last visited; so the
+//! table is bounded whatever the log says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::event::HostKnowledge;
+use crate::projection::{Projection, known};
+
+/// How many hosts without an open tab are remembered.
+pub const REMEMBERED_HOSTS: usize = 4_096;
+
+/// The highest familiarity that is counted.
+pub const FAMILIARITY_MAX: u8 = 8;
+
+/// A host that was away for longer than this starts again at familiarity 1: 24 h.
+const AWAY_MS: i64 = 24 * 3_600_000;
+
+/// How many of the last discards of a host its median is taken over.
+const SAMPLE_COUNT: usize = 9;
+
+/// A host in the table. The number means nothing outside this world and may be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct HostId(u32);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    pub(crate) name: Arc<str>,
+    tab_count: usize,
+    /// 0 when it was never in front.
+    visits: u8,
+    last_in_front_ms: Option<i64>,
+    freed_bytes: Vec<u64>,
+}
+
+impl Host {
+    /// 1 to 8.
+    pub(crate) fn familiarity(&self) -> u8 {
+        self.visits.max(1)
+    }
+
+    pub(crate) fn median_bytes(&self) -> Option<u64> {
+        let mut sorted = self.freed_bytes.clone();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied()
+    }
+
+    /// Writes down what the state hash covers.
+    pub(crate) fn project(&self, projection: &mut Projection) {
+        projection.line(format_args!(
+            "host {} {} {} {:?}",
+            self.name,
+            self.visits,
+            known(self.last_in_front_ms),
+            self.freed_bytes,
+        ));
+    }
+
+    fn is_worth_remembering(&self) -> bool {
+        self.visits > 0 || !self.freed_bytes.is_empty()
+    }
+
+    fn last_visit_key(&self) -> i64 {
+        self.last_in_front_ms.unwrap_or(i64::MIN)
+    }
+}
+
+/// The hosts of a world.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hosts {
+    slots: Vec<Option<Host>>,
+    free: Vec<u32>,
+    by_name: BTreeMap<Arc<str>, HostId>,
+    /// Hosts worth remembering without an open tab, least recently visited first.
+    closed: BTreeSet<(i64, HostId)>,
+}
+
+impl Hosts {
+    pub(crate) fn get(&self, id: HostId) -> &Host {
+        self.slots[id.0 as usize]
+            .as_ref()
+            .expect("a host id is handed out for a filled slot only")
+    }
+
+    fn get_mut(&mut self, id: HostId) -> &mut Host {
+        self.slots[id.0 as usize]
+            .as_mut()
+            .expect("a host id is handed out for a filled slot only")
+    }
+
+    /// Every host, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Host> {
+        self.by_name.values().map(|&id| self.get(id))
+    }
+
+    /// Notes that a tab shows the host from here on.
+    pub(crate) fn attach(&mut self, name: &str) -> HostId {
+        let id = self.intern(name);
+        self.closed.remove(&(self.get(id).last_visit_key(), id));
+        self.get_mut(id).tab_count += 1;
+        id
+    }
+
+    /// Notes that a tab shows the host no more.
+    pub(crate) fn detach(&mut self, id: HostId) {
+        let host = self.get_mut(id);
+        host.tab_count -= 1;
+        if host.tab_count == 0 {
+            self.settle(id);
+        }
+    }
+
+    /// Counts a visit. Returns whether the familiarity changed.
+    pub(crate) fn visit(&mut self, id: HostId, now_ms: i64) -> bool {
+        let host = self.get_mut(id);
+        let was = host.familiarity();
+        let away_ms = host
+            .last_in_front_ms
+            .map_or(0, |last| now_ms.saturating_sub(last));
+        host.visits = if away_ms > AWAY_MS {
+            1
+        } else {
+            (host.visits + 1).min(FAMILIARITY_MAX)
+        };
+        host.last_in_front_ms = Some(now_ms);
+        host.familiarity() != was
+    }
+
+    /// Notes that the host is in front no more. Its tab may be closed already.
+    pub(crate) fn leave(&mut self, name: &str, now_ms: i64) {
+        let Some(&id) = self.by_name.get(name) else {
+            return;
+        };
+        let was_key = self.get(id).last_visit_key();
+        self.get_mut(id).last_in_front_ms = Some(now_ms);
+        if self.closed.remove(&(was_key, id)) {
+            self.closed.insert((now_ms, id));
+        }
+    }
+
+    pub(crate) fn add_freed_bytes(&mut self, id: HostId, bytes: u64) {
+        let host = self.get_mut(id);
+        if host.freed_bytes.len() == SAMPLE_COUNT {
+            host.freed_bytes.remove(0);
+        }
+        host.freed_bytes.push(bytes);
+    }
+
+    /// Takes over what an earlier session had learnt. What this one has learnt itself stands.
+    pub(crate) fn carry(&mut self, knowledge: &[HostKnowledge]) {
+        for known in knowledge {
+            let id = self.intern(&known.host);
+            let was_key = self.get(id).last_visit_key();
+            self.closed.remove(&(was_key, id));
+            let host = self.get_mut(id);
+            if host.visits == 0 && known.last_in_front_ms.is_some() {
+                host.visits = known.familiarity.clamp(1, FAMILIARITY_MAX);
+                host.last_in_front_ms = known.last_in_front_ms;
+            }
+            if host.freed_bytes.is_empty() {
+                host.freed_bytes.extend(known.bytes);
+            }
+            if host.tab_count == 0 {
+                self.settle(id);
+            }
+        }
+    }
+
+    /// What a later session should know, by name.
+    pub(crate) fn knowledge(&self) -> Vec<HostKnowledge> {
+        let mut latest: Vec<&Host> = self
+            .iter()
+            .filter(|host| host.is_worth_remembering())
+            .collect();
+        latest.sort_by(|a, b| {
+            b.last_visit_key()
+                .cmp(&a.last_visit_key())
+                .then_with(|| a.name.cmp(&b.name))
+        });
+        latest.truncate(REMEMBERED_HOSTS);
+        latest.sort_by(|a, b| a.name.cmp(&b.name));
+        latest
+            .into_iter()
+            .map(|host| HostKnowledge {
+                host: host.name.to_string(),
+                familiarity: host.familiarity(),
+                last_in_front_ms: host.last_in_front_ms,
+                bytes: host.median_bytes(),
+            })
+            .collect()
+    }
+
+    fn intern(&mut self, name: &str) -> HostId {
+        if let Some(&id) = self.by_name.get(name) {
+            return id;
+        }
+        let name: Arc<str> = name.into();
+        let host = Host {
+            name: Arc::clone(&name),
+            tab_count: 0,
+            visits: 0,
+            last_in_front_ms: None,
+            freed_bytes: Vec::new(),
+        };
+        let id = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(host);
+                HostId(slot)
+            }
+            None => {
+                self.slots.push(Some(host));
+                let slot = u32::try_from(self.slots.len() - 1)
+                    .expect("open tabs and 4,096 remembered hosts are far fewer than 2^32");
+                HostId(slot)
+            }
+        };
+        self.by_name.insert(name, id);
+        id
+    }
+
+    /// Remembers or forgets a host that no open tab shows.
+    fn settle(&mut self, id: HostId) {
+        if self.get(id).is_worth_remembering() {
+            self.closed.insert((self.get(id).last_visit_key(), id));
+            if self.closed.len() > REMEMBERED_HOSTS
+                && let Some((_, oldest)) = self.closed.pop_first()
+            {
+                self.forget(oldest);
+            }
+        } else {
+            self.forget(id);
+        }
+    }
+
+    fn forget(&mut self, id: HostId) {
+        let host = self.slots[id.0 as usize].take();
+        let host = host.expect("only a host that is there is forgotten");
+        self.by_name.remove(&host.name);
+        self.free.push(id.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn familiarity_grows_to_its_cap_and_starts_again_after_a_day() {
+        let mut hosts = Hosts::default();
+        let id = hosts.attach("a.example");
+        assert_eq!(hosts.get(id).familiarity(), 1);
+        assert!(!hosts.visit(id, 0), "the first visit is familiarity 1");
+        for visit in 1..10 {
+            hosts.visit(id, visit * HOUR);
+        }
+        assert_eq!(hosts.get(id).familiarity(), 8);
+        hosts.leave("a.example", 10 * HOUR);
+        assert!(!hosts.visit(id, 34 * HOUR), "24 hours away is not too long");
+        assert!(hosts.visit(id, 34 * HOUR + 24 * HOUR + 1));
+        assert_eq!(hosts.get(id).familiarity(), 1);
+    }
+
+    #[test]
+    fn hosts_without_tabs_are_bounded_and_the_least_recently_visited_goes_first() {
+        let mut hosts = Hosts::default();
+        for number in 0..5_000 {
+            let id = hosts.attach(&format!("{number}.example"));
+            hosts.visit(id, number);
+            hosts.detach(id);
+        }
+        let knowledge = hosts.knowledge();
+        assert_eq!(knowledge.len(), REMEMBERED_HOSTS);
+        assert!(
+            knowledge
+                .iter()
+                .all(|known| known.last_in_front_ms >= Some(5_000 - 4_096))
+        );
+        for number in 0..10_000 {
+            let id = hosts.attach(&format!("never-in-front-{number}.example"));
+            hosts.detach(id);
+        }
+        assert_eq!(hosts.by_name.len(), REMEMBERED_HOSTS);
+        assert!(hosts.slots.len() <= REMEMBERED_HOSTS + 1);
+    }
+
+    #[test]
+    fn knowledge_survives_the_way_to_another_session() {
+        let mut hosts = Hosts::default();
+        let id = hosts.attach("a.example");
+        hosts.visit(id, 5);
+        hosts.visit(id, 6);
+        for bytes in [30, 10, 20] {
+            hosts.add_freed_bytes(id, bytes);
+        }
+        let knowledge = hosts.knowledge();
+        assert_eq!(knowledge[0].bytes, Some(20));
+        let mut next = Hosts::default();
+        next.carry(&knowledge);
+        assert_eq!(next.knowledge(), knowledge);
+    }
+}

@@ -1,0 +1,648 @@
+//! Our policy: when tabs are discarded, which, and how many.
+//!
+//! At each sample, signal or request it passes the gate (pause, level, cooldown), finds the
+//! working context, and takes the first few of the ripe tabs that no hard guard holds.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::event::{
+    Decision, Event, Input, Level, Mode, Output, PressureChange, Reason, Seq, TabId,
+};
+use crate::focus::{cluster, minutes};
+use crate::guard::{Guard, silent_from_awake, standing_guards};
+use crate::hosts::FAMILIARITY_MAX;
+use crate::policy::Policy;
+use crate::policy_document::{ActFrom, Gate, PolicyDocument, Rank};
+use crate::pressure::{PressureState, as_f64};
+use crate::projection::{Projection, known};
+use crate::recency::{Key, Place, Recency};
+use crate::world::{Change, Tab, World};
+
+/// How long the outcome of a decision is waited for: 30 s of the awake clock.
+const OUTCOME_MS: i64 = 30_000;
+
+/// How long a tab that the browser refused to discard is passed over: 10 min of the awake clock.
+const REFUSED_MS: i64 = 10 * 60_000;
+
+/// What a tab of unknown size is expected to give back: 80 MiB, what Chromium itself assumes of a
+/// page whose footprint it does not know.
+pub const DEFAULT_TAB_BYTES: u64 = 80 << 20;
+
+/// The policy that a [`PolicyDocument`] describes.
+#[derive(Clone, Debug)]
+pub struct Orchestrator {
+    document: PolicyDocument,
+    hash: String,
+    pressure: PressureState,
+    /// The last time that tabs were decided on, on the awake clock.
+    last_prune_awake: Option<i64>,
+    standings: BTreeMap<TabId, Standing>,
+    recency: Recency,
+}
+
+/// What became of an earlier decision on a tab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Decided in observe mode.
+    Shadowed,
+    /// Decided, and the outcome is not known yet. Discarding may have changed the tab's id.
+    Awaiting { decided_as: TabId, until_awake: i64 },
+    /// Refused at the last moment, by a guard or by the browser.
+    Refused { until_awake: i64 },
+}
+
+/// A tab that is ripe.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) key: Key,
+    pub(crate) ttl_ms: i64,
+    pub(crate) in_focus: bool,
+    pub(crate) familiarity: u8,
+}
+
+/// Whether an attempt may be made, and why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GateAnswer {
+    Open,
+    Paused { until_ms: i64 },
+    LevelTooLow,
+    CoolingDown { left_ms: i64 },
+}
+
+/// How many tabs an attempt takes.
+#[derive(Clone, Copy, Debug)]
+enum Batch {
+    All,
+    Count(usize),
+    Bytes { wanted: u64, at_most: usize },
+}
+
+impl Orchestrator {
+    /// Creates the policy.
+    pub fn new(document: PolicyDocument) -> Self {
+        Self {
+            hash: document.hash(),
+            document,
+            pressure: PressureState::default(),
+            last_prune_awake: None,
+            standings: BTreeMap::new(),
+            recency: Recency::default(),
+        }
+    }
+
+    /// The document in force.
+    pub fn document(&self) -> &PolicyDocument {
+        &self.document
+    }
+
+    /// The hash of the document in force.
+    pub fn policy_hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The pressure after the last sample or signal.
+    pub fn pressure(&self) -> &PressureState {
+        &self.pressure
+    }
+
+    /// The working context: the tab in front first. Empty when focus mode is off.
+    pub fn cluster(&self, world: &World) -> Vec<TabId> {
+        cluster(world, &self.document)
+    }
+
+    /// What is left of the cooldown, in milliseconds of the awake clock.
+    pub fn cooldown_left_ms(&self, world: &World) -> i64 {
+        let cooldown_ms = i64::from(self.document.cooldown_seconds) * 1_000;
+        self.last_prune_awake.map_or(0, |last| {
+            last.saturating_add(cooldown_ms)
+                .saturating_sub(world.moment().awake)
+                .max(0)
+        })
+    }
+
+    /// The memory that a tab is expected to give back, in bytes.
+    pub fn expected_bytes(&self, world: &World, tab: &Tab) -> u64 {
+        world.known_bytes(tab).unwrap_or(DEFAULT_TAB_BYTES)
+    }
+
+    /// How long a tab was not in front, in milliseconds of the policy's clock. What lies before
+    /// the log's first word of the tab counts up to `ttl_minutes`.
+    pub fn idle_ms(&self, world: &World, tab: &Tab) -> i64 {
+        world
+            .moment()
+            .on(self.document.ttl_clock)
+            .saturating_sub(self.idle_since(tab))
+            .max(0)
+    }
+
+    /// How long a tab has to be out of the front, in milliseconds of the policy's clock.
+    pub(crate) fn ttl_ms(&self, in_focus: bool, familiarity: u8) -> i64 {
+        let base_minutes = if in_focus || !self.document.focus.enabled {
+            self.document.ttl_minutes
+        } else {
+            self.document.focus.out_ttl_minutes
+        };
+        let times = i64::from(familiarity.min(self.document.familiarity_cap));
+        (minutes(base_minutes) * times).max(self.minimum_ms())
+    }
+
+    /// Every hard guard that holds for a tab now, in the order of declaration.
+    pub fn guards(&self, world: &World, tab: &Tab) -> Vec<Guard> {
+        let mut guards: Vec<Guard> = standing_guards(world, tab, &self.document).collect();
+        if silent_from_awake(tab).is_some_and(|from| from > world.moment().awake) {
+            guards.push(Guard::RecentlyAudible);
+        }
+        if self.idle_ms(world, tab) < self.minimum_ms() {
+            guards.push(Guard::Young);
+        }
+        guards.sort_unstable();
+        guards
+    }
+
+    pub(crate) fn standing(&self, world: &World, tab: TabId) -> Option<Standing> {
+        let awake = world.moment().awake;
+        self.standings
+            .get(&tab)
+            .copied()
+            .filter(|standing| match *standing {
+                Standing::Shadowed => true,
+                Standing::Awaiting { until_awake, .. } | Standing::Refused { until_awake } => {
+                    until_awake > awake
+                }
+            })
+    }
+
+    /// Whether an attempt at discarding would be made at the next sample like the last.
+    pub(crate) fn gate(&self, world: &World) -> GateAnswer {
+        if let Some(until_ms) = world.paused_until_ms() {
+            return GateAnswer::Paused { until_ms };
+        }
+        if self.document.gate == Gate::Always {
+            return GateAnswer::Open;
+        }
+        if !self.is_level_reached() && !self.is_proactive() {
+            return GateAnswer::LevelTooLow;
+        }
+        match self.cooldown_left_ms(world) {
+            0 => GateAnswer::Open,
+            left_ms => GateAnswer::CoolingDown { left_ms },
+        }
+    }
+
+    /// The tabs that an attempt would take now, in order.
+    pub(crate) fn next_batch(&self, world: &World) -> Vec<Candidate> {
+        let batch = match self.document.gate {
+            Gate::Always => Batch::All,
+            Gate::Pressure if self.is_level_reached() => self.batch(world, self.pressure.level),
+            Gate::Pressure => self.batch(world, Level::Medium),
+        };
+        self.take(world, batch, |at_most| self.ripe(world, at_most))
+    }
+
+    /// The ripe tabs in order of rank, or the first of them where the order costs no scan.
+    pub(crate) fn ripe(&self, world: &World, at_most: usize) -> Vec<Candidate> {
+        let now = world.moment().on(self.document.ttl_clock);
+        let members = self.cluster(world);
+        let mut found = Vec::new();
+        for familiarity in 1..=FAMILIARITY_MAX {
+            let ttl_ms = self.ttl_ms(false, familiarity);
+            let ripe = (self.recency.candidates(familiarity))
+                .take_while(|key| now.saturating_sub(key.idle_since) >= ttl_ms)
+                .filter(|key| !members.contains(&key.tab))
+                .take(at_most);
+            found.extend(ripe.map(|&key| Candidate {
+                key,
+                ttl_ms,
+                in_focus: false,
+                familiarity,
+            }));
+        }
+        for &member in &members {
+            let Some(Place::Candidate { familiarity, key }) = self.recency.place(member) else {
+                continue;
+            };
+            let ttl_ms = self.ttl_ms(true, familiarity);
+            if now.saturating_sub(key.idle_since) >= ttl_ms {
+                found.push(Candidate {
+                    key,
+                    ttl_ms,
+                    in_focus: true,
+                    familiarity,
+                });
+            }
+        }
+        found
+    }
+
+    fn minimum_ms(&self) -> i64 {
+        i64::from(self.document.ttl_minimum_seconds) * 1_000
+    }
+
+    fn is_level_reached(&self) -> bool {
+        let from = match self.document.act_from {
+            ActFrom::Medium => Level::Medium,
+            ActFrom::High => Level::High,
+        };
+        self.pressure.level >= from
+    }
+
+    fn is_proactive(&self) -> bool {
+        self.document.focus.enabled && self.document.focus.proactive
+    }
+
+    fn idle_since(&self, tab: &Tab) -> i64 {
+        let clock = self.document.ttl_clock;
+        let last_active = tab.last_active.on(clock);
+        let known_since = tab.known_since.on(clock);
+        last_active.max(known_since.saturating_sub(minutes(self.document.ttl_minutes)))
+    }
+
+    fn key(&self, tab: &Tab) -> Key {
+        Key {
+            idle_since: self.idle_since(tab),
+            last_active: tab.last_active.on(self.document.ttl_clock),
+            tab: tab.id,
+        }
+    }
+
+    /// Follows what an event did to the tabs.
+    fn follow(&mut self, world: &World, event: &Event) {
+        match &event.input {
+            Input::PolicyChanged(document) => {
+                self.document = (**document).clone();
+                self.hash = self.document.hash();
+                self.place_all(world);
+            }
+            Input::ModeChanged(Mode::Enforce) => {
+                // What was only noted so far is to be done now.
+                self.standings
+                    .retain(|_, standing| *standing != Standing::Shadowed);
+                self.place_all(world);
+            }
+            Input::TabNavigated { tab, .. } => {
+                self.standings.remove(tab);
+            }
+            Input::TabChanged { tab, .. } | Input::TabMoved { tab, .. } => {
+                if let Some(Standing::Refused { .. }) = self.standings.get(tab) {
+                    self.standings.remove(tab);
+                }
+            }
+            Input::DiscardOutcome { tab, ok, .. } => self.note_outcome(world, *tab, *ok),
+            _ => {}
+        }
+        for &change in world.changes() {
+            match change {
+                Change::Tab(tab) => self.place(world, tab),
+                Change::Renamed { old, new } => {
+                    self.recency.take_out(old);
+                    if let Some(standing) = self.standings.remove(&old) {
+                        self.standings.insert(new, standing);
+                    }
+                }
+                Change::Gone(tab) => {
+                    self.recency.take_out(tab);
+                    self.standings.remove(&tab);
+                }
+            }
+        }
+    }
+
+    /// The outcome names the tab by the id it had in the decision. A success changes nothing
+    /// here: the tab is held until the log tells that it is discarded, which may come later.
+    fn note_outcome(&mut self, world: &World, decided: TabId, ok: bool) {
+        if ok {
+            return;
+        }
+        let present = self
+            .standings
+            .iter()
+            .find_map(|(&tab, standing)| match standing {
+                Standing::Awaiting { decided_as, .. } if *decided_as == decided => Some(tab),
+                _ => None,
+            });
+        if let Some(tab) = present {
+            let until_awake = world.moment().awake.saturating_add(REFUSED_MS);
+            self.standings
+                .insert(tab, Standing::Refused { until_awake });
+            self.place(world, tab);
+        }
+    }
+
+    fn place_all(&mut self, world: &World) {
+        for tab in world.tabs() {
+            self.place(world, tab.id);
+        }
+    }
+
+    /// Puts a tab where it belongs now.
+    fn place(&mut self, world: &World, id: TabId) {
+        let Some(tab) = world.tab(id) else { return };
+        if tab.is_active || tab.is_discarded {
+            self.standings.remove(&id);
+        }
+        if standing_guards(world, tab, &self.document).next().is_some() {
+            self.recency.take_out(id);
+            return;
+        }
+        let standing = self.standing(world, id);
+        if standing.is_none() {
+            self.standings.remove(&id);
+        }
+        let silent_from = silent_from_awake(tab).filter(|&from| from > world.moment().awake);
+        let place = match standing {
+            Some(Standing::Awaiting { until_awake, .. } | Standing::Refused { until_awake }) => {
+                Place::Held {
+                    until_awake: until_awake.max(silent_from.unwrap_or(until_awake)),
+                }
+            }
+            _ if silent_from.is_some() => Place::Held {
+                until_awake: silent_from.unwrap_or_default(),
+            },
+            Some(Standing::Shadowed) => Place::Shadowed { key: self.key(tab) },
+            None => Place::Candidate {
+                familiarity: world.familiarity(tab),
+                key: self.key(tab),
+            },
+        };
+        self.recency.put(id, place);
+    }
+
+    fn release(&mut self, world: &World) {
+        while let Some(tab) = self.recency.released(world.moment().awake) {
+            self.place(world, tab);
+        }
+    }
+
+    fn attempt(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
+        if self.gate(world) != GateAnswer::Open {
+            return;
+        }
+        let chosen = self.next_batch(world);
+        let mut reasons = self.pressure.reasons.clone();
+        if self.document.gate == Gate::Always {
+            reasons.push(Reason::GateAlways);
+        } else if !self.is_level_reached() {
+            reasons.push(Reason::FocusProactive);
+        }
+        self.decide(world, event.seq, &chosen, &reasons, world.mode(), outputs);
+    }
+
+    /// What the user asks for is done at once: no level, no cooldown, no TTL and no mode is
+    /// looked at. Hard guards hold all the same, and so does a pause.
+    fn prune(
+        &mut self,
+        world: &World,
+        event: &Event,
+        tab: Option<TabId>,
+        outputs: &mut Vec<Output>,
+    ) {
+        if world.paused_until_ms().is_some() {
+            return;
+        }
+        let batch = match tab {
+            Some(_) => Batch::Count(1),
+            None => self.batch(world, Level::High),
+        };
+        let chosen = self.take(world, batch, |at_most| match tab {
+            Some(tab) => self.requested_tab(world, tab).into_iter().collect(),
+            None => self.requestable(world, at_most),
+        });
+        self.decide(
+            world,
+            event.seq,
+            &chosen,
+            &[Reason::Requested],
+            Mode::Enforce,
+            outputs,
+        );
+    }
+
+    fn requested_tab(&self, world: &World, tab: TabId) -> Option<Candidate> {
+        let members = self.cluster(world);
+        match self.recency.place(tab)? {
+            Place::Candidate { key, .. } | Place::Shadowed { key } => {
+                self.requested(world, key, &members)
+            }
+            Place::Held { .. } => None,
+        }
+    }
+
+    /// All tabs that are out of the front for the minimum, shadowed or not, or the first of them
+    /// where the order costs no scan.
+    fn requestable(&self, world: &World, at_most: usize) -> Vec<Candidate> {
+        let members = self.cluster(world);
+        let of = |keys: &mut dyn Iterator<Item = &Key>| -> Vec<Candidate> {
+            keys.map_while(|key| self.requested(world, *key, &members))
+                .take(at_most)
+                .collect()
+        };
+        let mut found = of(&mut self.recency.shadowed());
+        for familiarity in 1..=FAMILIARITY_MAX {
+            found.extend(of(&mut self.recency.candidates(familiarity)));
+        }
+        found
+    }
+
+    fn requested(&self, world: &World, key: Key, members: &[TabId]) -> Option<Candidate> {
+        let now = world.moment().on(self.document.ttl_clock);
+        let ttl_ms = self.minimum_ms();
+        let tab = world.tab(key.tab)?;
+        (now.saturating_sub(key.idle_since) >= ttl_ms).then(|| Candidate {
+            key,
+            ttl_ms,
+            in_focus: members.contains(&key.tab),
+            familiarity: world.familiarity(tab),
+        })
+    }
+
+    fn batch(&self, world: &World, level: Level) -> Batch {
+        let metrics = world.metrics();
+        let target = self.document.target_free_percent;
+        if let (Some(target), Some(total), Some(free)) =
+            (target, metrics.ram_total, metrics.ram_available)
+        {
+            let wanted = as_f64(total) * target / 100.0 - as_f64(free);
+            return Batch::Bytes {
+                wanted: to_bytes(wanted),
+                at_most: self.document.batch_max as usize,
+            };
+        }
+        let count = match level {
+            Level::High => self.document.batch_high,
+            Level::Medium | Level::Low => self.document.batch_medium,
+        };
+        Batch::Count(count as usize)
+    }
+
+    /// Orders what `find` finds and takes the batch from its head.
+    fn take(
+        &self,
+        world: &World,
+        batch: Batch,
+        find: impl FnOnce(usize) -> Vec<Candidate>,
+    ) -> Vec<Candidate> {
+        let at_most = match batch {
+            Batch::All => usize::MAX,
+            Batch::Count(count) | Batch::Bytes { at_most: count, .. } => count,
+        };
+        let mut found = match self.document.rank {
+            Rank::Lru => find(at_most),
+            Rank::Largest => find(usize::MAX),
+        };
+        self.sort(world, &mut found);
+        found.truncate(at_most);
+        if let Batch::Bytes { mut wanted, .. } = batch {
+            let needed = found.iter().take_while(|candidate| {
+                let is_needed = wanted > 0;
+                wanted = wanted.saturating_sub(self.expected_bytes_of(world, candidate));
+                is_needed
+            });
+            let count = needed.count();
+            found.truncate(count);
+        }
+        found
+    }
+
+    pub(crate) fn sort(&self, world: &World, found: &mut [Candidate]) {
+        match self.document.rank {
+            Rank::Lru => found.sort_unstable_by_key(|candidate| candidate.key),
+            Rank::Largest => found.sort_by_cached_key(|candidate| {
+                (
+                    Reverse(self.expected_bytes_of(world, candidate)),
+                    candidate.key.tab,
+                )
+            }),
+        }
+    }
+
+    fn expected_bytes_of(&self, world: &World, candidate: &Candidate) -> u64 {
+        let tab = world.tab(candidate.key.tab);
+        tab.map_or(DEFAULT_TAB_BYTES, |tab| self.expected_bytes(world, tab))
+    }
+
+    fn decide(
+        &mut self,
+        world: &World,
+        cause: Seq,
+        chosen: &[Candidate],
+        reasons: &[Reason],
+        mode: Mode,
+        outputs: &mut Vec<Output>,
+    ) {
+        let at = world.moment();
+        if !chosen.is_empty() {
+            self.last_prune_awake = Some(at.awake);
+        }
+        for (rank, candidate) in (0..).zip(chosen) {
+            let Candidate {
+                key,
+                ttl_ms,
+                in_focus,
+                familiarity,
+            } = *candidate;
+            let tab = key.tab;
+            let standing = match mode {
+                Mode::Observe => Standing::Shadowed,
+                Mode::Enforce => Standing::Awaiting {
+                    decided_as: tab,
+                    until_awake: at.awake.saturating_add(OUTCOME_MS),
+                },
+            };
+            self.standings.insert(tab, standing);
+            self.place(world, tab);
+            outputs.push(Output::Decision(Decision {
+                cause,
+                tab,
+                rank,
+                idle_ms: at
+                    .on(self.document.ttl_clock)
+                    .saturating_sub(key.idle_since),
+                ttl_ms,
+                in_focus,
+                familiarity,
+                score: self.pressure.score,
+                level: self.pressure.level,
+                reasons: reasons.to_vec(),
+                mode,
+                policy_hash: self.hash.clone(),
+            }));
+        }
+    }
+
+    fn evaluate_pressure(&mut self, world: &World, cause: Seq, outputs: &mut Vec<Output>) {
+        let was = self.pressure.level;
+        self.pressure
+            .evaluate(world.metrics(), world.moment(), &self.document.pressure);
+        if self.pressure.level != was {
+            outputs.push(Output::PressureChanged(PressureChange {
+                cause,
+                score: self.pressure.score,
+                level: self.pressure.level,
+                was,
+                reasons: self.pressure.reasons.clone(),
+            }));
+        }
+    }
+}
+
+impl Policy for Orchestrator {
+    fn name(&self) -> &str {
+        "orchestrator"
+    }
+
+    fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
+        self.follow(world, event);
+        match &event.input {
+            Input::Metrics(metrics) => {
+                self.release(world);
+                self.pressure.sample(metrics, world.moment());
+                self.evaluate_pressure(world, event.seq, outputs);
+                self.attempt(world, event, outputs);
+            }
+            Input::PressureSignal(severity) => {
+                self.release(world);
+                self.pressure.signal(*severity, world.moment());
+                self.evaluate_pressure(world, event.seq, outputs);
+                self.attempt(world, event, outputs);
+            }
+            Input::PruneRequested { tab } => {
+                self.release(world);
+                self.prune(world, event, *tab, outputs);
+            }
+            _ => {}
+        }
+    }
+
+    fn project(&self, projection: &mut Projection) {
+        projection.line(format_args!(
+            "policy {} {}",
+            self.hash,
+            known(self.last_prune_awake)
+        ));
+        self.pressure.project(projection);
+        for (tab, standing) in &self.standings {
+            match standing {
+                Standing::Shadowed => projection.line(format_args!("shadowed {tab}")),
+                Standing::Awaiting {
+                    decided_as,
+                    until_awake,
+                } => {
+                    projection.line(format_args!("awaiting {tab} {decided_as} {until_awake}"));
+                }
+                Standing::Refused { until_awake } => {
+                    projection.line(format_args!("refused {tab} {until_awake}"));
+                }
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of the machine's memory; what is negative becomes 0"
+)]
+fn to_bytes(bytes: f64) -> u64 {
+    bytes as u64
+}

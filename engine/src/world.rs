@@ -1,0 +1,792 @@
+//! The world: what the log says of the browser, its windows and tabs, the user and the machine.
+//!
+//! It knows facts and no policy: not what is too long, too much or worth keeping. Events about
+//! tabs it does not know, or out of place, are counted as anomalies and change nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::clock::{Clocks, Moment};
+use crate::event::{
+    Event, HostKnowledge, Input, MemorySource, Metrics, Mode, Page, Snapshot, TabChanges, TabFacts,
+    TabId, WindowId,
+};
+use crate::hosts::{HostId, Hosts};
+use crate::projection::{Projection, known};
+
+/// A tab as the log has it.
+#[derive(Clone, Debug)]
+pub struct Tab {
+    /// The browser's id for it.
+    pub id: TabId,
+    /// Its window.
+    pub win: WindowId,
+    /// Whether the log itself marks it as protected.
+    pub is_marked_protected: bool,
+    /// Whether it is in front of its window.
+    pub is_active: bool,
+    /// Whether it is pinned.
+    pub is_pinned: bool,
+    /// Whether it makes a sound.
+    pub is_audible: bool,
+    /// When it last fell silent, on the awake clock.
+    pub silent_since_awake: Option<i64>,
+    /// Whether it is discarded.
+    pub is_discarded: bool,
+    /// Whether it is loading.
+    pub is_loading: bool,
+    /// Whether the browser or another extension may discard it.
+    pub is_auto_discardable: bool,
+    /// Whether a form in it was touched.
+    pub is_unsaved: bool,
+    /// Whether it captures the screen, a camera or a microphone.
+    pub is_capturing: bool,
+    /// The last moment it was in front; the moment it was opened if it never was. It may lie
+    /// before the log's beginning.
+    pub last_active: Moment,
+    /// The moment the log first told of it.
+    pub known_since: Moment,
+    /// Its memory in bytes, by the last measurement.
+    pub bytes: Option<u64>,
+    host: Option<HostId>,
+}
+
+/// Something that a policy which keeps tabs in order must hear of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A tab is new, or a fact about it changed.
+    Tab(TabId),
+    /// A tab has another id.
+    Renamed {
+        /// The id it had.
+        old: TabId,
+        /// The id it has.
+        new: TabId,
+    },
+    /// A tab is gone.
+    Gone(TabId),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Window {
+    active: Option<TabId>,
+}
+
+/// Where a loaded tab stands in the indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    win: WindowId,
+    host: Option<HostId>,
+    last_active: i64,
+    id: TabId,
+}
+
+impl Place {
+    fn of(tab: &Tab) -> Option<Self> {
+        let Tab { win, host, id, .. } = *tab;
+        (!tab.is_discarded).then_some(Self {
+            win,
+            host,
+            last_active: tab.last_active.now,
+            id,
+        })
+    }
+}
+
+/// What the log says so far.
+#[derive(Clone, Debug)]
+pub struct World {
+    clocks: Clocks,
+    windows: BTreeMap<WindowId, Window>,
+    tabs: BTreeMap<TabId, Tab>,
+    hosts: Hosts,
+    /// The loaded tabs of each host, by when they were last in front.
+    loaded_by_host: BTreeSet<(HostId, i64, TabId)>,
+    /// The loaded tabs of each window, by when they were last in front.
+    loaded_by_window: BTreeSet<(WindowId, i64, TabId)>,
+    focused: Option<WindowId>,
+    last_focused: Option<WindowId>,
+    last_activated: Option<WindowId>,
+    /// The host in front, and the last one that was. A page without a host is in front of none.
+    host_in_front: Option<String>,
+    last_host_in_front: Option<String>,
+    metrics: Metrics,
+    mode: Mode,
+    paused_until_ms: Option<i64>,
+    /// The wall clock less `t_ms`.
+    wall_offset_ms: i64,
+    anomalies: u64,
+    changes: Vec<Change>,
+}
+
+impl World {
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self {
+            clocks: Clocks::default(),
+            windows: BTreeMap::new(),
+            tabs: BTreeMap::new(),
+            hosts: Hosts::default(),
+            loaded_by_host: BTreeSet::new(),
+            loaded_by_window: BTreeSet::new(),
+            focused: None,
+            last_focused: None,
+            last_activated: None,
+            host_in_front: None,
+            last_host_in_front: None,
+            metrics: Metrics::default(),
+            mode,
+            paused_until_ms: None,
+            wall_offset_ms: 0,
+            anomalies: 0,
+            changes: Vec::new(),
+        }
+    }
+
+    /// The moment of the last event.
+    pub fn moment(&self) -> Moment {
+        self.clocks.moment()
+    }
+
+    /// Every tab, by id.
+    pub fn tabs(&self) -> impl Iterator<Item = &Tab> {
+        self.tabs.values()
+    }
+
+    /// How many tabs there are.
+    pub fn tab_count(&self) -> usize {
+        self.tabs.len()
+    }
+
+    /// The tab with an id.
+    pub fn tab(&self, id: TabId) -> Option<&Tab> {
+        self.tabs.get(&id)
+    }
+
+    /// How many windows there are.
+    pub fn window_count(&self) -> usize {
+        self.windows.len()
+    }
+
+    /// The host of a tab; `None` on an internal page, or where it is not known.
+    pub fn host_of(&self, tab: &Tab) -> Option<&str> {
+        tab.host.map(|host| &*self.hosts.get(host).name)
+    }
+
+    /// How familiar a tab's host is: 1 to [`FAMILIARITY_MAX`](crate::FAMILIARITY_MAX).
+    pub fn familiarity(&self, tab: &Tab) -> u8 {
+        tab.host
+            .map_or(1, |host| self.hosts.get(host).familiarity())
+    }
+
+    /// The memory that a tab is expected to give back, in bytes: its own where it was measured,
+    /// else the median of what discards on its host freed; `None` where neither is known.
+    pub fn known_bytes(&self, tab: &Tab) -> Option<u64> {
+        tab.bytes.or_else(|| {
+            tab.host
+                .and_then(|host| self.hosts.get(host).median_bytes())
+        })
+    }
+
+    /// The tab in front of the last focused window: what the user works in. The window stays when
+    /// another program has the focus. Where the log tells of no focus it is the window in which a
+    /// tab was last activated.
+    pub fn tab_in_front(&self) -> Option<&Tab> {
+        let of = |win: Option<WindowId>| win.and_then(|win| self.windows.get(&win));
+        let window = of(self.last_focused).or_else(|| of(self.last_activated))?;
+        self.tabs.get(&window.active?)
+    }
+
+    /// The loaded tabs on a tab's host, itself too, last in front first.
+    pub fn loaded_on_host_of(&self, tab: &Tab) -> impl Iterator<Item = &Tab> {
+        tab.host.into_iter().flat_map(move |host| {
+            let range = (host, i64::MIN, TabId(i64::MIN))..=(host, i64::MAX, TabId(i64::MAX));
+            self.loaded_by_host
+                .range(range)
+                .rev()
+                .map(|(_, _, id)| self.indexed(*id))
+        })
+    }
+
+    /// The loaded tabs of a window, last in front first.
+    pub fn loaded_in_window(&self, win: WindowId) -> impl Iterator<Item = &Tab> {
+        let range = (win, i64::MIN, TabId(i64::MIN))..=(win, i64::MAX, TabId(i64::MAX));
+        self.loaded_by_window
+            .range(range)
+            .rev()
+            .map(|(_, _, id)| self.indexed(*id))
+    }
+
+    /// The last sample of the machine.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Whether decisions are carried out.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The end of a pause that is not over yet (`t_ms`).
+    pub fn paused_until_ms(&self) -> Option<i64> {
+        self.paused_until_ms
+            .filter(|&until| until > self.moment().now)
+    }
+
+    /// How many events were about unknown tabs, or out of place.
+    pub fn anomalies(&self) -> u64 {
+        self.anomalies
+    }
+
+    /// What the last event changed, in the order in which it did.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// What a later session should know of the hosts, by name.
+    pub fn knowledge(&self) -> Vec<HostKnowledge> {
+        self.hosts.knowledge()
+    }
+
+    /// Takes an event in.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        self.changes.clear();
+        if !self.clocks.advance(event) {
+            self.anomalies += 1;
+        }
+        match &event.input {
+            Input::SessionStarted(snapshot) => self.reconcile(snapshot),
+            Input::TabOpened(facts) => self.open_or_update(facts, false),
+            Input::TabActivated { tab, win } => self.activate(*tab, *win),
+            Input::TabNavigated {
+                tab,
+                page,
+                protected,
+            } => {
+                self.navigate(*tab, page.as_ref(), protected.unwrap_or(false));
+            }
+            Input::TabLoaded { tab, .. } => self.edit(*tab, |tab, _| tab.is_loading = false),
+            Input::TabChanged { tab, changes } => {
+                self.edit(*tab, |tab, at| apply_changes(tab, *changes, at));
+            }
+            Input::TabMoved { tab, win } => self.move_tab(*tab, *win),
+            Input::TabReplaced { tab, old } => self.rename(*old, *tab),
+            Input::TabDiscarded { tab, .. } => self.discard(*tab),
+            Input::TabRestored { tab } => self.restore(*tab),
+            Input::TabClosed { tab } => {
+                if !self.remove_tab(*tab) {
+                    self.anomalies += 1;
+                }
+            }
+            Input::WindowOpened { win } => {
+                self.windows.entry(*win).or_default();
+            }
+            Input::WindowClosed { win } => self.close_window(*win),
+            Input::WindowFocused { win } => self.focus(*win),
+            Input::ModeChanged(mode) => self.mode = *mode,
+            Input::Paused { until_ms } => self.paused_until_ms = *until_ms,
+            Input::KnowledgeCarried(knowledge) => self.carry(knowledge),
+            Input::Metrics(metrics) => self.sample(metrics),
+            Input::TabMemory { tab, bytes, how } => self.weigh(*tab, *bytes, *how),
+            Input::ClockStepped { by_ms } => self.wall_offset_ms = *by_ms,
+            Input::UserIdle(_)
+            | Input::PruneRequested { .. }
+            | Input::DiscardOutcome { .. }
+            | Input::PolicyChanged(_)
+            | Input::PressureSignal(_)
+            | Input::Suspended { .. } => {}
+        }
+        self.count_visit();
+    }
+
+    /// Writes down what the state hash covers.
+    pub(crate) fn project(&self, projection: &mut Projection) {
+        let host = |name: &Option<String>| known(name.clone());
+        let win = |win: Option<WindowId>| known(win.map(|win| win.0));
+        projection.line(format_args!(
+            "clock {} {} {}",
+            self.moment(),
+            known(self.clocks.user().map(|user| format!("{user:?}"))),
+            self.clocks.last_seen_awake(),
+        ));
+        projection.line(format_args!(
+            "session {:?} {} {} {}",
+            self.mode,
+            known(self.paused_until_ms),
+            self.wall_offset_ms,
+            self.anomalies
+        ));
+        projection.line(format_args!(
+            "front {} {} {} {} {}",
+            win(self.focused),
+            win(self.last_focused),
+            win(self.last_activated),
+            host(&self.host_in_front),
+            host(&self.last_host_in_front),
+        ));
+        for (win, window) in &self.windows {
+            projection.line(format_args!("window {} {}", win.0, known(window.active)));
+        }
+        for tab in self.tabs.values() {
+            let flags = [
+                tab.is_marked_protected,
+                tab.is_active,
+                tab.is_pinned,
+                tab.is_audible,
+                tab.is_discarded,
+                tab.is_loading,
+                tab.is_auto_discardable,
+                tab.is_unsaved,
+                tab.is_capturing,
+            ];
+            let flags = flags
+                .iter()
+                .fold(0, |bits, &flag| bits * 2 + u32::from(flag));
+            projection.line(format_args!(
+                "tab {} {} {} {flags:09b} {} {} {} {}",
+                tab.id,
+                tab.win.0,
+                known(self.host_of(tab)),
+                known(tab.silent_since_awake),
+                tab.last_active,
+                tab.known_since,
+                known(tab.bytes),
+            ));
+        }
+        for host in self.hosts.iter() {
+            host.project(projection);
+        }
+    }
+
+    fn indexed(&self, id: TabId) -> &Tab {
+        self.tabs
+            .get(&id)
+            .expect("a tab leaves the indexes before it leaves the world")
+    }
+
+    fn reconcile(&mut self, snapshot: &Snapshot) {
+        let told: BTreeSet<TabId> = snapshot.tabs.iter().map(|facts| facts.tab).collect();
+        let gone: Vec<TabId> = self
+            .tabs
+            .keys()
+            .filter(|id| !told.contains(id))
+            .copied()
+            .collect();
+        for id in gone {
+            self.remove_tab(id);
+        }
+        let windows: BTreeSet<WindowId> = (snapshot.windows.iter().map(|window| window.win))
+            .chain(snapshot.tabs.iter().map(|facts| facts.win))
+            .collect();
+        self.windows.retain(|win, _| windows.contains(win));
+        for &win in &windows {
+            self.windows.entry(win).or_default();
+        }
+        for facts in &snapshot.tabs {
+            self.open_or_update(facts, true);
+        }
+        let focused = snapshot
+            .windows
+            .iter()
+            .find(|window| window.focused)
+            .map(|window| window.win);
+        if focused != self.focused {
+            self.focus(focused);
+        }
+        self.forget_closed_windows();
+    }
+
+    /// A tab that is told of twice is updated: events that fire while the extension takes its
+    /// snapshot may repeat what that says.
+    fn open_or_update(&mut self, facts: &TabFacts, in_snapshot: bool) {
+        self.windows.entry(facts.win).or_default();
+        if self.tabs.contains_key(&facts.tab) {
+            self.update(facts);
+        } else {
+            self.open(facts, in_snapshot);
+        }
+        let is_active = self.tabs.get(&facts.tab).is_some_and(|tab| tab.is_active);
+        match facts.active {
+            Some(true) if !is_active => self.activate(facts.tab, facts.win),
+            Some(false) => self.deactivate(facts.tab),
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, facts: &TabFacts, in_snapshot: bool) {
+        let known_since = self.moment();
+        let idle_before_ms = match facts.last_accessed {
+            Some(wall_ms) if in_snapshot => {
+                let accessed = wall_ms.saturating_sub(self.wall_offset_ms);
+                known_since.now.saturating_sub(accessed).max(0)
+            }
+            _ => 0,
+        };
+        let host = match &facts.page {
+            Some(Page::Web(name)) => Some(self.hosts.attach(name)),
+            Some(Page::Internal) | None => None,
+        };
+        let tab = Tab {
+            id: facts.tab,
+            win: facts.win,
+            is_marked_protected: facts.protected.unwrap_or(false),
+            is_active: false,
+            is_pinned: facts.pinned.unwrap_or(false),
+            is_audible: facts.audible.unwrap_or(false),
+            silent_since_awake: None,
+            is_discarded: facts.discarded.unwrap_or(false),
+            is_loading: facts.loading.unwrap_or(false),
+            is_auto_discardable: facts.auto_discardable.unwrap_or(true),
+            is_unsaved: facts.unsaved.unwrap_or(false),
+            is_capturing: facts.capturing.unwrap_or(false),
+            last_active: known_since.before(idle_before_ms),
+            known_since,
+            bytes: None,
+            host,
+        };
+        self.index(Place::of(&tab));
+        self.tabs.insert(tab.id, tab);
+        self.changes.push(Change::Tab(facts.tab));
+    }
+
+    fn update(&mut self, facts: &TabFacts) {
+        if let Some(page) = &facts.page {
+            self.show(facts.tab, Some(page));
+        }
+        if self
+            .tabs
+            .get(&facts.tab)
+            .is_some_and(|tab| tab.win != facts.win)
+        {
+            self.move_tab(facts.tab, facts.win);
+        }
+        self.edit(facts.tab, |tab, at| {
+            let TabFacts {
+                pinned,
+                audible,
+                auto_discardable,
+                unsaved,
+                capturing,
+                ..
+            } = *facts;
+            let changes = TabChanges {
+                pinned,
+                audible,
+                auto_discardable,
+                unsaved,
+                capturing,
+            };
+            apply_changes(tab, changes, at);
+            tab.is_marked_protected = facts.protected.unwrap_or(tab.is_marked_protected);
+            tab.is_discarded = facts.discarded.unwrap_or(tab.is_discarded);
+            tab.is_loading = facts.loading.unwrap_or(tab.is_loading);
+        });
+    }
+
+    /// A tab that is activated in another window than it was known in is believed, though it is
+    /// an anomaly: not to believe it could cost a guard.
+    fn activate(&mut self, id: TabId, win: WindowId) {
+        let Some(tab) = self.tabs.get(&id) else {
+            self.anomalies += 1;
+            return;
+        };
+        if tab.win != win {
+            self.anomalies += 1;
+            self.move_tab(id, win);
+        }
+        let window = self.windows.entry(win).or_default();
+        let before = window.active.replace(id);
+        if let Some(before) = before.filter(|&before| before != id) {
+            self.leave_front(before);
+        }
+        self.edit(id, |tab, at| {
+            tab.is_active = true;
+            tab.last_active = at;
+        });
+        self.last_activated = Some(win);
+    }
+
+    fn deactivate(&mut self, id: TabId) {
+        let Some(tab) = self.tabs.get(&id).filter(|tab| tab.is_active) else {
+            return;
+        };
+        if let Some(window) = self.windows.get_mut(&tab.win) {
+            window.active = None;
+        }
+        self.leave_front(id);
+    }
+
+    fn leave_front(&mut self, id: TabId) {
+        self.edit(id, |tab, at| {
+            tab.is_active = false;
+            tab.last_active = at;
+        });
+    }
+
+    fn navigate(&mut self, id: TabId, page: Option<&Page>, is_marked_protected: bool) {
+        self.show(id, page);
+        self.edit(id, |tab, _| {
+            tab.is_marked_protected = is_marked_protected;
+            tab.is_loading = true;
+            tab.is_discarded = false;
+            tab.is_unsaved = false;
+            tab.bytes = None;
+        });
+    }
+
+    /// Changes the host of a tab. It is no anomaly if the tab is not known: the caller's own edit
+    /// counts that.
+    fn show(&mut self, id: TabId, page: Option<&Page>) {
+        let Some(tab) = self.tabs.get(&id) else {
+            return;
+        };
+        let was = tab.host;
+        let host = match page {
+            Some(Page::Web(name)) => Some(self.hosts.attach(name)),
+            Some(Page::Internal) | None => None,
+        };
+        self.edit(id, |tab, _| tab.host = host);
+        if let Some(was) = was {
+            self.hosts.detach(was);
+        }
+    }
+
+    fn move_tab(&mut self, id: TabId, win: WindowId) {
+        let Some(tab) = self.tabs.get(&id) else {
+            self.anomalies += 1;
+            return;
+        };
+        if tab.win == win {
+            return;
+        }
+        self.deactivate(id);
+        self.windows.entry(win).or_default();
+        self.edit(id, |tab, _| tab.win = win);
+    }
+
+    fn rename(&mut self, old: TabId, new: TabId) {
+        if old == new || !self.tabs.contains_key(&old) {
+            self.anomalies += 1;
+            return;
+        }
+        if self.remove_tab(new) {
+            self.anomalies += 1;
+        }
+        let Some(mut tab) = self.tabs.remove(&old) else {
+            return;
+        };
+        self.unindex(Place::of(&tab));
+        tab.id = new;
+        if tab.is_active
+            && let Some(window) = self.windows.get_mut(&tab.win)
+        {
+            window.active = Some(new);
+        }
+        self.index(Place::of(&tab));
+        self.tabs.insert(new, tab);
+        self.changes.push(Change::Renamed { old, new });
+        self.changes.push(Change::Tab(new));
+    }
+
+    fn discard(&mut self, id: TabId) {
+        if self.tabs.get(&id).is_some_and(|tab| tab.is_discarded) {
+            self.anomalies += 1;
+            return;
+        }
+        self.edit(id, |tab, at| {
+            tab.is_discarded = true;
+            tab.is_loading = false;
+            tab.is_unsaved = false;
+            tab.is_capturing = false;
+            let changes = TabChanges {
+                audible: Some(false),
+                ..TabChanges::default()
+            };
+            apply_changes(tab, changes, at);
+        });
+    }
+
+    fn restore(&mut self, id: TabId) {
+        if self.tabs.get(&id).is_some_and(|tab| !tab.is_discarded) {
+            self.anomalies += 1;
+            return;
+        }
+        self.edit(id, |tab, _| {
+            tab.is_discarded = false;
+            tab.is_loading = true;
+        });
+    }
+
+    /// Returns false if there is no such tab.
+    fn remove_tab(&mut self, id: TabId) -> bool {
+        let Some(tab) = self.tabs.remove(&id) else {
+            return false;
+        };
+        self.unindex(Place::of(&tab));
+        if tab.is_active
+            && let Some(window) = self.windows.get_mut(&tab.win)
+        {
+            window.active = None;
+        }
+        if let Some(host) = tab.host {
+            self.hosts.detach(host);
+        }
+        self.changes.push(Change::Gone(id));
+        true
+    }
+
+    fn close_window(&mut self, win: WindowId) {
+        if !self.windows.contains_key(&win) {
+            self.anomalies += 1;
+            return;
+        }
+        let inside: Vec<TabId> = self
+            .tabs
+            .values()
+            .filter(|tab| tab.win == win)
+            .map(|tab| tab.id)
+            .collect();
+        for id in inside {
+            self.remove_tab(id);
+        }
+        self.windows.remove(&win);
+        self.forget_closed_windows();
+    }
+
+    fn forget_closed_windows(&mut self) {
+        for win in [
+            &mut self.focused,
+            &mut self.last_focused,
+            &mut self.last_activated,
+        ] {
+            *win = win.filter(|win| self.windows.contains_key(win));
+        }
+    }
+
+    fn focus(&mut self, win: Option<WindowId>) {
+        if win.is_some_and(|win| !self.windows.contains_key(&win)) {
+            self.anomalies += 1;
+            return;
+        }
+        for changed in [self.focused, win].into_iter().flatten() {
+            let active = self.windows.get(&changed).and_then(|window| window.active);
+            if let Some(active) = active {
+                self.edit(active, |tab, at| tab.last_active = at);
+            }
+        }
+        self.focused = win;
+        self.last_focused = win.or(self.last_focused);
+    }
+
+    fn carry(&mut self, knowledge: &[HostKnowledge]) {
+        self.hosts.carry(knowledge);
+        // Any host may have become another familiarity. It happens once, at the beginning.
+        self.changes
+            .extend(self.tabs.keys().map(|&id| Change::Tab(id)));
+    }
+
+    fn sample(&mut self, metrics: &Metrics) {
+        let before = self.metrics;
+        self.metrics = *metrics;
+        // The browser's own memory is measured seldom; the last reading stays known.
+        self.metrics.browser_rss = metrics.browser_rss.or(before.browser_rss);
+        self.metrics.browser_pss = metrics.browser_pss.or(before.browser_pss);
+        self.metrics.browser_processes = metrics.browser_processes.or(before.browser_processes);
+    }
+
+    fn weigh(&mut self, id: TabId, bytes: u64, how: MemorySource) {
+        let Some(tab) = self.tabs.get_mut(&id) else {
+            self.anomalies += 1;
+            return;
+        };
+        tab.bytes = Some(bytes);
+        if let (MemorySource::Reclaimed, Some(host)) = (how, tab.host) {
+            self.hosts.add_freed_bytes(host, bytes);
+        }
+    }
+
+    /// Changes a tab and keeps the indexes in step. An unknown tab is an anomaly.
+    fn edit(&mut self, id: TabId, change: impl FnOnce(&mut Tab, Moment)) {
+        let at = self.moment();
+        let Some(tab) = self.tabs.get_mut(&id) else {
+            self.anomalies += 1;
+            return;
+        };
+        let before = Place::of(tab);
+        change(tab, at);
+        let after = Place::of(tab);
+        if before != after {
+            self.unindex(before);
+            self.index(after);
+        }
+        self.changes.push(Change::Tab(id));
+    }
+
+    fn index(&mut self, place: Option<Place>) {
+        let Some(Place {
+            win,
+            host,
+            last_active,
+            id,
+        }) = place
+        else {
+            return;
+        };
+        self.loaded_by_window.insert((win, last_active, id));
+        if let Some(host) = host {
+            self.loaded_by_host.insert((host, last_active, id));
+        }
+    }
+
+    fn unindex(&mut self, place: Option<Place>) {
+        let Some(Place {
+            win,
+            host,
+            last_active,
+            id,
+        }) = place
+        else {
+            return;
+        };
+        self.loaded_by_window.remove(&(win, last_active, id));
+        if let Some(host) = host {
+            self.loaded_by_host.remove(&(host, last_active, id));
+        }
+    }
+
+    /// Counts a visit when another host than the last one comes to the front.
+    fn count_visit(&mut self) {
+        let host = self.tab_in_front().and_then(|tab| tab.host);
+        let name = host.map(|host| &*self.hosts.get(host).name);
+        if name == self.host_in_front.as_deref() {
+            return;
+        }
+        let now = self.moment().now;
+        let name = name.map(str::to_owned);
+        if let Some(left) = self.host_in_front.take() {
+            self.hosts.leave(&left, now);
+        }
+        self.host_in_front.clone_from(&name);
+        let (Some(host), Some(name)) = (host, name) else {
+            return;
+        };
+        if self.last_host_in_front.as_deref() == Some(&*name) {
+            return;
+        }
+        self.last_host_in_front = Some(name);
+        if self.hosts.visit(host, now) {
+            let range = (host, i64::MIN, TabId(i64::MIN))..=(host, i64::MAX, TabId(i64::MAX));
+            let tabs = self.loaded_by_host.range(range);
+            self.changes.extend(tabs.map(|(_, _, id)| Change::Tab(*id)));
+        }
+    }
+}
+
+fn apply_changes(tab: &mut Tab, changes: TabChanges, at: Moment) {
+    if tab.is_audible && changes.audible == Some(false) {
+        tab.silent_since_awake = Some(at.awake);
+    }
+    tab.is_pinned = changes.pinned.unwrap_or(tab.is_pinned);
+    tab.is_audible = changes.audible.unwrap_or(tab.is_audible);
+    tab.is_auto_discardable = changes.auto_discardable.unwrap_or(tab.is_auto_discardable);
+    tab.is_unsaved = changes.unsaved.unwrap_or(tab.is_unsaved);
+    tab.is_capturing = changes.capturing.unwrap_or(tab.is_capturing);
+}
