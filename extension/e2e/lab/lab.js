@@ -1,0 +1,227 @@
+// A laboratory: a real Chromium with the real extension and the real host, in folders of its own.
+
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import puppeteer from 'puppeteer-core';
+
+import { ROOT, buildBinaries } from './binaries.js';
+import { readLog } from './log.js';
+import { servePages } from './pages.js';
+import { processTree } from './processes.js';
+
+/** Where the browser is: Debian's Chromium, unless CHROMIUM names another. */
+export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+/** Whether there is a browser to test with. */
+export const hasBrowser = () => existsSync(CHROMIUM);
+
+/**
+ * Opens a laboratory.
+ *
+ * @param {{ policy: string }} options the policy file, as TOML
+ */
+export async function openLab({ policy }) {
+  const folder = mkdtempSync(join(tmpdir(), 'tab-orchestrator-'));
+  const profile = join(folder, 'profile');
+  const config = join(folder, 'config');
+  const state = join(folder, 'state');
+  mkdirSync(profile);
+  const environment = { ...process.env, XDG_CONFIG_HOME: config, XDG_STATE_HOME: state };
+
+  const { host, sim } = buildBinaries();
+  const extension = join(folder, 'extension');
+  const id = installExtension(extension);
+  execFileSync(host, ['install', '--browser', 'chromium', '--user-data-dir', profile], {
+    env: environment,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  mkdirSync(join(config, 'tab-orchestrator'), { recursive: true, mode: 0o700 });
+  const policyFile = join(config, 'tab-orchestrator', 'policy.toml');
+  writeFileSync(policyFile, policy, { mode: 0o600 });
+
+  const pages = await servePages();
+  const browser = await launch({ profile, extension, environment });
+  const lab = new Lab({ folder, state, id, sim, policyFile, pages, browser });
+  lab.controller = await lab.openControllerPage();
+  return lab;
+}
+
+/**
+ * Copies the extension and grants it what a user grants with a click: to see that forms are
+ * touched. The prompt for it is the browser's own, and no test can click there.
+ */
+function installExtension(target) {
+  const source = join(ROOT, 'extension');
+  for (const name of readdirSync(source)) {
+    if (['node_modules', 'test', 'e2e'].includes(name)) continue;
+    cpSync(join(source, name), join(target, name), { recursive: true });
+  }
+  const path = join(target, 'manifest.json');
+  const manifest = JSON.parse(readFileSync(path, 'utf8'));
+  manifest.host_permissions = manifest.optional_host_permissions;
+  delete manifest.optional_host_permissions;
+  writeFileSync(path, JSON.stringify(manifest));
+  return extensionId(manifest.key);
+}
+
+/** The id that Chromium derives from a manifest's key. */
+function extensionId(key) {
+  const digest = execFileSync('sha256sum', { input: Buffer.from(key, 'base64'), encoding: 'utf8' });
+  return [...digest.slice(0, 32)].map((digit) => 'abcdefghijklmnop'[Number.parseInt(digit, 16)]).join('');
+}
+
+function launch({ profile, extension, environment }) {
+  return puppeteer.launch({
+    executablePath: CHROMIUM,
+    env: environment,
+    pipe: true,
+    ignoreDefaultArgs: true,
+    defaultViewport: null,
+    // An attached debugger would keep the service worker alive.
+    targetFilter: (target) => ['browser', 'tab', 'page'].includes(target.type()),
+    args: [
+      '--headless=new',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--autoplay-policy=no-user-gesture-required',
+      `--user-data-dir=${profile}`,
+      `--load-extension=${extension}`,
+      '--remote-debugging-pipe',
+      'about:blank',
+    ],
+  });
+}
+
+class Lab {
+  constructor(parts) {
+    Object.assign(this, parts);
+  }
+
+  /** The folder of the traces. */
+  get traces() {
+    return join(this.state, 'tab-orchestrator', 'traces');
+  }
+
+  /** Every line of the log so far. */
+  log() {
+    return existsSync(this.traces) ? readLog(this.traces) : [];
+  }
+
+  /** Waits until the log satisfies a condition, and returns what that returned. */
+  async waitForLog(what, condition, seconds = 30) {
+    return waitFor(what, () => condition(this.log()), seconds);
+  }
+
+  /** The process id of the browser. */
+  get browserPid() {
+    return this.browser.process().pid;
+  }
+
+  /** The process ids of the hosts that the browser runs. */
+  hostPids() {
+    return processTree(this.browserPid)
+      .filter(({ command }) => command.includes('tab-orchestrator-host'))
+      .map(({ pid }) => pid);
+  }
+
+  /** Opens an extension page in a tab: from it the test drives the browser's own tab API. */
+  async openControllerPage() {
+    const [first] = await this.browser.pages();
+    await first.goto(`chrome-extension://${this.id}/pages/popup.html`);
+    return first;
+  }
+
+  /** Calls `chrome.NAMESPACE.METHOD(...args)` in the browser. */
+  async chrome(path, ...args) {
+    return this.controller.evaluate(
+      (path, args) => {
+        const [namespace, method] = path.split('.');
+        return globalThis.chrome[namespace][method](...args);
+      },
+      path,
+      args,
+    );
+  }
+
+  /** Opens a tab and waits until it is loaded. Returns the browser's tab object. */
+  async openTab(options) {
+    const tab = await this.chrome('tabs.create', options);
+    return this.loaded(tab.id);
+  }
+
+  /** Waits until a tab is loaded. */
+  async loaded(id) {
+    return waitFor(`tab ${id} is loaded`, async () => {
+      const tab = await this.chrome('tabs.get', id);
+      return tab.status === 'complete' && tab;
+    });
+  }
+
+  /** The page of an active tab, to type into. */
+  async pageAt(url) {
+    return waitFor(`a page at ${url}`, async () => {
+      const pages = await this.browser.pages();
+      return pages.find((page) => page.url() === url);
+    });
+  }
+
+  /** Stops the service worker, as the browser does when it idles or fails. */
+  async stopWorker() {
+    const session = await this.browser.target().createCDPSession();
+    const { targetInfos } = await session.send('Target.getTargets', { filter: [{}] });
+    const worker = targetInfos.find(
+      ({ type, url }) => type === 'service_worker' && url.startsWith(`chrome-extension://${this.id}/`),
+    );
+    if (!worker) throw new Error('no service worker is running');
+    await session.send('Target.closeTarget', { targetId: worker.targetId });
+    await session.detach();
+  }
+
+  /** Runs `sim` and returns its exit code and what it printed. */
+  runSim(...args) {
+    try {
+      const stdout = execFileSync(this.sim, args, { encoding: 'utf8', maxBuffer: 256 << 20 });
+      return { code: 0, stdout, stderr: '' };
+    } catch (error) {
+      return { code: error.status, stdout: error.stdout, stderr: error.stderr };
+    }
+  }
+
+  /** Closes the browser and waits until its hosts have sealed the log. */
+  async closeBrowser() {
+    const hosts = this.hostPids();
+    await this.browser.close();
+    await waitFor('the host is gone', () => hosts.every((pid) => !existsSync(`/proc/${pid}`)), 10);
+  }
+
+  /** Closes everything and removes its folder. */
+  async close() {
+    if (this.browser.connected) await this.closeBrowser();
+    await this.pages.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Waits until a condition gives something, and returns that.
+ *
+ * @template T
+ * @param {string} what
+ * @param {() => T | Promise<T>} condition
+ */
+export async function waitFor(what, condition, seconds = 30) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const found = await condition();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`waited ${seconds} s in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

@@ -1,0 +1,141 @@
+// A scripted person: opens, reads, switches, navigates, moves and closes tabs at human pace.
+//
+// The pace and the habits follow published numbers on tab use: dwell times are Weibull with a
+// shape below one (short looks, long reads), most switches go back to a tab used lately, sites
+// are visited by Zipf's law.
+
+const DWELL_SHAPE = 0.61;
+const DWELL_SCALE_S = 34;
+
+const SITES = [
+  'mail', 'search', 'news', 'docs', 'forum', 'code', 'video', 'shop', 'wiki', 'maps', 'bank', 'blog',
+];
+
+/** The pages a person opens: mostly plain ones, some that hold much. */
+const PAGES = ['plain', 'plain', 'plain', 'plain', 'plain', 'heavy/30', 'heavy/60', 'heavy/120'];
+
+export class Person {
+  /**
+   * @param {import('./lab.js').Lab} lab
+   * @param {{ seed: number, tabs: number, pace?: number, say?: (text: string) => void }} habits
+   *   `tabs` is how many are kept open; `pace` makes everything that many times faster
+   */
+  constructor(lab, { seed, tabs, pace = 1, say = () => {} }) {
+    this.lab = lab;
+    this.random = generator(seed);
+    this.tabs = tabs;
+    this.pace = pace;
+    this.say = say;
+    /** Tab ids, the last used first. Ids change when a tab is discarded. */
+    this.recent = [];
+    this.opened = 0;
+  }
+
+  /** Browses until the time is over. */
+  async browse(minutes) {
+    const end = Date.now() + minutes * 60_000;
+    while (Date.now() < end) {
+      await this.act();
+      await this.dwell();
+    }
+  }
+
+  async act() {
+    const open = await this.openTabs();
+    const front = open.find((tab) => tab.active && tab.id === this.recent[0]) ?? open.find((tab) => tab.active);
+    if (open.length < this.tabs && this.random() < (open.length < this.tabs / 2 ? 0.9 : 0.6)) {
+      return this.openTab(front);
+    }
+    const dice = this.random();
+    if (dice < 0.6) return this.switchTab(open);
+    if (dice < 0.78) return this.navigate(front);
+    if (dice < 0.88) return this.openTab(front);
+    if (dice < 0.96) return this.closeTab(open);
+    if (dice < 0.98) return this.moveTab(open);
+    return this.lab.chrome('tabs.reload', front.id);
+  }
+
+  /** The tabs of this person: all but the test's own. */
+  async openTabs() {
+    const all = await this.lab.chrome('tabs.query', {});
+    const open = all.filter((tab) => (tab.url || tab.pendingUrl || '').includes('.localhost:'));
+    const ids = new Set(open.map((tab) => tab.id));
+    this.recent = this.recent.filter((id) => ids.has(id));
+    this.recent.push(...open.map((tab) => tab.id).filter((id) => !this.recent.includes(id)));
+    return open;
+  }
+
+  async openTab(front) {
+    const inBackground = front && this.random() < 0.3;
+    const tab = await this.lab.chrome('tabs.create', {
+      url: this.anyUrl(),
+      active: !inBackground,
+      ...(front ? { windowId: front.windowId, openerTabId: front.id } : {}),
+    });
+    this.say(`opens tab ${tab.id}`);
+    if (!inBackground) this.use(tab.id);
+  }
+
+  async switchTab(open) {
+    // Back to the second-last tab most often, to older ones ever less.
+    const others = this.recent.slice(1);
+    if (others.length === 0) return;
+    const rank = Math.floor(others.length * this.random() ** 3);
+    const id = others[rank];
+    const tab = open.find((candidate) => candidate.id === id);
+    this.say(`switches to tab ${id}${tab?.discarded ? ' (discarded)' : ''}`);
+    await this.lab.chrome('tabs.update', id, { active: true });
+    this.use(id);
+  }
+
+  async navigate(front) {
+    if (!front) return;
+    this.say(`navigates in tab ${front.id}`);
+    await this.lab.chrome('tabs.update', front.id, { url: this.anyUrl() });
+  }
+
+  async closeTab(open) {
+    const closable = open.filter((tab) => !tab.pinned);
+    if (closable.length < this.tabs / 2) return;
+    const { id } = closable[Math.floor(this.random() * closable.length)];
+    this.say(`closes tab ${id}`);
+    await this.lab.chrome('tabs.remove', id);
+  }
+
+  async moveTab(open) {
+    const windows = [...new Set(open.map((tab) => tab.windowId))];
+    const { id, windowId } = open[Math.floor(this.random() * open.length)];
+    const target = windows.find((other) => other !== windowId);
+    if (target === undefined) return;
+    this.say(`moves tab ${id}`);
+    await this.lab.chrome('tabs.move', id, { windowId: target, index: -1 });
+  }
+
+  use(id) {
+    this.recent = [id, ...this.recent.filter((other) => other !== id)];
+  }
+
+  anyUrl() {
+    const site = SITES[Math.floor(SITES.length * this.random() ** 2)];
+    const page = PAGES[Math.floor(PAGES.length * this.random())];
+    this.opened += 1;
+    return this.lab.pages.url(site, page === 'plain' ? `plain/${this.opened}` : page);
+  }
+
+  async dwell() {
+    const seconds = DWELL_SCALE_S * (-Math.log(1 - this.random())) ** (1 / DWELL_SHAPE);
+    const bounded = Math.min(Math.max(seconds, 1.5), 150) / this.pace;
+    await new Promise((resolve) => setTimeout(resolve, bounded * 1000));
+  }
+}
+
+/** Mulberry32: a small seeded generator of numbers from 0 to 1. */
+function generator(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
