@@ -22,7 +22,7 @@ def meminfo():
 
 def take(blocks):
     block = mmap.mmap(-1, BLOCK)
-    block.write(os.urandom(BLOCK))
+    block.write(os.urandom(mmap.PAGESIZE) * (BLOCK // mmap.PAGESIZE))
     blocks.append(block)
 
 
