@@ -560,7 +560,7 @@ impl Orchestrator {
                     .saturating_sub(key.idle_since),
                 ttl_ms,
                 in_focus,
-                familiarity,
+                familiarity: familiarity.min(self.document.familiarity_cap),
                 score: self.pressure.score,
                 level: self.pressure.level,
                 reasons: reasons.to_vec(),
