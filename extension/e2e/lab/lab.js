@@ -20,7 +20,7 @@ export const hasBrowser = () => existsSync(CHROMIUM);
 /**
  * Opens a laboratory.
  *
- * @param {{ policy: string }} options the policy file, as TOML
+ * @param {{ policy?: string }} options the policy file, as TOML; the default policy without it
  */
 export async function openLab({ policy }) {
   const folder = mkdtempSync(join(tmpdir(), 'tab-orchestrator-'));
@@ -37,9 +37,11 @@ export async function openLab({ policy }) {
     env: environment,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  mkdirSync(join(config, 'tab-orchestrator'), { recursive: true, mode: 0o700 });
   const policyFile = join(config, 'tab-orchestrator', 'policy.toml');
-  writeFileSync(policyFile, policy, { mode: 0o600 });
+  if (policy !== undefined) {
+    mkdirSync(join(config, 'tab-orchestrator'), { recursive: true, mode: 0o700 });
+    writeFileSync(policyFile, policy, { mode: 0o600 });
+  }
 
   const pages = await servePages();
   const browser = await launch({ profile, extension, environment });

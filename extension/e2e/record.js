@@ -1,0 +1,104 @@
+// Records a session of a scripted person in a real Chromium, for the bundled traces.
+//
+//     npm run record -- NAME FOLDER
+//
+// NAME is one of the sessions below; FOLDER gets the trace and a page that tells how it was made.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { arch, cpus, release, totalmem } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { ROOT } from './lab/binaries.js';
+import { CHROMIUM, openLab } from './lab/lab.js';
+import { Person } from './lab/person.js';
+
+/**
+ * Each session: its mode and length, how many tabs the person keeps open, the seed of the
+ * person's choices, and how much memory is left available, in percent, from which minute on.
+ * Between 7 and 9 percent is MEDIUM under the default policy, less than 7 is HIGH.
+ */
+const SESSIONS = {
+  observe: {
+    mode: 'observe',
+    minutes: 10,
+    tabs: 16,
+    seed: 1,
+    available: [[0, 60], [3, 8.5], [6, 6], [9, 60]],
+  },
+  enforce: {
+    mode: 'enforce',
+    minutes: 14,
+    tabs: 28,
+    seed: 2,
+    available: [[0, 60], [4, 8.5], [8, 6], [11, 60]],
+  },
+  long: {
+    mode: 'enforce',
+    minutes: 34,
+    tabs: 46,
+    seed: 3,
+    available: [[0, 60], [7, 11], [11, 8.5], [15, 60], [18, 8], [21, 6], [25, 30], [28, 8.5], [31, 60]],
+  },
+};
+
+const [name, folder] = process.argv.slice(2);
+const session = SESSIONS[name];
+if (!session || !folder) {
+  console.error(`usage: npm run record -- ${Object.keys(SESSIONS).join('|')} FOLDER`);
+  process.exit(2);
+}
+
+const lab = await openLab({});
+const ballast = spawn('python3', [fileURLToPath(new URL('lab/ballast.py', import.meta.url))], {
+  stdio: ['pipe', 'inherit', 'inherit'],
+});
+const timers = session.available.map(([minute, percent]) =>
+  setTimeout(() => ballast.stdin.write(`${percent}\n`), minute * 60_000),
+);
+try {
+  await lab.setMode(session.mode);
+  await lab.chrome('windows.create', { url: lab.pages.url('mail', 'plain/0') });
+  const say = (text) => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
+  await new Person(lab, { seed: session.seed, tabs: session.tabs, say }).browse(session.minutes);
+  await lab.closeBrowser();
+  keep();
+} finally {
+  timers.forEach(clearTimeout);
+  ballast.stdin.end();
+  await lab.close();
+}
+
+function keep() {
+  mkdirSync(folder, { recursive: true });
+  for (const file of readdirSync(lab.traces).filter((file) => /\.jsonl(\.zst)?$/.test(file))) {
+    copyFileSync(join(lab.traces, file), join(folder, file));
+  }
+  const { stdout } = lab.runSim('info', folder);
+  const verified = lab.runSim('verify', folder);
+  const chromium = execFileSync(CHROMIUM, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' });
+  const pressure = session.available.map(([minute, percent]) => `${percent} % from minute ${minute}`);
+  writeFileSync(
+    join(folder, 'README.md'),
+    `# ${basename(folder)}
+
+A session in a real browser with the real extension and host, in ${session.mode} mode under the default policy: a scripted person (seed ${session.seed})
+keeps about ${session.tabs} tabs open over two windows and twelve local hosts for ${session.minutes} minutes, at human pace. No person's data is in it.
+
+Memory was made short for real: a program held as much as left the machine this share available: ${pressure.join(', ')}.
+
+Recorded on ${new Date().toISOString().slice(0, 10)} at commit ${commit.trim()} with \`npm run record -- ${name} FOLDER\` in \`extension/\`:
+${chromium.trim()}, Linux ${release().split('-')[0]} ${arch()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB.
+
+\`\`\`
+$ sim verify traces/recorded/${basename(folder)}
+${verified.stdout.trim()}
+
+$ sim info traces/recorded/${basename(folder)}
+${stdout.trimEnd()}
+\`\`\`
+`,
+  );
+}
