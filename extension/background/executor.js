@@ -1,0 +1,172 @@
+/**
+ * Carries out the host's orders, unless the browser says that a guard holds.
+ *
+ * It is no second policy: it only refuses, from the browser's own answer at the last moment, what
+ * a hard guard of the engine forbids, in the engine's words. The log the engine decided on is
+ * milliseconds old, and in a millisecond a tab can be brought to the front. Orders are carried out
+ * one after another.
+ *
+ * @import {Browser, DiscardOrder, Emit, Tab} from "../types"
+ * @import {Intents} from "./intents.js"
+ */
+
+import { isDiscarded, pageOf } from "./facts.js";
+import { Sequence } from "./sequence.js";
+
+/** A page that is frozen or busy does not answer; what it said before is taken then. */
+const FORM_ANSWER_MS = 300;
+
+/** How long a new worker waits for the events that the death of the last one held up. */
+const INHERITED_MS = 1_000;
+
+/** @typedef {Pick<Browser, "now" | "setTimeout" | "clearTimeout" | "tab" | "discard" | "reload" | "askForms">} Tools */
+
+export class Executor {
+  #orders = new Sequence();
+  /** @type {Tools} */
+  #browser;
+  /** @type {Intents} */
+  #intents;
+  /** @type {(tab: number) => boolean | undefined} */
+  #unsaved;
+  /** @type {Emit} */
+  #emit;
+
+  /**
+   * @param {Tools} browser
+   * @param {Intents} intents
+   * @param {(tab: number) => boolean | undefined} unsaved whether a form is known to be touched;
+   * undefined where forms are not seen
+   * @param {Emit} emit
+   */
+  constructor(browser, intents, unsaved, emit) {
+    this.#browser = browser;
+    this.#intents = intents;
+    this.#unsaved = unsaved;
+    this.#emit = emit;
+  }
+
+  /** @param {DiscardOrder} order */
+  discard(order) {
+    this.#orders.run(() => this.#carryOut(order));
+  }
+
+  /** Finds out what became of the orders of a worker that died. */
+  settleInherited() {
+    const inherited = this.#intents.inherited();
+    if (inherited.length === 0) return;
+    this.#orders.run(async () => {
+      await new Promise((resolve) => {
+        this.#browser.setTimeout(() => resolve(undefined), INHERITED_MS);
+      });
+      // Asked for anew: by now the tabs may have got their new ids.
+      for (const { decision, tab, now } of this.#intents.inherited()) {
+        const found = await this.#find(now);
+        const ok = found !== null && isDiscarded(found);
+        this.#tell(decision, tab, ok, ok ? null : "WORKER_STOPPED");
+      }
+    });
+  }
+
+  /** Settles when every order given so far is carried out. */
+  idle() {
+    return this.#orders.idle();
+  }
+
+  /** @param {DiscardOrder} order */
+  async #carryOut({ decision, tab, host }) {
+    if (this.#intents.has(decision)) return;
+    try {
+      await this.#intents.begin(decision, tab);
+    } catch {
+      // Not stored, so a discard could not be told as ours.
+      this.#tell(decision, tab, false, "NOT_STORED");
+      return;
+    }
+    const touched = await this.#formTouched(this.#intents.tabOf(decision));
+    const id = this.#intents.tabOf(decision);
+    const found = await this.#find(id);
+    const why = found === null ? "GONE" : this.#guard(found, host, touched);
+    if (why !== null) {
+      this.#tell(decision, tab, false, why);
+      return;
+    }
+    this.#intents.calling(decision);
+    const after = await this.#browser.discard(id).catch((/** @type {Error} */ error) => error);
+    if (after instanceof Error) {
+      this.#tell(decision, tab, false, after.message);
+      return;
+    }
+    this.#tell(decision, tab, after.discarded, after.discarded ? null : "NOT_DISCARDED");
+    // It came to the front between the question and the call: the user is looking at nothing.
+    if (after.discarded && after.active) await this.#browser.reload(after.id);
+  }
+
+  /**
+   * The guard that holds, if one does.
+   *
+   * @param {Tab} tab
+   * @param {string | null} host where the decision left the tab; null where that is not known
+   * @param {boolean} touched
+   * @returns {string | null}
+   */
+  #guard(tab, host, touched) {
+    const page = pageOf(tab.url);
+    if (tab.incognito) return "PRIVATE";
+    if (tab.active) return "ACTIVE";
+    if (tab.pinned) return "PINNED";
+    if (tab.audible) return "AUDIBLE";
+    if (isDiscarded(tab)) return "DISCARDED";
+    if (tab.status === "loading" || tab.pendingUrl) return "LOADING";
+    if (tab.autoDiscardable === false) return "NOT_AUTO_DISCARDABLE";
+    if (page === undefined || page.host === null) return "INTERNAL";
+    if (host !== null && page.host !== host) return "CHANGED";
+    if (touched) return "UNSAVED";
+    return null;
+  }
+
+  /**
+   * What the page has said of its forms, or says now.
+   *
+   * @param {number} id
+   */
+  async #formTouched(id) {
+    const known = this.#unsaved(id);
+    if (known === undefined) return false;
+    if (known) return true;
+    /** @type {unknown} */
+    let timer;
+    const silence = new Promise((resolve) => {
+      timer = this.#browser.setTimeout(() => resolve(false), FORM_ANSWER_MS);
+    });
+    const answer = await Promise.race([this.#browser.askForms(id), silence]);
+    this.#browser.clearTimeout(timer);
+    // It may have told while it was asked.
+    return answer === true || this.#unsaved(id) === true;
+  }
+
+  /**
+   * @param {number} id
+   * @returns {Promise<Tab | null>}
+   */
+  async #find(id) {
+    return this.#browser.tab(id).catch(() => null);
+  }
+
+  /**
+   * @param {number} decision
+   * @param {number} tab
+   * @param {boolean} ok
+   * @param {string | null} why
+   */
+  #tell(decision, tab, ok, why) {
+    this.#intents.done(decision, ok);
+    this.#emit(this.#browser.now(), {
+      type: "discard_outcome",
+      decision,
+      tab,
+      ok,
+      ...(why === null ? {} : { why }),
+    });
+  }
+}

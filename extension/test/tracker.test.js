@@ -1,0 +1,477 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Intents } from "../background/intents.js";
+import { Store } from "../background/store.js";
+import { pageOf } from "../background/facts.js";
+import { Tracker } from "../background/tracker.js";
+import { FakeBrowser, without } from "./fake-browser.js";
+
+/** A tracker on a fake browser, and the events it told. */
+function tracking(browser = new FakeBrowser()) {
+  const store = new Store(browser.session);
+  const events = [];
+  const intents = new Intents({}, store, browser.now);
+  const tracker = new Tracker({}, store, intents, (at_ms, body) => events.push({ ...body, at_ms }));
+  browser.listen(tracker);
+  browser.openWindow(1, { focused: true });
+  return { browser, tracker, intents, events, store };
+}
+
+/** Lets things happen to a tab that is open and known, and compares the events that follow. */
+function check(name, { tab = {}, happens, expect }) {
+  test(name, () => {
+    const { browser, tracker, intents, events } = tracking();
+    browser.haveTab(1, { active: true });
+    browser.haveTab(2, tab);
+    tracker.snapshot(browser.time, snapshotOf(browser), "active", {});
+    events.length = 0;
+    happens(browser, { tracker, intents });
+    assert.deepEqual(
+      events.map((event) => without(event, "at_ms", "last_accessed")),
+      expect,
+    );
+  });
+}
+
+function snapshotOf(browser) {
+  return [...browser.windows.values()].map((win) => ({
+    ...win,
+    tabs: [...browser.tabs.values()].filter((tab) => tab.windowId === win.id),
+  }));
+}
+
+const OPENED = {
+  type: "tab_opened",
+  tab: 3,
+  win: 1,
+  host: "new.example",
+  scheme: "https",
+  active: false,
+  pinned: false,
+  audible: false,
+  muted: false,
+  discarded: false,
+  loading: true,
+  frozen: false,
+  auto_discardable: true,
+  group: -1,
+};
+
+check("a tab opened in the background: opened, navigated, loaded", {
+  happens(browser) {
+    browser.create(3, { pendingUrl: "https://new.example/a", openerTabId: 2 });
+    browser.time += 120;
+    browser.update(3, { status: "loading", url: "https://new.example/a" });
+    browser.update(3, { title: "secret" });
+    browser.time += 80;
+    browser.update(3, { status: "complete" });
+  },
+  expect: [
+    { ...OPENED, opener: 2 },
+    { type: "tab_navigated", tab: 3, host: "new.example", scheme: "https" },
+    { type: "tab_loaded", tab: 3, ms: 200 },
+  ],
+});
+
+check("a new tab whose address is not known yet has no host, and no wrong one", {
+  happens: (browser) => browser.create(3),
+  expect: [without(OPENED, "host", "scheme")],
+});
+
+check("a navigation to another site", {
+  happens(browser) {
+    browser.update(2, { status: "loading", url: "http://Bücher.example:8080/x" });
+    browser.time += 30;
+    browser.update(2, { status: "complete" });
+  },
+  expect: [
+    { type: "tab_navigated", tab: 2, host: "xn--bcher-kva.example", scheme: "http" },
+    { type: "tab_loaded", tab: 2, ms: 30 },
+  ],
+});
+
+check("a reload has no address in its events", {
+  happens(browser) {
+    browser.update(2, { status: "loading" });
+    browser.update(2, { status: "complete" });
+  },
+  expect: [
+    { type: "tab_navigated", tab: 2, host: "host2.example", scheme: "https" },
+    { type: "tab_loaded", tab: 2, ms: 0 },
+  ],
+});
+
+check("a second load before the first has ended is timed from its own start", {
+  happens(browser) {
+    browser.update(2, { status: "loading", url: "https://a.example/" });
+    browser.time += 500;
+    browser.update(2, { status: "loading", url: "https://b.example/" });
+    browser.time += 40;
+    browser.update(2, { status: "complete" });
+  },
+  expect: [
+    { type: "tab_navigated", tab: 2, host: "a.example", scheme: "https" },
+    { type: "tab_navigated", tab: 2, host: "b.example", scheme: "https" },
+    { type: "tab_loaded", tab: 2, ms: 40 },
+  ],
+});
+
+check("a load that ended is told once", {
+  happens(browser) {
+    browser.update(2, { status: "complete" });
+    browser.update(2, { status: "complete" });
+  },
+  expect: [],
+});
+
+check("an address that changes without a load is told only if it is another site", {
+  happens(browser) {
+    browser.update(2, { url: "https://host2.example/other" });
+    browser.update(2, { url: "about:blank" });
+  },
+  expect: [
+    { type: "tab_navigated", tab: 2, host: null, scheme: "about" },
+    { type: "tab_loaded", tab: 2, ms: 0 },
+  ],
+});
+
+check("a discard by the browser: replaced, then discarded by another", {
+  happens: (browser) => browser.discardTab(2)(),
+  expect: [
+    { type: "tab_replaced", tab: 100, old: 2 },
+    { type: "tab_discarded", tab: 100, by: "other" },
+  ],
+});
+
+check("a discard of ours is ours under its new id", {
+  happens(browser, { intents }) {
+    intents.begin(7, 2);
+    intents.calling(7);
+    browser.discardTab(2)();
+  },
+  expect: [
+    { type: "tab_replaced", tab: 100, old: 2 },
+    { type: "tab_discarded", tab: 100, by: "orchestrator" },
+  ],
+});
+
+check("a discard whose events come after the answer is ours, too", {
+  happens(browser, { intents }) {
+    intents.begin(7, 2);
+    intents.calling(7);
+    const tell = browser.discardTab(2);
+    intents.done(7, true);
+    tell();
+  },
+  expect: [
+    { type: "tab_replaced", tab: 100, old: 2 },
+    { type: "tab_discarded", tab: 100, by: "orchestrator" },
+  ],
+});
+
+check("a discard by the browser while our order is still being checked is not ours", {
+  happens(browser, { intents }) {
+    intents.begin(7, 2);
+    browser.discardTab(2)();
+    intents.done(7, false);
+  },
+  expect: [
+    { type: "tab_replaced", tab: 100, old: 2 },
+    { type: "tab_discarded", tab: 100, by: "other" },
+  ],
+});
+
+check("the next discard of the same tab is not ours", {
+  happens(browser, { intents }) {
+    intents.begin(7, 2);
+    intents.calling(7);
+    browser.discardTab(2)();
+    intents.done(7, true);
+    browser.update(100, { discarded: false, status: "unloaded" });
+    browser.discardTab(100)();
+  },
+  expect: [
+    { type: "tab_replaced", tab: 100, old: 2 },
+    { type: "tab_discarded", tab: 100, by: "orchestrator" },
+    { type: "tab_restored", tab: 100 },
+    { type: "tab_replaced", tab: 101, old: 100 },
+    { type: "tab_discarded", tab: 101, by: "other" },
+  ],
+});
+
+check("a discard that was announced and never told of does not claim one much later", {
+  happens(browser, { intents }) {
+    intents.begin(7, 2);
+    intents.calling(7);
+    intents.done(7, true);
+    browser.time += 11_000;
+    browser.discardTab(2)();
+  },
+  expect: [
+    { type: "tab_replaced", tab: 100, old: 2 },
+    { type: "tab_discarded", tab: 100, by: "other" },
+  ],
+});
+
+check("a discard that keeps its id, as in Firefox", {
+  happens: (browser) => browser.update(2, { discarded: true }),
+  expect: [{ type: "tab_discarded", tab: 2, by: "other" }],
+});
+
+check("a discarded tab that comes back: restored at once, loaded later, never navigated", {
+  tab: { discarded: true, status: "unloaded" },
+  happens(browser) {
+    browser.update(2, { discarded: false, status: "unloaded" });
+    browser.time += 100;
+    browser.update(2, { status: "loading", url: "https://host2.example/path" });
+    browser.time += 250;
+    browser.update(2, { status: "complete" });
+  },
+  expect: [
+    { type: "tab_restored", tab: 2 },
+    { type: "tab_loaded", tab: 2, ms: 350 },
+  ],
+});
+
+check("a discarded tab that is sent elsewhere is restored and navigated", {
+  tab: { discarded: true, status: "unloaded" },
+  happens(browser) {
+    // Its address is still the old one when it comes back.
+    browser.update(2, { discarded: false, status: "loading" });
+    browser.update(2, { status: "loading", url: "https://else.example/" });
+    browser.time += 5;
+    browser.update(2, { status: "complete" });
+  },
+  expect: [
+    { type: "tab_restored", tab: 2 },
+    { type: "tab_navigated", tab: 2, host: "else.example", scheme: "https" },
+    { type: "tab_loaded", tab: 2, ms: 5 },
+  ],
+});
+
+check("a tab from the last session that was not loaded yet comes back by a load alone", {
+  tab: { discarded: false, status: "unloaded" },
+  happens(browser) {
+    browser.update(2, { status: "loading" });
+    browser.update(2, { status: "complete" });
+  },
+  expect: [
+    { type: "tab_restored", tab: 2 },
+    { type: "tab_loaded", tab: 2, ms: 0 },
+  ],
+});
+
+check("what a discarded tab says of its status is about an empty page", {
+  happens(browser) {
+    browser.update(2, { discarded: true, status: "loading" });
+    browser.update(2, { status: "loading", url: "https://host2.example/path" });
+    browser.update(2, { status: "complete" });
+  },
+  expect: [{ type: "tab_discarded", tab: 2, by: "other" }],
+});
+
+check("the properties that change", {
+  happens(browser) {
+    browser.update(2, { pinned: true });
+    browser.update(2, { audible: true });
+    browser.update(2, { mutedInfo: { muted: true, reason: "extension", extensionId: "x" } });
+    browser.update(2, { autoDiscardable: false });
+    browser.update(2, { groupId: 9 });
+    browser.update(2, { frozen: true });
+    browser.update(2, { groupId: -1 });
+    browser.update(2, { title: "t" });
+  },
+  expect: [
+    { type: "tab_changed", tab: 2, pinned: true },
+    { type: "tab_changed", tab: 2, audible: true },
+    { type: "tab_changed", tab: 2, muted: true },
+    { type: "tab_changed", tab: 2, auto_discardable: false },
+    { type: "tab_changed", tab: 2, group: 9 },
+    { type: "tab_changed", tab: 2, frozen: true },
+    { type: "tab_changed", tab: 2, group: -1 },
+  ],
+});
+
+check("discarding a tab that opted out sends an event for tab −1 first", {
+  happens: (browser) =>
+    browser.listeners.tabUpdated(1, -1, { autoDiscardable: true }, { id: -1, incognito: false }),
+  expect: [],
+});
+
+check("activated, moved to a new window, closed", {
+  happens(browser) {
+    browser.listeners.tabActivated(1, 2, 1);
+    browser.listeners.windowCreated(1, { id: 5, incognito: false });
+    browser.listeners.tabAttached(1, 2, 5);
+    browser.listeners.windowFocused(1, 5);
+    browser.listeners.windowFocused(1, null);
+    browser.listeners.tabRemoved(1, 2);
+    browser.listeners.tabRemoved(1, 2);
+    browser.listeners.windowRemoved(1, 5);
+  },
+  expect: [
+    { type: "tab_activated", tab: 2, win: 1 },
+    { type: "window_opened", win: 5 },
+    { type: "tab_moved", tab: 2, win: 5 },
+    { type: "window_focused", win: 5 },
+    { type: "window_focused", win: null },
+    { type: "tab_closed", tab: 2 },
+    { type: "window_closed", win: 5 },
+  ],
+});
+
+check("a private window leaves no trace but that another window has the focus", {
+  happens(browser) {
+    const { listeners } = browser;
+    listeners.windowCreated(1, { id: 66, incognito: true });
+    browser.create(6, { windowId: 66, incognito: true, pendingUrl: "https://private.example" });
+    browser.update(6, { status: "loading", url: "https://private.example" });
+    listeners.tabActivated(1, 6, 66);
+    listeners.tabAttached(1, 6, 66);
+    listeners.tabReplaced(1, 7, 6);
+    listeners.windowFocused(1, 66);
+    listeners.tabRemoved(1, 6);
+    listeners.windowRemoved(1, 66);
+  },
+  expect: [{ type: "window_focused", win: null }],
+});
+
+check("a touched form, told once, and gone with its page", {
+  happens(browser, { tracker }) {
+    tracker.formTold(1, 2, true);
+    tracker.formTold(1, 2, true);
+    tracker.formTold(1, 999, true);
+    browser.update(2, { discarded: true });
+  },
+  expect: [
+    { type: "tab_changed", tab: 2, unsaved: true },
+    { type: "tab_discarded", tab: 2, by: "other" },
+    { type: "tab_changed", tab: 2, unsaved: false },
+  ],
+});
+
+check("a tab whose opening was missed is told as it is", {
+  happens(browser) {
+    browser.haveTab(3, { url: "https://new.example/", status: "complete" });
+    browser.update(3, { status: "complete" });
+    browser.listeners.tabActivated(1, 3, 1);
+  },
+  expect: [
+    { ...OPENED, loading: false },
+    { type: "tab_activated", tab: 3, win: 1 },
+  ],
+});
+
+test("a snapshot tells what is open, but nothing private and no path or title", () => {
+  const { browser, tracker, events } = tracking();
+  browser.haveTab(1, { active: true, url: "chrome://settings/passwords", lastAccessed: 5.7 });
+  browser.haveTab(2, { status: "unloaded", url: "https://user:pw@A.Example:81/secret?q=1#f" });
+  browser.haveTab(3, { status: "loading", url: "file:///home/me/secret.txt" });
+  browser.openWindow(66, { incognito: true });
+  browser.haveTab(4, { windowId: 66, incognito: true });
+  tracker.snapshot(7, snapshotOf(browser), "idle", { browser: "Chromium" });
+
+  assert.equal(events.length, 1);
+  const [started] = events;
+  assert.equal(started.type, "session_started");
+  assert.equal(started.idle, "idle");
+  assert.equal(started.browser, "Chromium");
+  assert.deepEqual(started.windows, [{ win: 1, focused: true }]);
+  assert.deepEqual(
+    started.tabs.map(({ tab, host, scheme, discarded, loading, last_accessed }) => [
+      tab, host, scheme, discarded, loading, last_accessed,
+    ]),
+    [
+      [1, null, "chrome", false, false, 6],
+      [2, "a.example", "https", true, false, 999_000],
+      [3, null, "file", false, true, 999_000],
+    ],
+  );
+  assert.doesNotMatch(JSON.stringify(events), /secret|title|pw|passwords/);
+});
+
+test("a snapshot forgets what is gone and keeps what was known of the rest", () => {
+  const { browser, tracker, events } = tracking();
+  browser.haveTab(1);
+  browser.haveTab(2);
+  tracker.snapshot(1, snapshotOf(browser), null, {});
+  tracker.formTold(2, 1, true);
+  browser.tabs.delete(2);
+  tracker.snapshot(3, snapshotOf(browser), null, {});
+  browser.listeners.tabRemoved(4, 2);
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ["session_started", "tab_changed", "session_started"],
+  );
+  assert.equal(events[2].tabs[0].unsaved, true);
+});
+
+test("a snapshot that found a tab discarded says that its touched form is gone", () => {
+  const { browser, tracker, events } = tracking();
+  browser.haveTab(1);
+  tracker.snapshot(1, snapshotOf(browser), null, {});
+  tracker.formTold(2, 1, true);
+  Object.assign(browser.tabs.get(1), { discarded: true, status: "unloaded" });
+  tracker.snapshot(3, snapshotOf(browser), null, {});
+  assert.equal(events.at(-1).tabs[0].unsaved, false);
+});
+
+test("a snapshot of very many tabs fits into a line; the oldest are told as opened after it", () => {
+  const { browser, tracker, events } = tracking();
+  for (let id = 1; id <= 6_000; id += 1) browser.haveTab(id, { lastAccessed: id });
+  tracker.snapshot(1, snapshotOf(browser), null, {});
+  const [started, ...opened] = events;
+  assert.ok(JSON.stringify(started).length < 1_000_000);
+  assert.ok(opened.length > 0);
+  assert.equal(started.tabs.length + opened.length, 6_000);
+  assert.ok(opened.every(({ type, last_accessed }) => type === "tab_opened" && last_accessed < 3_000));
+});
+
+test("a tracker that starts anew knows what the last one knew", async () => {
+  const { browser, tracker, store } = tracking();
+  browser.haveTab(1);
+  browser.haveTab(2, { discarded: true, status: "unloaded" });
+  tracker.snapshot(1, snapshotOf(browser), null, {});
+  browser.time = 5_000;
+  browser.update(1, { status: "loading" });
+  tracker.formTold(6, 1, true);
+  await store.written();
+
+  const events = [];
+  const saved = await browser.session.get();
+  const next = new Tracker(saved, store, new Intents(saved, store, browser.now), (at_ms, body) =>
+    events.push(body),
+  );
+  browser.listen(next);
+  assert.equal(next.unsaved(1), true);
+  browser.time = 5_700;
+  browser.update(1, { status: "complete" });
+  browser.update(2, { discarded: false, status: "unloaded" });
+  browser.listeners.windowFocused(1, 1);
+  browser.listeners.tabRemoved(1, 77);
+  assert.deepEqual(events, [
+    { type: "tab_loaded", tab: 1, ms: 700 },
+    { type: "tab_restored", tab: 2 },
+    { type: "window_focused", win: 1 },
+  ]);
+});
+
+test("what the log may know of an address", () => {
+  for (const [url, expect] of [
+    ["https://EXAMPLE.org:8443/p?q#f", { host: "example.org", scheme: "https" }],
+    ["http://user:pw@[::1]:80/", { host: "[::1]", scheme: "http" }],
+    ["https://bücher.example/", { host: "xn--bcher-kva.example", scheme: "https" }],
+    ["chrome://newtab/", { host: null, scheme: "chrome" }],
+    ["chrome-extension://abc/page.html", { host: null, scheme: "chrome-extension" }],
+    ["file://server/share", { host: null, scheme: "file" }],
+    ["data:text/html,secret", { host: null, scheme: "data" }],
+    ["blob:https://a.example/1", { host: null, scheme: "blob" }],
+    ["about:blank", { host: null, scheme: "about" }],
+    ["", undefined],
+    [undefined, undefined],
+    ["no address", undefined],
+  ]) {
+    assert.deepEqual(pageOf(url), expect, String(url));
+  }
+});
