@@ -28,7 +28,6 @@ const SNAPSHOT_EVERY_MS = 60_000;
  * Starts the worker. Registers every listener before it returns.
  *
  * @param {Browser} browser
- * @returns {{ settled: () => Promise<void> }} for tests
  */
 export function start(browser) {
   const sequence = new Sequence();
@@ -62,14 +61,6 @@ export function start(browser) {
     installed: () => void welcome(browser).catch(report),
     asked: async (question) => answer(browser, await ready, question),
   });
-
-  return {
-    async settled() {
-      const { executor } = await ready;
-      await sequence.idle();
-      await executor.idle();
-    },
-  };
 }
 
 /**

@@ -110,7 +110,7 @@ export class Outbox {
       this.#storedN = lastN;
       this.#store.put(LAST_N, lastN);
     }
-    this.acknowledge(lastN);
+    // That the log has them does not say that they are synced: they stay until `ack`.
     this.sendAgain(lastN + 1);
   }
 

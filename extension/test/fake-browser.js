@@ -13,8 +13,8 @@ export class FakeBrowser {
   windows = new Map();
   /** Ports that were opened, the last one last. */
   ports = [];
-  /** What `connectNative` does at once: null for a host that is there. */
-  refusal = null;
+  /** Why every connection fails at once; undefined for a host that is there. */
+  refusal;
   timers = [];
   alarms = new Map();
   badge = "";
@@ -105,7 +105,7 @@ export class FakeBrowser {
   connectNative() {
     const port = new FakePort();
     this.ports.push(port);
-    if (this.refusal !== null) {
+    if (this.refusal !== undefined) {
       const reason = this.refusal;
       queueMicrotask(() => port.close(reason));
     }

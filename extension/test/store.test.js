@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { openSession } from "../background/session.js";
+import { Sequence } from "../background/sequence.js";
+import { Store } from "../background/store.js";
+import { FakeBrowser, settle } from "./fake-browser.js";
+
+test("what is put in one turn is written by one call", async () => {
+  const browser = new FakeBrowser();
+  const writes = [];
+  const { set } = browser.session;
+  browser.session.set = (items) => {
+    writes.push(Object.keys(items));
+    return set(items);
+  };
+  const store = new Store(browser.session);
+  store.put("a", 1);
+  store.put("b", 2);
+  store.put("a", 3);
+  await store.written();
+  assert.deepEqual(writes, [["a", "b"]]);
+  assert.deepEqual(browser.stored.session, { a: 3, b: 2 });
+});
+
+test("the last word on a key is the last one written, however slow the store is", async () => {
+  const browser = new FakeBrowser();
+  const { set } = browser.session;
+  let isSlow = true;
+  browser.session.set = async (items) => {
+    if (isSlow) {
+      isSlow = false;
+      await settle();
+    }
+    return set(items);
+  };
+  const store = new Store(browser.session);
+  store.put("a", "first");
+  await null;
+  await null;
+  store.put("a", "second");
+  store.put("b", "x");
+  store.drop("b");
+  await store.written();
+  assert.deepEqual(browser.stored.session, { a: "second" });
+});
+
+test("who waits hears that a write failed, and the next write makes up for it", async () => {
+  const browser = new FakeBrowser();
+  const store = new Store(browser.session);
+  browser.failingWrites = 1;
+  store.put("a", 1);
+  await assert.rejects(store.written(), /quota/);
+  store.put("b", 2);
+  await store.written();
+  assert.deepEqual(browser.stored.session, { a: 1, b: 2 });
+});
+
+test("nothing to write is written at once", async () => {
+  await new Store(new FakeBrowser().session).written();
+});
+
+test("a session is new when the browser starts, and known when the worker wakes", async () => {
+  const browser = new FakeBrowser();
+  const store = new Store(browser.session);
+  const first = openSession(await store.load(), store, browser);
+  await store.written();
+  const second = openSession(await store.load(), store, browser);
+  assert.equal(first.isNew, true);
+  assert.deepEqual(second, { id: first.id, isNew: false });
+});
+
+test("jobs run in their order, and one that fails stops none", async (t) => {
+  const reported = t.mock.method(console, "error", () => {});
+  const sequence = new Sequence();
+  const done = [];
+  sequence.run(async () => {
+    await settle();
+    done.push(1);
+  });
+  sequence.run(() => {
+    throw new Error("no");
+  });
+  sequence.run(() => done.push(3));
+  await sequence.idle();
+  assert.deepEqual(done, [1, 3]);
+  assert.equal(reported.mock.callCount(), 1);
+});
