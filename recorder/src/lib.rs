@@ -5,9 +5,24 @@
 //! what a restarted host needs to go on with its trace. It decides nothing. The contract is
 //! `FORMAT.md`, beside this crate's manifest.
 
+mod compress;
 mod convert;
+mod error;
 mod line;
+mod lock;
+mod reader;
+mod schema;
+mod segment;
+mod storage;
+mod tally;
 mod wire;
+mod writer;
 
+pub use error::*;
 pub use line::*;
+pub use reader::*;
+pub use schema::schema;
+pub use segment::Segment;
+pub use storage::{Disk, SegmentFile, Storage};
 pub use wire::*;
+pub use writer::*;

@@ -186,6 +186,12 @@ impl Line {
             );
             return Err(LineError::of_field("src", problem));
         }
+        if self.n == Some(0) {
+            return Err(LineError::of_field(
+                "n",
+                "found 0, expected a number from 1",
+            ));
+        }
         if self.src != Source::Ext {
             for (field, is_there) in [("n", self.n.is_some()), ("at_ms", self.at_ms.is_some())] {
                 if is_there {

@@ -193,6 +193,10 @@ pub struct LogOpened {
     pub extension_session: Option<String>,
     /// Which segment of the trace this is, from 0.
     pub segment: u32,
+    /// This line's own seq, where the segment before has lines from there on that no longer
+    /// count: their sync failed, and what they told is told anew here. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces_from: Option<Seq>,
     /// The version of the program that wrote it.
     pub host_version: String,
     /// The operating system and machine it was written on, such as "linux-x86_64".

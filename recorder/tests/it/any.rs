@@ -12,7 +12,7 @@ use recorder::*;
 use uuid::Uuid;
 
 /// Any line, of any type, with any values its fields can hold.
-pub fn line() -> BoxedStrategy<Line> {
+pub(crate) fn line() -> BoxedStrategy<Line> {
     let envelope = (
         any::<u64>(),
         any::<i64>(),
@@ -38,19 +38,18 @@ pub fn line() -> BoxedStrategy<Line> {
 }
 
 /// Any body of a known type.
-pub fn body() -> BoxedStrategy<Body> {
+pub(crate) fn body() -> BoxedStrategy<Body> {
     prop_oneof![bookkeeping(), from_extension(), from_host(), from_engine()].boxed()
 }
 
-pub fn bookkeeping() -> BoxedStrategy<Body> {
+pub(crate) fn bookkeeping() -> BoxedStrategy<Body> {
     let opened = (
         (
             any::<u32>(),
             any::<u128>(),
             option::of(".*"),
             any::<u32>(),
-            ".*",
-            ".*",
+            option::of(any::<u64>()),
         ),
         select(vec![Privacy::Hostname, Privacy::Site, Privacy::KeyedHash]),
         select(vec![
@@ -65,10 +64,12 @@ pub fn bookkeeping() -> BoxedStrategy<Body> {
             option::of(".*"),
             option::of(".*"),
         ),
+        (".*", ".*"),
     )
         .prop_map(
-            |(header, privacy, origin, (generator, seed, importer, derived_from))| {
-                let (engine, session, extension_session, segment, host_version, platform) = header;
+            |(header, privacy, origin, made_by, (host_version, platform))| {
+                let (engine, session, extension_session, segment, replaces_from) = header;
+                let (generator, seed, importer, derived_from) = made_by;
                 Body::LogOpened(LogOpened {
                     format: FORMAT_NAME.to_owned(),
                     v: FORMAT_VERSION,
@@ -76,6 +77,7 @@ pub fn bookkeeping() -> BoxedStrategy<Body> {
                     session: Uuid::from_u128(session),
                     extension_session,
                     segment,
+                    replaces_from: replaces_from.map(Seq),
                     host_version,
                     platform,
                     privacy,
@@ -127,7 +129,7 @@ pub fn bookkeeping() -> BoxedStrategy<Body> {
     .boxed()
 }
 
-pub fn from_extension() -> BoxedStrategy<Body> {
+pub(crate) fn from_extension() -> BoxedStrategy<Body> {
     let tab_id = || any::<i64>().prop_map(TabId);
     let win_id = || any::<i64>().prop_map(WindowId);
     let user = || select(vec![UserState::Active, UserState::Idle, UserState::Locked]);
@@ -220,7 +222,7 @@ pub fn from_extension() -> BoxedStrategy<Body> {
     prop_oneof![1 => session, 8 => tabs.boxed(), 4 => rest.boxed()].boxed()
 }
 
-pub fn from_host() -> BoxedStrategy<Body> {
+pub(crate) fn from_host() -> BoxedStrategy<Body> {
     let policy = (
         select(PRESETS.to_vec()),
         1.0..10_080.0,
@@ -305,7 +307,7 @@ pub fn from_host() -> BoxedStrategy<Body> {
     .boxed()
 }
 
-pub fn from_engine() -> BoxedStrategy<Body> {
+pub(crate) fn from_engine() -> BoxedStrategy<Body> {
     let level = || select(vec![Level::Low, Level::Medium, Level::High]);
     let reasons = || {
         let all = vec![

@@ -1,4 +1,12 @@
 //! What the recorder promises, tested through its public surface.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod any;
+mod faulty;
 mod lines;
+mod reading;
+mod resuming;
+mod schema;
+mod support;
+mod writing;

@@ -1,0 +1,63 @@
+//! Replaces a closed segment by its compressed form.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::storage::{sync_folder, write_new};
+
+/// zstd's default: higher levels save little on these lines and cost the live host time.
+const LEVEL: i32 = 3;
+
+/// Compresses a segment and removes the plain file. At every moment one of the two is whole.
+pub(crate) fn compress(plain: &Path) -> io::Result<PathBuf> {
+    let folder = plain.parent().unwrap_or(Path::new("."));
+    let compressed = with_suffix(plain, ".zst");
+    let unfinished = with_suffix(plain, ".zst.tmp");
+    let result = write_new(&unfinished, |file| {
+        let mut encoder = zstd::Encoder::new(file, LEVEL)?;
+        encoder.include_checksum(true)?;
+        io::copy(&mut File::open(plain)?, &mut encoder)?;
+        encoder.finish().map(drop)
+    });
+    // Read back before the original goes.
+    let result = result.and_then(|()| {
+        if hash(File::open(plain)?)? == hash(zstd::Decoder::new(File::open(&unfinished)?)?)? {
+            Ok(())
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "what was compressed does not read back",
+            ))
+        }
+    });
+    if let Err(error) = result {
+        // A leftover is no segment by its name, and the next try writes over it.
+        let _ = fs::remove_file(&unfinished);
+        return Err(error);
+    }
+    fs::rename(&unfinished, &compressed)?;
+    sync_folder(folder)?;
+    fs::remove_file(plain)?;
+    Ok(compressed)
+}
+
+fn hash(mut from: impl io::Read) -> io::Result<[u8; 32]> {
+    let mut digest = Sha256::new();
+    let mut block = vec![0; 64 << 10];
+    loop {
+        match from.read(&mut block)? {
+            0 => return Ok(digest.finalize().into()),
+            count => digest.update(&block[..count]),
+        }
+    }
+}
+
+/// Returns the path with something after its name.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -1,0 +1,77 @@
+//! One trace, one writer.
+//!
+//! A lock of the kernel's on a file of its own, beside the segments, since segments come and go.
+//! The kernel drops it with the process, however that ends; the process id in it is only told to
+//! people.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
+use uuid::Uuid;
+
+use crate::storage::open_private;
+use crate::writer::WriteError;
+
+/// How often a held lock is tried again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// The right to write a trace.
+#[derive(Debug)]
+pub(crate) struct TraceLock {
+    path: PathBuf,
+    /// Holds the lock as long as it is open.
+    _file: File,
+}
+
+impl TraceLock {
+    /// Takes the lock of a trace; waits that long for whoever holds it.
+    pub(crate) fn take(folder: &Path, session: Uuid, wait: Duration) -> Result<Self, WriteError> {
+        let path = folder.join(format!("{}.lock", session.simple()));
+        let fail = |error| WriteError::Io {
+            path: path.clone(),
+            error,
+        };
+        let until = Instant::now() + wait;
+        loop {
+            let mut file = open_private(&path, OFlags::CREATE).map_err(fail)?;
+            match file.try_lock() {
+                // The holder before may have removed the file between opening and locking it;
+                // then the lock is on a file that nobody else will find.
+                Ok(()) if is_at(&file, &path).map_err(fail)? => {
+                    file.set_len(0).map_err(fail)?;
+                    writeln!(file, "{}", std::process::id()).map_err(fail)?;
+                    return Ok(Self { path, _file: file });
+                }
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+                    let pid = fs::read_to_string(&path).ok();
+                    let pid = pid.and_then(|text| text.trim().parse().ok());
+                    return Err(WriteError::Locked { path, pid });
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(RETRY),
+                Err(TryLockError::Error(error)) => return Err(fail(error)),
+            }
+        }
+    }
+}
+
+impl Drop for TraceLock {
+    fn drop(&mut self) {
+        // While it is held, so that no one's but ours can be removed. If it stays, nothing is
+        // lost: only the kernel's lock counts.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}

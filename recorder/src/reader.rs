@@ -1,0 +1,372 @@
+//! Reads traces: a line at a time, all segments of a trace as one, nothing taken on trust.
+//!
+//! Memory does not grow with the files. Reading ends quietly in two places only: after the last
+//! line, and before a torn tail, which a writer that was stopped leaves behind. Everything else
+//! that does not hold is an error, and never repaired here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Flaw, LinePlace, ReadError};
+use crate::line::Line;
+use crate::segment::{RawLine, RawLines, Segment, SegmentFiles, is_compressed};
+use crate::tally::{Place, Tally, hex};
+use crate::wire::{Body, LogClosed, LogOpened};
+
+/// A trace on disk: which files it is made of.
+#[derive(Debug)]
+pub struct Trace {
+    files: SegmentFiles,
+}
+
+impl Trace {
+    /// Finds the trace that a path names: any of its segments, or a folder that holds no other.
+    ///
+    /// # Errors
+    /// What cannot be read; a folder with no trace or several; a first line that is none of this
+    /// format, or of a newer version; a missing segment.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
+        SegmentFiles::find(path.as_ref()).map(|files| Self { files })
+    }
+
+    /// Returns the header of the first segment: what the trace is.
+    pub fn header(&self) -> &LogOpened {
+        &self.files.segments[0].header
+    }
+
+    /// Returns the segments, in their order. There is at least one.
+    pub fn segments(&self) -> &[Segment] {
+        &self.files.segments
+    }
+
+    /// A segment after the last one whose first line was never finished.
+    pub(crate) fn unfinished(&self) -> Option<&TornTail> {
+        self.files.unfinished.as_ref()
+    }
+
+    /// Begins to read, from the first line.
+    pub fn read(&self) -> TraceReader {
+        TraceReader {
+            segments: self.files.segments.clone(),
+            unfinished: self.files.unfinished.clone(),
+            index: 0,
+            current: None,
+            stop_before: None,
+            tally: Tally::default(),
+            place: Place::START,
+            digest: Sha256::new(),
+            seal: None,
+            torn_tail: None,
+            superseded_bytes: 0,
+            line_count: 0,
+            unknown_count: 0,
+            lines_since_checkpoint: 0,
+            last_checkpoint_t_ms: None,
+            is_done: false,
+        }
+    }
+}
+
+/// An unfinished end of a trace: what was not written to its end when the writer was stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The file it stands in.
+    pub file: PathBuf,
+    /// Where it begins.
+    pub byte: u64,
+    /// How long it is.
+    pub bytes: u64,
+}
+
+/// Where a reader stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The file.
+    pub file: PathBuf,
+    /// The last line that was read.
+    pub at: LinePlace,
+}
+
+/// Reads the lines of a trace. After an error it ends.
+pub struct TraceReader {
+    segments: Vec<Segment>,
+    unfinished: Option<TornTail>,
+    /// The segment that is read.
+    index: usize,
+    current: Option<RawLines>,
+    /// The seq before which to stop, if not at the end.
+    stop_before: Option<u64>,
+    pub(crate) tally: Tally,
+    pub(crate) place: Place,
+    digest: Sha256,
+    seal: Option<LogClosed>,
+    torn_tail: Option<TornTail>,
+    superseded_bytes: u64,
+    line_count: u64,
+    unknown_count: u64,
+    pub(crate) lines_since_checkpoint: u64,
+    pub(crate) last_checkpoint_t_ms: Option<i64>,
+    is_done: bool,
+}
+
+impl TraceReader {
+    /// Reads no line whose seq is `seq` or higher.
+    #[must_use]
+    pub(crate) fn stopping_before(mut self, seq: u64) -> Self {
+        self.stop_before = Some(seq);
+        self
+    }
+
+    /// Returns the place of the line that was read last; `None` before the first.
+    pub fn position(&self) -> Option<Position> {
+        let lines = self.current.as_ref()?;
+        let file = self.segments.get(self.index)?.path.clone();
+        Some(Position {
+            file,
+            at: lines.place(),
+        })
+    }
+
+    /// Returns what stands unfinished at the end, once the end was reached.
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn_tail.as_ref()
+    }
+
+    /// Whether the end was reached and is sealed: the host closed the log in order.
+    pub fn sealed(&self) -> bool {
+        self.is_done
+            && self
+                .seal
+                .as_ref()
+                .is_some_and(|seal| seal.next_segment.is_none())
+    }
+
+    /// Returns the segment that the last seal promises and that is not there. A host that is
+    /// stopped between the two leaves that behind; so does a lost file.
+    pub fn missing_segment(&self) -> Option<u32> {
+        self.seal
+            .as_ref()
+            .filter(|_| self.is_done)
+            .and_then(|seal| seal.next_segment)
+    }
+
+    /// Returns how many bytes were passed over because the next segment has their lines anew,
+    /// after a sync that failed.
+    pub fn superseded_bytes(&self) -> u64 {
+        self.superseded_bytes
+    }
+
+    /// Returns how many lines were read.
+    pub fn line_count(&self) -> u64 {
+        self.line_count
+    }
+
+    /// Returns how many of them are of a type that this version does not know.
+    pub fn unknown_count(&self) -> u64 {
+        self.unknown_count
+    }
+
+    /// Returns a hash of all lines read so far: the first 16 hex digits of the SHA-256 of the
+    /// segments' SHA-256. It is the same for plain and compressed files.
+    pub fn digest(&self) -> String {
+        let mut digest = self.digest.clone();
+        digest.update(self.tally.sha256());
+        hex(&digest.finalize()[..8])
+    }
+
+    fn advance(&mut self) -> Result<Option<Line>, ReadError> {
+        loop {
+            if self.stop_before == Some(self.place.next_seq) {
+                return Ok(None);
+            }
+            let next_first_seq = self
+                .segments
+                .get(self.index + 1)
+                .map(|next| next.first_seq.0);
+            let mut lines = match self.current.take() {
+                Some(lines) => lines,
+                None => RawLines::open(&self.segments[self.index].path)?,
+            };
+            if next_first_seq == Some(self.place.next_seq) && self.tally.lines > 0 {
+                self.leave_segment(&mut lines)?;
+                continue;
+            }
+            let found = self.read_line(&mut lines, next_first_seq.is_none());
+            self.current = Some(lines);
+            match found? {
+                Some(line) => return Ok(Some(line)),
+                None => match next_first_seq {
+                    None => return Ok(None),
+                    Some(found) => {
+                        let flaw = Flaw::Gap {
+                            expected: self.place.next_seq,
+                            found,
+                        };
+                        return Err(ReadError {
+                            at: Some(LinePlace { line: 1, byte: 0 }),
+                            ..ReadError::new(&self.segments[self.index + 1].path, flaw)
+                        });
+                    }
+                },
+            }
+        }
+    }
+
+    /// Reads a line of the current segment; `None` at its end.
+    fn read_line(
+        &mut self,
+        lines: &mut RawLines,
+        is_last: bool,
+    ) -> Result<Option<Line>, ReadError> {
+        let raw = lines.read()?;
+        if raw == RawLine::End {
+            return Ok(None);
+        }
+        if self.seal.is_some() {
+            return Err(lines.fail(Flaw::AfterSeal));
+        }
+        let torn = |lines: &RawLines| TornTail {
+            file: self.segments[self.index].path.clone(),
+            byte: lines.place().byte,
+            bytes: lines.bytes().len() as u64,
+        };
+        if raw == RawLine::Torn {
+            if !is_last {
+                return Err(lines.fail(Flaw::NoLineEnd));
+            }
+            self.torn_tail = Some(torn(lines));
+            return Ok(None);
+        }
+        let line = match Line::parse(lines.text()) {
+            Ok(line) => line,
+            Err(_) if is_last && lines.is_at_end()? => {
+                self.torn_tail = Some(torn(lines));
+                return Ok(None);
+            }
+            Err(error) => return Err(lines.fail(Flaw::BadLine(error))),
+        };
+        self.check(&line).map_err(|flaw| lines.fail(flaw))?;
+        self.place.advance(&line);
+        self.tally.add(lines.bytes());
+        self.line_count += 1;
+        Ok(Some(line))
+    }
+
+    /// Checks a line against everything that was read before it.
+    fn check(&mut self, line: &Line) -> Result<(), Flaw> {
+        self.place.check(line)?;
+        self.lines_since_checkpoint += 1;
+        match &line.body {
+            Body::LogOpened(header) => self.check_header(header)?,
+            _ if self.tally.lines == 0 => {
+                let problem = format!("found a line of type {:?} first", line.body.type_name());
+                return Err(Flaw::HeaderMismatch(problem));
+            }
+            Body::Checkpoint(found) => {
+                let expected = self.tally.checkpoint(found.state.clone());
+                if *found != expected {
+                    return Err(Flaw::CheckpointMismatch(format!(
+                        "it says {} lines with the sum {}, and before it there are {} with {}",
+                        found.events, found.crc32c, expected.events, expected.crc32c
+                    )));
+                }
+                self.lines_since_checkpoint = 0;
+                self.last_checkpoint_t_ms = Some(line.t_ms);
+            }
+            Body::LogClosed(found) => {
+                let expected = self.tally.seal(found.next_segment);
+                if *found != expected {
+                    return Err(Flaw::SealMismatch(format!(
+                        "it says {} lines with the sum {}, and before it there are {} with {}",
+                        found.events, found.sha256, expected.events, expected.sha256
+                    )));
+                }
+                let next = self.segments[self.index].header.segment + 1;
+                if let Some(named) = found.next_segment.filter(|&named| named != next) {
+                    return Err(Flaw::SealMismatch(format!(
+                        "it says that the trace goes on in segment {named}, expected {next}"
+                    )));
+                }
+                self.seal = Some(found.clone());
+            }
+            Body::Unknown { .. } => self.unknown_count += 1,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check_header(&self, header: &LogOpened) -> Result<(), Flaw> {
+        let problem = if self.tally.lines > 0 {
+            "found log_opened, which stands on first lines only".to_owned()
+        } else if header.session != self.segments[0].header.session {
+            format!(
+                "session {}, expected {}",
+                header.session, self.segments[0].header.session
+            )
+        } else if header.engine != self.segments[0].header.engine {
+            format!(
+                "engine {}, expected {}",
+                header.engine, self.segments[0].header.engine
+            )
+        } else if *header != self.segments[self.index].header {
+            "the file was changed while it was read".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Flaw::HeaderMismatch(problem))
+    }
+
+    /// Goes to the next segment, which begins with the seq that is to come.
+    fn leave_segment(&mut self, lines: &mut RawLines) -> Result<(), ReadError> {
+        let path = &self.segments[self.index].path;
+        let next = &self.segments[self.index + 1];
+        if !lines.is_at_end()? && next.header.replaces_from != Some(next.first_seq) {
+            let problem = format!(
+                "it begins with seq {}, and the segment before it goes on from there",
+                next.first_seq
+            );
+            return Err(ReadError {
+                at: Some(LinePlace { line: 1, byte: 0 }),
+                ..ReadError::new(&next.path, Flaw::HeaderMismatch(problem))
+            });
+        }
+        if !lines.is_at_end()? && !is_compressed(path) {
+            let length = fs::metadata(path)
+                .map_err(|error| ReadError::new(path, Flaw::Io(error)))?
+                .len();
+            self.superseded_bytes += length.saturating_sub(lines.read_bytes());
+        }
+        self.digest.update(self.tally.sha256());
+        self.tally = Tally::default();
+        self.seal = None;
+        self.index += 1;
+        Ok(())
+    }
+}
+
+impl Iterator for TraceReader {
+    type Item = Result<Line, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_done {
+            return None;
+        }
+        let found = self.advance().transpose();
+        match &found {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => {
+                self.is_done = true;
+                self.seal = None;
+            }
+            None => {
+                self.is_done = true;
+                if self.torn_tail.is_none() && self.stop_before.is_none() {
+                    self.torn_tail = self.unfinished.take();
+                }
+            }
+        }
+        found
+    }
+}

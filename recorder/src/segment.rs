@@ -1,0 +1,459 @@
+//! A trace's files: their names, their first lines, and which of them make one trace.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use engine::Seq;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::error::{Flaw, LinePlace, ReadError};
+use crate::line::{Line, MAX_LINE_BYTES};
+use crate::reader::TornTail;
+use crate::wire::{Body, FORMAT_NAME, FORMAT_VERSION, LogOpened};
+
+/// What a block of a file is read in. Blocks of this size were as fast as mapping the file, and a
+/// mapped file counts as resident.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// The largest window that compressed data may ask for: 8 MiB, what zstd's levels up to 19 use.
+/// It bounds the memory that a file from a stranger can take.
+const WINDOW_LOG_MAX: u32 = 23;
+
+const PLAIN: &str = ".jsonl";
+const COMPRESSED: &str = ".jsonl.zst";
+
+/// Returns the file name of a segment that is opened at `t_ms`; `None` for a time that no calendar
+/// has.
+pub(crate) fn file_name(t_ms: i64, session: Uuid, segment: u32) -> Option<String> {
+    let utc = jiff::Timestamp::from_millisecond(t_ms)
+        .ok()?
+        .strftime("%Y%m%dT%H%M%SZ");
+    Some(format!("{utc}-{}-{segment:04}{PLAIN}", session.simple()))
+}
+
+/// Returns the session and the segment that a file name tells.
+fn parse_file_name(path: &Path) -> Option<(Uuid, u32)> {
+    let name = path.file_name()?.to_str()?;
+    let stem = name
+        .strip_suffix(COMPRESSED)
+        .or_else(|| name.strip_suffix(PLAIN))?;
+    let (rest, segment) = stem.rsplit_once('-')?;
+    let (_, session) = rest.rsplit_once('-')?;
+    Some((Uuid::try_parse(session).ok()?, segment.parse().ok()?))
+}
+
+/// A segment of a trace.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Its file.
+    pub path: PathBuf,
+    /// What its first line says.
+    pub header: LogOpened,
+    /// The seq of its first line.
+    pub first_seq: Seq,
+    /// The time of its first line.
+    pub opened_t_ms: i64,
+}
+
+/// A file that may be a segment, as far as its first line tells.
+pub(crate) enum Probe {
+    /// It is one.
+    Segment(Box<Segment>),
+    /// A segment by its name whose first line was never finished.
+    Unfinished {
+        path: PathBuf,
+        session: Uuid,
+        segment: u32,
+    },
+}
+
+/// Reads what a file says of itself.
+pub(crate) fn probe(path: &Path) -> Result<Probe, ReadError> {
+    let fail = |flaw| ReadError {
+        at: None,
+        ..ReadError::new(path, flaw)
+    };
+    let at_first = |flaw| ReadError {
+        at: Some(LinePlace { line: 1, byte: 0 }),
+        ..fail(flaw)
+    };
+    let mut lines = RawLines::open(path)?;
+    let ending = match lines.read()? {
+        RawLine::Whole => None,
+        ending => Some(ending),
+    };
+    if let Some(ending) = ending {
+        return match (parse_file_name(path), ending) {
+            (Some((session, segment)), _) => Ok(Probe::Unfinished {
+                path: path.to_owned(),
+                session,
+                segment,
+            }),
+            (None, RawLine::End) => Err(fail(Flaw::Empty)),
+            (None, _) => Err(fail(Flaw::NotATrace(
+                "its first line has no end".to_owned(),
+            ))),
+        };
+    }
+    let no_trace = |found: &str| {
+        let problem =
+            format!("{found}, expected a line of type \"log_opened\" and format \"{FORMAT_NAME}\"");
+        at_first(Flaw::NotATrace(problem))
+    };
+    let head: Head = serde_json::from_slice(lines.text()).map_err(|_| {
+        let problem = Line::parse(lines.text())
+            .err()
+            .map(|error| error.to_string());
+        no_trace(&problem.unwrap_or_else(|| "its first line is of another kind".to_owned()))
+    })?;
+    if head.type_name != "log_opened" || head.format.as_deref() != Some(FORMAT_NAME) {
+        return Err(no_trace(&format!(
+            "it begins with a line of type {:?}",
+            head.type_name
+        )));
+    }
+    match head.v {
+        Some(found) if found > u64::from(FORMAT_VERSION) => {
+            return Err(at_first(Flaw::NewerVersion { found }));
+        }
+        Some(1) => {}
+        _ => return Err(no_trace("it tells no version that ever was")),
+    }
+    let line = Line::parse(lines.text()).map_err(|error| at_first(Flaw::BadLine(error)))?;
+    let Body::LogOpened(header) = line.body else {
+        return Err(no_trace(&format!(
+            "it begins with a line of type {:?}",
+            line.body.type_name()
+        )));
+    };
+    Ok(Probe::Segment(Box::new(Segment {
+        path: path.to_owned(),
+        header,
+        first_seq: line.seq,
+        opened_t_ms: line.t_ms,
+    })))
+}
+
+/// As much of a first line as must be understood in any version.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "type")]
+    type_name: String,
+    format: Option<String>,
+    v: Option<u64>,
+}
+
+/// The segments that make one trace, in their order.
+#[derive(Debug)]
+pub(crate) struct SegmentFiles {
+    pub(crate) segments: Vec<Segment>,
+    /// A segment after the last one that was created and has no whole line.
+    pub(crate) unfinished: Option<TornTail>,
+}
+
+impl SegmentFiles {
+    /// Finds the trace that a segment or a folder names.
+    pub(crate) fn find(path: &Path) -> Result<Self, ReadError> {
+        let metadata = fs::metadata(path).map_err(|error| ReadError::new(path, Flaw::Io(error)))?;
+        if metadata.is_dir() {
+            return Self::find_only(path);
+        }
+        let session = match probe(path)? {
+            Probe::Segment(segment) => segment.header.session,
+            Probe::Unfinished { session, .. } => session,
+        };
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut found = Found::default();
+        for other in list(folder)? {
+            match probe(&other) {
+                Ok(probe) if probe.session() == session => found.add(probe),
+                // A neighbour that is no trace is no concern of this one, unless its name says so.
+                Err(error) if parse_file_name(&other).is_some_and(|name| name.0 == session) => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+        found.finish(path)
+    }
+
+    /// Finds the only trace of a folder.
+    fn find_only(folder: &Path) -> Result<Self, ReadError> {
+        let mut traces: BTreeMap<Uuid, Found> = BTreeMap::new();
+        for path in list(folder)? {
+            let probe = probe(&path)?;
+            traces.entry(probe.session()).or_default().add(probe);
+        }
+        let mut traces = traces.into_values();
+        match (traces.next(), traces.len()) {
+            (None, _) => {
+                let problem = format!("there is no {PLAIN} or {COMPRESSED} file in the folder");
+                Err(ReadError::new(folder, Flaw::NotATrace(problem)))
+            }
+            (Some(only), 0) => only.finish(folder),
+            (Some(first), _) => {
+                let mut names: Vec<PathBuf> = std::iter::once(first)
+                    .chain(traces)
+                    .filter_map(|found| found.first_path())
+                    .collect();
+                names.sort();
+                Err(ReadError::new(folder, Flaw::SeveralTraces(names)))
+            }
+        }
+    }
+
+    /// Finds the newest trace of an extension's session in a folder; `None` where there is none.
+    /// Files that cannot be read are passed over: they are no reason not to begin a trace.
+    pub(crate) fn newest_of(
+        folder: &Path,
+        extension_session: &str,
+    ) -> Result<Option<Segment>, ReadError> {
+        // Names begin with the time.
+        for path in list(folder)?.into_iter().rev() {
+            if let Ok(Probe::Segment(segment)) = probe(&path)
+                && segment.header.extension_session.as_deref() == Some(extension_session)
+            {
+                return Ok(Some(*segment));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Probe {
+    fn session(&self) -> Uuid {
+        match self {
+            Self::Segment(segment) => segment.header.session,
+            Self::Unfinished { session, .. } => *session,
+        }
+    }
+}
+
+/// The files of one trace, as they are found.
+#[derive(Default)]
+struct Found {
+    segments: Vec<Segment>,
+    unfinished: Vec<(u32, PathBuf)>,
+}
+
+impl Found {
+    fn add(&mut self, probe: Probe) {
+        match probe {
+            Probe::Segment(segment) => self.segments.push(*segment),
+            Probe::Unfinished { path, segment, .. } => self.unfinished.push((segment, path)),
+        }
+    }
+
+    fn first_path(&self) -> Option<PathBuf> {
+        let whole = self
+            .segments
+            .iter()
+            .map(|segment| (segment.header.segment, &segment.path));
+        let unfinished = self
+            .unfinished
+            .iter()
+            .map(|(segment, path)| (*segment, path));
+        whole.chain(unfinished).min().map(|(_, path)| path.clone())
+    }
+
+    fn finish(mut self, named: &Path) -> Result<SegmentFiles, ReadError> {
+        self.segments.sort_by(|a, b| {
+            // Of a plain and a compressed file of one segment the plain one comes first.
+            (a.header.segment, is_compressed(&a.path), &a.path).cmp(&(
+                b.header.segment,
+                is_compressed(&b.path),
+                &b.path,
+            ))
+        });
+        // A host that ended while it replaced a segment by its compressed form left both.
+        self.segments.dedup_by(|later, earlier| {
+            later.path.file_name().is_some_and(|name| {
+                earlier.path.file_name().is_some_and(|plain| {
+                    name.to_str().and_then(|name| name.strip_suffix(".zst")) == plain.to_str()
+                })
+            })
+        });
+        for pair in self.segments.windows(2) {
+            if pair[0].header.segment == pair[1].header.segment {
+                let flaw = Flaw::SameSegment {
+                    segment: pair[0].header.segment,
+                    other: pair[0].path.clone(),
+                };
+                return Err(ReadError::new(&pair[1].path, flaw));
+            }
+        }
+        for (expected, segment) in (0..).zip(&self.segments) {
+            if segment.header.segment != expected {
+                return Err(ReadError::new(named, Flaw::MissingSegment(expected)));
+            }
+        }
+        if self.segments.is_empty() {
+            return Err(ReadError::new(named, Flaw::Empty));
+        }
+        let mut unfinished = None;
+        for (segment, path) in self.unfinished {
+            if segment as usize != self.segments.len() {
+                return Err(ReadError::new(&path, Flaw::Empty));
+            }
+            let bytes = fs::metadata(&path)
+                .map_err(|error| ReadError::new(&path, Flaw::Io(error)))?
+                .len();
+            unfinished = Some(TornTail {
+                file: path,
+                byte: 0,
+                bytes,
+            });
+        }
+        Ok(SegmentFiles {
+            segments: self.segments,
+            unfinished,
+        })
+    }
+}
+
+/// Lists the files of a folder that are segments by their names, in the order of the names.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
+    let fail = |error| ReadError::new(folder, Flaw::Io(error));
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.ends_with(PLAIN) || name.ends_with(COMPRESSED)) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+pub(crate) fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "zst")
+}
+
+/// What was found where a line was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RawLine {
+    /// A line and its end.
+    Whole,
+    /// Some bytes without an end, the last of the file.
+    Torn,
+    /// The end of the file.
+    End,
+}
+
+/// The lines of a file as bytes, a block at a time.
+pub(crate) struct RawLines {
+    path: PathBuf,
+    input: Box<dyn BufRead + Send>,
+    /// The last line that was read, with its end.
+    line: Vec<u8>,
+    /// The number of the last line that was read, from 1.
+    number: u64,
+    /// Where that line begins.
+    start: u64,
+    /// Bytes read so far.
+    read_bytes: u64,
+}
+
+impl RawLines {
+    pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
+        let fail = |error| ReadError::new(path, Flaw::Io(error));
+        let file = File::open(path).map_err(fail)?;
+        let input: Box<dyn BufRead + Send> = if is_compressed(path) {
+            let mut decoder = zstd::Decoder::new(file).map_err(fail)?;
+            decoder.window_log_max(WINDOW_LOG_MAX).map_err(fail)?;
+            Box::new(BufReader::with_capacity(BLOCK_BYTES, decoder))
+        } else {
+            Box::new(BufReader::with_capacity(BLOCK_BYTES, file))
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            input,
+            line: Vec::new(),
+            number: 0,
+            start: 0,
+            read_bytes: 0,
+        })
+    }
+
+    /// Reads the next line.
+    pub(crate) fn read(&mut self) -> Result<RawLine, ReadError> {
+        self.line.clear();
+        self.number += 1;
+        self.start = self.read_bytes;
+        // The length is looked at before the bytes are kept.
+        let mut limited = (&mut self.input).take(MAX_LINE_BYTES as u64);
+        let count = match limited.read_until(b'\n', &mut self.line) {
+            Ok(count) => count,
+            Err(error) => return Err(self.fail(self.io_flaw(error))),
+        };
+        if count == 0 {
+            return Ok(RawLine::End);
+        }
+        let is_whole = self.line.ends_with(b"\n");
+        if !is_whole && count == MAX_LINE_BYTES {
+            return Err(self.fail(Flaw::TooLong));
+        }
+        self.read_bytes += count as u64;
+        Ok(if is_whole {
+            RawLine::Whole
+        } else {
+            RawLine::Torn
+        })
+    }
+
+    /// Whether there is nothing after what was read.
+    pub(crate) fn is_at_end(&mut self) -> Result<bool, ReadError> {
+        match self.input.fill_buf() {
+            Ok(rest) => Ok(rest.is_empty()),
+            Err(error) => Err(self.fail(self.io_flaw(error))),
+        }
+    }
+
+    /// The last line that was read, with its end.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// The last line that was read, without its end.
+    pub(crate) fn text(&self) -> &[u8] {
+        self.line.strip_suffix(b"\n").unwrap_or(&self.line)
+    }
+
+    /// The place of the last line that was read.
+    pub(crate) fn place(&self) -> LinePlace {
+        LinePlace {
+            line: self.number,
+            byte: self.start,
+        }
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.read_bytes
+    }
+
+    /// Makes an error that names the last line that was read.
+    pub(crate) fn fail(&self, flaw: Flaw) -> ReadError {
+        ReadError {
+            file: self.path.clone(),
+            at: Some(self.place()),
+            flaw,
+        }
+    }
+
+    /// Tells a failing file from damaged data: only the system's own errors have a number.
+    fn io_flaw(&self, error: io::Error) -> Flaw {
+        if is_compressed(&self.path) && error.raw_os_error().is_none() {
+            Flaw::Compressed(error)
+        } else {
+            Flaw::Io(error)
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! A restarted host goes on with its trace: nothing lost, nothing doubled.
+
+use std::fs;
+use std::io::Write as _;
+
+use proptest::prelude::*;
+use recorder::*;
+
+use crate::support::*;
+
+fn resume(folder: &std::path::Path, t_ms: i64) -> Resumed {
+    TraceWriter::resume(folder, &opening(), t_ms, &mut |_| {})
+        .unwrap()
+        .unwrap()
+}
+
+#[test]
+fn a_trace_goes_on_after_its_host_was_killed() {
+    let folder = folder();
+    let mut writer = create(folder.path());
+    append_events(&mut writer, 1, 5);
+    let path = writer.path().to_owned();
+    drop(writer);
+    fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .write_all(b"{\"type\":\"tab_a")
+        .unwrap();
+
+    let mut seen = Vec::new();
+    let resumed = TraceWriter::resume(folder.path(), &opening(), START_MS + 9_000, &mut |line| {
+        seen.push(line.clone());
+    });
+    let Resumed {
+        mut writer,
+        torn_bytes,
+        last_n,
+        last_t_ms,
+        was_sealed,
+    } = resumed.unwrap().unwrap();
+    assert_eq!(
+        (torn_bytes, last_n, last_t_ms, was_sealed),
+        (14, 5, START_MS + 5_000, false)
+    );
+    assert_eq!(counters(&seen), [1, 2, 3, 4, 5]);
+    assert_eq!(writer.path(), path, "the segment goes on");
+    assert_eq!(writer.synced_n(), 5, "what was read is on the disk");
+    let body = Body::LogResumed(LogResumed {
+        torn_bytes,
+        last_n,
+        engine: 1,
+        why: ResumeReason::HostRestarted,
+    });
+    writer
+        .append(START_MS + 9_000, Source::Host, None, None, &body)
+        .unwrap();
+    append_events(&mut writer, 6, 2);
+    writer.checkpoint(START_MS + 9_500, None).unwrap();
+    writer.close(START_MS + 10_000, None).unwrap();
+
+    let (lines, reader) = read(&path);
+    assert_eq!(counters(&lines), [1, 2, 3, 4, 5, 6, 7]);
+    assert!(reader.sealed());
+    let aside = files_ending(folder.path(), ".torn").remove(0);
+    assert_eq!(fs::read(aside).unwrap(), b"{\"type\":\"tab_a");
+}
+
+#[test]
+fn a_trace_that_was_closed_goes_on_in_a_new_segment() {
+    let folder = folder();
+    let mut writer = create(folder.path());
+    append_events(&mut writer, 1, 2);
+    let first = writer.path().to_owned();
+    writer.close(START_MS + 3_000, None).unwrap();
+
+    let Resumed {
+        mut writer,
+        was_sealed,
+        ..
+    } = resume(folder.path(), START_MS + 4_000);
+    assert!(was_sealed);
+    assert_eq!(writer.header().segment, 1);
+    append_events(&mut writer, 3, 2);
+    writer.close(START_MS + 5_000, None).unwrap();
+    assert!(
+        !first.exists(),
+        "a closed segment that has a follower is compressed"
+    );
+    let (lines, reader) = read(folder.path());
+    assert_eq!(counters(&lines), [1, 2, 3, 4]);
+    assert!(reader.sealed());
+}
+
+#[test]
+fn a_host_killed_while_it_began_a_segment_is_gone_on_from() {
+    let folder = folder();
+    let mut writer = create(folder.path());
+    append_events(&mut writer, 1, 3);
+    writer.rotate(START_MS + 3_000, None).unwrap();
+    let second = writer.path().to_owned();
+    drop(writer);
+    let header = fs::read(&second).unwrap();
+    for left in [&b""[..], &header[..40], &header[..header.len() - 1]] {
+        fs::write(&second, left).unwrap();
+        let (lines, reader) = read(folder.path());
+        assert_eq!(counters(&lines), [1, 2, 3]);
+        assert_eq!(reader.torn_tail().unwrap().bytes, left.len() as u64);
+        let Resumed {
+            writer, torn_bytes, ..
+        } = resume(folder.path(), START_MS + 4_000);
+        assert_eq!(torn_bytes, left.len() as u64);
+        assert_eq!(writer.header().segment, 1);
+        read(folder.path());
+        fs::remove_file(writer.path()).unwrap();
+    }
+}
+
+#[test]
+fn a_new_trace_begins_where_none_can_go_on() {
+    let folder = folder();
+    let resume = |opening: &Opening, folder: &std::path::Path| {
+        TraceWriter::resume(folder, opening, START_MS, &mut |_| {})
+            .unwrap()
+            .is_some()
+    };
+    assert!(!resume(&opening(), folder.path()), "an empty folder");
+    assert!(
+        !resume(&opening(), &folder.path().join("none")),
+        "no folder"
+    );
+    drop(create(folder.path()));
+    assert!(resume(&opening(), folder.path()));
+    assert!(
+        !resume(
+            &Opening {
+                engine: 2,
+                ..opening()
+            },
+            folder.path()
+        ),
+        "another engine"
+    );
+    assert!(!resume(
+        &Opening {
+            privacy: Privacy::Site,
+            ..opening()
+        },
+        folder.path()
+    ));
+    assert!(!resume(
+        &Opening {
+            extension_session: None,
+            ..opening()
+        },
+        folder.path()
+    ));
+    let other = Some("another browser's session".to_owned());
+    assert!(!resume(
+        &Opening {
+            extension_session: other,
+            ..opening()
+        },
+        folder.path()
+    ));
+}
+
+#[test]
+fn the_newest_trace_of_a_session_goes_on_whatever_stands_beside_it() {
+    let folder = folder();
+    let older = create(folder.path());
+    let newer = TraceWriter::create(folder.path(), &opening(), START_MS + 60_000).unwrap();
+    let session = newer.header().session;
+    drop((older, newer));
+    fs::write(folder.path().join("zzz.jsonl"), "no trace\n").unwrap();
+    let resumed = resume(folder.path(), START_MS + 90_000);
+    assert_eq!(resumed.writer.header().session, session);
+}
+
+#[test]
+fn a_damaged_trace_is_not_gone_on_with_and_not_touched() {
+    let folder = folder();
+    let mut writer = create(folder.path());
+    append_events(&mut writer, 1, 5);
+    let path = writer.path().to_owned();
+    drop(writer);
+    let text = fs::read_to_string(&path)
+        .unwrap()
+        .replacen("\"seq\":2", "\"seq\":9", 1);
+    fs::write(&path, &text).unwrap();
+    let error = TraceWriter::resume(folder.path(), &opening(), START_MS, &mut |_| {})
+        .err()
+        .unwrap();
+    assert!(matches!(error, WriteError::Unreadable(error) if error.is_corruption()));
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    assert_eq!(files(folder.path()), [path]);
+}
+
+/// What happens to a host.
+#[derive(Clone, Debug)]
+enum Step {
+    Events(u64),
+    Sync,
+    Checkpoint,
+    Rotate,
+    /// It is closed in order, and another goes on.
+    Restart,
+    /// It is killed, and only so much of what it wrote since the last sync is left.
+    Kill {
+        left_percent: u64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (1..6_u64).prop_map(Step::Events),
+        2 => Just(Step::Sync),
+        1 => Just(Step::Checkpoint),
+        1 => Just(Step::Rotate),
+        1 => Just(Step::Restart),
+        2 => (0..=100_u64).prop_map(|left_percent| Step::Kill { left_percent }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever happens to its hosts, a trace is in order, has every event that was acknowledged,
+    /// and none twice.
+    #[test]
+    fn no_acknowledged_event_is_lost_and_none_is_doubled(steps in proptest::collection::vec(step(), 1..30)) {
+        let folder = folder();
+        let mut writer = create(folder.path());
+        let mut synced_bytes = fs::metadata(writer.path()).unwrap().len();
+        for step in steps {
+            match step {
+                Step::Events(count) => {
+                    let from = writer.last_n() + 1;
+                    append_events(&mut writer, from, count);
+                }
+                Step::Sync => writer.sync().unwrap(),
+                Step::Checkpoint => {
+                    writer.checkpoint(START_MS, Some("ab")).unwrap();
+                }
+                Step::Rotate => {
+                    writer.rotate(START_MS, None).unwrap();
+                }
+                Step::Restart => {
+                    let last_n = writer.last_n();
+                    writer.close(START_MS, None).unwrap();
+                    let resumed = resume(folder.path(), START_MS);
+                    prop_assert_eq!(resumed.last_n, last_n);
+                    prop_assert!(resumed.was_sealed);
+                    writer = resumed.writer;
+                }
+                Step::Kill { left_percent } => {
+                    let acknowledged = writer.synced_n();
+                    let path = writer.path().to_owned();
+                    drop(writer);
+                    let bytes = fs::metadata(&path).unwrap().len();
+                    let left = synced_bytes + (bytes - synced_bytes) * left_percent / 100;
+                    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(left).unwrap();
+                    let resumed = resume(folder.path(), START_MS);
+                    prop_assert!(resumed.last_n >= acknowledged);
+                    writer = resumed.writer;
+                }
+            }
+            if writer.unsynced_lines() == 0 {
+                synced_bytes = fs::metadata(writer.path()).unwrap().len();
+            }
+        }
+        let last_n = writer.last_n();
+        writer.close(START_MS, None).unwrap();
+        let (lines, reader) = read(folder.path());
+        prop_assert!(reader.sealed());
+        prop_assert_eq!(counters(&lines), Vec::from_iter(1..=last_n));
+    }
+}
