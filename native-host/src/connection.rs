@@ -1,0 +1,611 @@
+//! One connection of an extension: the handshake, its messages, and the log's good and bad days.
+//!
+//! Like the session it starts no thread and waits for nothing.
+
+use std::io::ErrorKind;
+
+use engine::{Mode, PolicyDocument, PolicyError, SEMANTICS};
+use recorder::{PolicySource, Storage, WriteError};
+
+use crate::clock::Reading;
+use crate::framing::{FramingError, MAX_MESSAGE_BYTES};
+use crate::kept;
+use crate::metrics::Sampler;
+use crate::paths::Paths;
+use crate::policy_file::{PolicyFile, Refusal, lay_over};
+use crate::protocol::{
+    Cluster, ErrorCode, ErrorMessage, ExtensionHello, FocusStatus, HostHello, Incoming, LogState,
+    LogStatus, MAX_EVENTS, Observed, Outgoing, PROTOCOL, PolicyAnswer, Status,
+};
+use crate::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
+
+/// How often the policy file is looked at.
+const POLICY_POLL_MS: i64 = 2_500;
+
+/// How often what was learnt of the hosts is kept. A host that is killed learns it again from the
+/// log, unless the browser goes with it.
+const KNOWLEDGE_MS: i64 = 10 * 60_000;
+
+/// How long the first try to write a failed log again is waited for; each waits twice as long.
+const FIRST_RETRY_MS: i64 = 1_000;
+
+/// The longest wait for a try.
+const LONGEST_RETRY_MS: i64 = 30_000;
+
+const EXTENSION_BUG: &str = "report it as a bug of the extension";
+
+/// How a connection came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The extension closed it, and the log is sealed or was never opened.
+    Sealed,
+    /// The host refused to go on with this caller.
+    Refused,
+    /// Something is missing: of the input, or of the log.
+    DataLost,
+}
+
+/// What a connection reaches the outside by.
+pub struct Outside {
+    /// To the extension.
+    pub port: Box<dyn Port>,
+    /// To the machine.
+    pub sampler: Box<dyn Sampler>,
+    /// Makes the place where segments are written.
+    pub storage: Box<dyn Fn() -> Box<dyn Storage>>,
+    /// Where files are kept.
+    pub paths: Paths,
+}
+
+/// One connection of an extension.
+pub struct Connection {
+    outside: Outside,
+    policy_file: PolicyFile,
+    policy: PolicyDocument,
+    mode: Mode,
+    hello: Option<ExtensionHello>,
+    log: Log,
+    next_policy_poll_ms: i64,
+    next_knowledge_ms: i64,
+    ending: Option<Ending>,
+}
+
+enum Log {
+    /// There was no hello yet.
+    Closed,
+    Open(Box<Session>),
+    Failed(Failure),
+}
+
+/// A log that cannot be written.
+struct Failure {
+    /// The session, where it had been open; it can be made good again.
+    session: Option<Box<Session>>,
+    error: Box<ErrorMessage>,
+    retry_ms: i64,
+    wait_ms: i64,
+    lost_samples: u64,
+    /// Up to when the lost samples are counted.
+    counted_ms: i64,
+}
+
+impl Connection {
+    /// Begins a connection: reads the policy and the mode. The log waits for the hello.
+    pub fn new(outside: Outside, now: Reading) -> Self {
+        let paths = &outside.paths;
+        let (policy_file, policy) = PolicyFile::open(paths.policy(), paths.last_good_policy());
+        let mode = kept::read_mode(&paths.mode());
+        Self {
+            outside,
+            policy_file,
+            policy,
+            mode,
+            hello: None,
+            log: Log::Closed,
+            next_policy_poll_ms: now.boot_ms + POLICY_POLL_MS,
+            next_knowledge_ms: now.boot_ms + KNOWLEDGE_MS,
+            ending: None,
+        }
+    }
+
+    /// Takes a message of the extension in.
+    pub fn take_message(&mut self, message: &[u8], now: Reading) {
+        match Incoming::read(message) {
+            Err(error) => self.send(error),
+            Ok(Incoming::Hello(hello)) => self.take_hello(hello, now),
+            Ok(message) if self.hello.is_none() => {
+                let problem = "found another message before the first hello";
+                let error = ErrorMessage::new(ErrorCode::HelloExpected, problem, EXTENSION_BUG);
+                self.send(error.answering(message.request()));
+            }
+            Ok(message) => self.take(message, now),
+        }
+    }
+
+    /// Takes in that a message could not be read. All but one that was merely too large end the
+    /// connection.
+    pub fn take_framing_error(&mut self, error: &FramingError) {
+        let problem = error.to_string();
+        match error {
+            FramingError::TooLarge { .. } => {
+                let fix = format!("send at most {MAX_MESSAGE_BYTES} bytes in a message");
+                self.send(ErrorMessage::new(ErrorCode::MessageTooLarge, problem, fix));
+            }
+            FramingError::OutOfStep { .. } | FramingError::Truncated { .. } => {
+                crate::report(format_args!("{problem}"));
+                self.send(ErrorMessage::new(
+                    ErrorCode::Framing,
+                    problem,
+                    EXTENSION_BUG,
+                ));
+                self.ending = Some(Ending::DataLost);
+            }
+            FramingError::Io(_) => {
+                crate::report(format_args!("cannot read stdin: {problem}"));
+                self.ending = Some(Ending::DataLost);
+            }
+        }
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Reading) {
+        if now.boot_ms >= self.next_policy_poll_ms {
+            self.next_policy_poll_ms = now.boot_ms + POLICY_POLL_MS;
+            self.poll_policy(now);
+        }
+        self.retry_log(now);
+        self.with_log(now, |session, tools| session.tick(now, tools));
+        if now.boot_ms >= self.next_knowledge_ms {
+            self.next_knowledge_ms = now.boot_ms + KNOWLEDGE_MS;
+            self.keep_knowledge();
+        }
+    }
+
+    /// When [`Connection::tick`] has something to do, in boot time.
+    pub fn due_ms(&self) -> i64 {
+        let of_log = match &self.log {
+            Log::Closed => i64::MAX,
+            Log::Open(session) => session.due_ms(),
+            Log::Failed(failure) => failure.retry_ms,
+        };
+        of_log
+            .min(self.next_policy_poll_ms)
+            .min(self.next_knowledge_ms)
+    }
+
+    /// How the connection ended, if the host ended it.
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
+    /// Ends the connection: keeps what was learnt and seals the log.
+    pub fn finish(mut self, now: Reading) -> Ending {
+        self.keep_knowledge();
+        let ending = self.ending.unwrap_or(Ending::Sealed);
+        let Outside { port, sampler, .. } = &mut self.outside;
+        let mut tools = Tools {
+            port: &mut **port,
+            sampler: &mut **sampler,
+        };
+        let closed = match self.log {
+            Log::Closed => return ending,
+            Log::Open(session) => session.close(now, &mut tools),
+            // A last try: the disk may have room again.
+            Log::Failed(Failure {
+                session: Some(mut session),
+                lost_samples,
+                ..
+            }) => session
+                .recover(&self.policy, self.mode, lost_samples, now)
+                .and_then(|()| session.close(now, &mut tools)),
+            Log::Failed(Failure { session: None, .. }) => return Ending::DataLost,
+        };
+        match closed {
+            Ok(()) => ending,
+            Err(error) => {
+                crate::report(format_args!("the log stays unsealed: {error}"));
+                Ending::DataLost
+            }
+        }
+    }
+
+    fn take_hello(&mut self, hello: ExtensionHello, now: Reading) {
+        if self.hello.is_some() {
+            let problem = "found a second hello";
+            self.send(ErrorMessage::new(
+                ErrorCode::BadMessage,
+                problem,
+                EXTENSION_BUG,
+            ));
+            return;
+        }
+        if hello.incognito {
+            let problem = "the extension runs in a private window, and private windows are never \
+                           recorded";
+            let fix = "switch off «Allow in Incognito» for the extension";
+            self.send(ErrorMessage::new(ErrorCode::PrivateWindow, problem, fix));
+            self.ending = Some(Ending::Refused);
+            return;
+        }
+        let ([from, to], [theirs_from, theirs_to]) = (PROTOCOL, hello.protocol);
+        if to < theirs_from || theirs_to < from {
+            let problem = format!(
+                "the extension speaks the protocols {theirs_from} to {theirs_to}, this host {from} \
+                 to {to}"
+            );
+            let fix = if to < theirs_from {
+                "update the host"
+            } else {
+                "update the extension"
+            };
+            let error = ErrorMessage::new(ErrorCode::ProtocolMismatch, problem, fix)
+                .adding("protocol", PROTOCOL.to_vec());
+            self.send(error);
+            self.ending = Some(Ending::Refused);
+            return;
+        }
+        self.hello = Some(hello);
+        self.open_log(0, FIRST_RETRY_MS, now);
+    }
+
+    fn take(&mut self, message: Incoming, now: Reading) {
+        match message {
+            Incoming::Hello(_) => unreachable!("a hello is taken before"),
+            Incoming::Events { events } if events.len() > MAX_EVENTS => {
+                let count = events.len();
+                let problem = format!("found {count} events, expected at most {MAX_EVENTS}");
+                self.send(ErrorMessage::new(
+                    ErrorCode::BadMessage,
+                    problem,
+                    EXTENSION_BUG,
+                ));
+            }
+            // While there is no log they are passed over: they were not acknowledged, and the
+            // next hello tells from where to send again.
+            Incoming::Events { events } => {
+                self.with_log(now, |session, tools| {
+                    session.take_events(&events, now, tools)
+                });
+            }
+            Incoming::Lost(lost) => {
+                self.with_log(now, |session, tools| session.take_lost(&lost, now, tools));
+            }
+            Incoming::Status { request } => self.send_status(request),
+            Incoming::Explain { request, tab } => match &self.log {
+                Log::Open(session) => {
+                    let explanation = session.explain(tab).map(Box::new);
+                    self.send(Outgoing::Explanation {
+                        request,
+                        tab,
+                        explanation,
+                    });
+                }
+                Log::Closed | Log::Failed(_) => self.send_log_error(request),
+            },
+            Incoming::Policy { request } => self.send_policy(request),
+            Incoming::ChangePolicy {
+                request,
+                policy,
+                preset,
+            } => {
+                let policy = match (policy, preset) {
+                    (Some(members), None) => lay_over(&self.policy, &members),
+                    (None, Some(name)) => {
+                        PolicyDocument::preset(&name).ok_or_else(|| PolicyError {
+                            line: None,
+                            field: Some("preset".to_owned()),
+                            problem: format!(
+                                "found {name:?}, expected one of {}",
+                                engine::PRESETS.join(", ")
+                            ),
+                        })
+                    }
+                    (Some(_), Some(_)) | (None, None) => {
+                        let problem = "change_policy: expected either `policy` or `preset`";
+                        let error =
+                            ErrorMessage::new(ErrorCode::BadMessage, problem, EXTENSION_BUG);
+                        self.send(error.answering(request));
+                        return;
+                    }
+                };
+                self.change_policy(request, policy, now);
+            }
+            Incoming::SetMode { request, mode } => {
+                if self.with_log(now, |session, tools| session.set_mode(mode, now, tools)) {
+                    self.mode = mode;
+                    if let Err(error) = kept::write_mode(&self.outside.paths.mode(), mode) {
+                        crate::report(format_args!(
+                            "the mode holds for this session only: {error}"
+                        ));
+                    }
+                    self.send_status(request);
+                } else {
+                    self.send_log_error(request);
+                }
+            }
+            Incoming::Pause { request, until_ms } => {
+                if self.with_log(now, |session, tools| session.pause(until_ms, now, tools)) {
+                    self.send_status(request);
+                } else {
+                    self.send_log_error(request);
+                }
+            }
+            Incoming::Ping { request } => self.send(Outgoing::Pong { request }),
+        }
+    }
+
+    // ---- Policy -------------------------------------------------------------------------------
+
+    fn change_policy(
+        &mut self,
+        request: u64,
+        policy: Result<PolicyDocument, PolicyError>,
+        now: Reading,
+    ) {
+        if !matches!(self.log, Log::Open(_)) {
+            self.send_log_error(request);
+            return;
+        }
+        let policy = match policy {
+            Ok(policy) => policy,
+            Err(PolicyError { field, problem, .. }) => {
+                let fix = "correct the setting; the policy before stays in force";
+                let error = ErrorMessage::new(ErrorCode::BadPolicy, problem.clone(), fix)
+                    .adding("field", field)
+                    .adding("problem", problem);
+                self.send(error.answering(request));
+                return;
+            }
+        };
+        // The file first: it is the truth, and a policy that it does not have would be gone with
+        // the next start.
+        if let Err(error) = self.policy_file.store(&policy) {
+            let problem = format!("{}: {error}", self.policy_file.name());
+            let fix = "make the policy file writable";
+            let error = ErrorMessage::new(ErrorCode::BadPolicy, problem.clone(), fix)
+                .adding("problem", problem);
+            self.send(error.answering(request));
+            return;
+        }
+        if self.use_policy(&policy, PolicySource::Extension, now) {
+            self.send_policy(request);
+        } else {
+            self.send_log_error(request);
+        }
+    }
+
+    fn poll_policy(&mut self, now: Reading) {
+        match self.policy_file.poll() {
+            None => {}
+            Some(Ok(policy)) => {
+                self.use_policy(&policy, PolicySource::File, now);
+            }
+            Some(Err(refusal)) => self.send(bad_file(&refusal)),
+        }
+    }
+
+    /// Takes a policy into force. False if the log could not be written; it is told there then
+    /// when it can.
+    fn use_policy(&mut self, policy: &PolicyDocument, by: PolicySource, now: Reading) -> bool {
+        if *policy == self.policy {
+            return true;
+        }
+        self.policy = policy.clone();
+        self.with_log(now, |session, tools| {
+            session.change_policy(policy, by, now, tools)
+        })
+    }
+
+    // ---- The log ------------------------------------------------------------------------------
+
+    /// Does something with the log. False if there is none, or it failed at it.
+    fn with_log(
+        &mut self,
+        now: Reading,
+        work: impl FnOnce(&mut Session, &mut Tools<'_>) -> Result<(), WriteError>,
+    ) -> bool {
+        let Log::Open(session) = &mut self.log else {
+            return false;
+        };
+        let Outside { port, sampler, .. } = &mut self.outside;
+        let mut tools = Tools {
+            port: &mut **port,
+            sampler: &mut **sampler,
+        };
+        let Err(error) = work(session, &mut tools) else {
+            return true;
+        };
+        let Log::Open(session) = std::mem::replace(&mut self.log, Log::Closed) else {
+            unreachable!("the session is borrowed from it");
+        };
+        self.fail(Some(session), &error, 0, FIRST_RETRY_MS, now);
+        false
+    }
+
+    fn open_log(&mut self, lost_samples: u64, wait_ms: i64, now: Reading) {
+        let Some(hello) = &self.hello else { return };
+        let paths = &self.outside.paths;
+        let beginning = Beginning {
+            extension_session: hello.extension_session,
+            policy: self.policy.clone(),
+            mode: self.mode,
+            knowledge: kept::read_knowledge(&paths.knowledge()),
+            lost_samples,
+        };
+        match Session::open(&paths.traces(), &*self.outside.storage, &beginning, now) {
+            Ok(session) => self.opened(Box::new(session)),
+            Err(error) => self.fail(None, &error, lost_samples, wait_ms, now),
+        }
+    }
+
+    fn retry_log(&mut self, now: Reading) {
+        if !matches!(&self.log, Log::Failed(failure) if now.boot_ms >= failure.retry_ms) {
+            return;
+        }
+        let Log::Failed(mut failure) = std::mem::replace(&mut self.log, Log::Closed) else {
+            unreachable!("it was looked at above");
+        };
+        failure.count_lost_samples(now);
+        let wait_ms = (failure.wait_ms * 2).min(LONGEST_RETRY_MS);
+        match failure.session {
+            None => self.open_log(failure.lost_samples, wait_ms, now),
+            Some(mut session) => {
+                match session.recover(&self.policy, self.mode, failure.lost_samples, now) {
+                    Ok(()) => self.opened(session),
+                    // The session keeps count of what was lost up to here.
+                    Err(error) => self.fail(Some(session), &error, 0, wait_ms, now),
+                }
+            }
+        }
+        if let Log::Failed(next) = &mut self.log {
+            next.counted_ms = failure.counted_ms;
+        }
+    }
+
+    fn opened(&mut self, session: Box<Session>) {
+        let hello = HostHello {
+            protocol: PROTOCOL[1],
+            host_version: env!("CARGO_PKG_VERSION"),
+            engine: SEMANTICS,
+            session: session.id(),
+            last_n: session.last_n(),
+            mode: self.mode,
+            policy_hash: self.policy.hash(),
+        };
+        self.log = Log::Open(session);
+        self.send(Outgoing::Hello(hello));
+        if let Some(refusal) = self.policy_file.refusal() {
+            let error = bad_file(refusal);
+            self.send(error);
+        }
+    }
+
+    fn fail(
+        &mut self,
+        session: Option<Box<Session>>,
+        error: &WriteError,
+        lost_samples: u64,
+        wait_ms: i64,
+        now: Reading,
+    ) {
+        crate::report(format_args!("{error}"));
+        let error = log_error(error);
+        self.send(error.clone());
+        self.log = Log::Failed(Failure {
+            session,
+            error,
+            retry_ms: now.boot_ms + wait_ms,
+            wait_ms,
+            lost_samples,
+            counted_ms: now.boot_ms,
+        });
+    }
+
+    fn keep_knowledge(&self) {
+        let Log::Open(session) = &self.log else {
+            return;
+        };
+        let path = self.outside.paths.knowledge();
+        if let Err(error) = kept::write_knowledge(&path, session.knowledge()) {
+            crate::report(format_args!("what was learnt is not kept: {error}"));
+        }
+    }
+
+    // ---- Answers ------------------------------------------------------------------------------
+
+    fn send(&mut self, message: impl Into<Outgoing>) {
+        self.outside.port.send(&message.into());
+    }
+
+    fn send_policy(&mut self, request: u64) {
+        let answer = PolicyAnswer::new(request, self.policy.clone(), self.policy_file.name());
+        self.send(Outgoing::Policy(Box::new(answer)));
+    }
+
+    fn send_log_error(&mut self, request: u64) {
+        if let Log::Failed(failure) = &self.log {
+            let error = failure.error.clone();
+            self.send(error.answering(request));
+        }
+    }
+
+    fn send_status(&mut self, request: u64) {
+        let mut status = match &self.log {
+            Log::Open(session) => session.status(request),
+            Log::Failed(failure) => self.status_without_log(request, Some(&failure.error.message)),
+            Log::Closed => self.status_without_log(request, None),
+        };
+        status.policy_error = self.policy_file.refusal().cloned();
+        self.send(Outgoing::Status(Box::new(status)));
+    }
+
+    fn status_without_log(&self, request: u64, error: Option<&String>) -> Status {
+        Status {
+            request,
+            mode: self.mode,
+            paused_until_ms: None,
+            score: None,
+            level: None,
+            reasons: Vec::new(),
+            metrics: None,
+            policy_hash: self.policy.hash(),
+            tabs: 0,
+            discarded: 0,
+            cluster: Cluster::default(),
+            cooldown_ms: 0,
+            session: None,
+            log: LogStatus {
+                state: LogState::Failed,
+                error: error.cloned(),
+                synced_n: 0,
+            },
+            observed: Observed::default(),
+            recent: Vec::new(),
+            focus: FocusStatus {
+                enabled: self.policy.focus.enabled,
+                proactive: self.policy.focus.proactive,
+            },
+            policy_error: None,
+        }
+    }
+}
+
+impl Failure {
+    fn count_lost_samples(&mut self, now: Reading) {
+        let lost = (now.boot_ms - self.counted_ms) / SAMPLE_MS;
+        self.lost_samples += lost.unsigned_abs();
+        self.counted_ms += lost * SAMPLE_MS;
+    }
+}
+
+fn bad_file(refusal: &Refusal) -> Box<ErrorMessage> {
+    let fix = "correct the file; the policy before stays in force";
+    ErrorMessage::new(ErrorCode::BadPolicy, refusal.to_string(), fix)
+        .adding("file", refusal.file.clone())
+        .adding("line", refusal.line)
+        .adding("field", refusal.field.clone())
+        .adding("problem", refusal.problem.clone())
+}
+
+fn log_error(error: &WriteError) -> Box<ErrorMessage> {
+    let message = error.to_string();
+    let io = match error {
+        WriteError::Locked { pid, .. } => {
+            let fix = "close the other browser or extension that uses this log; the host tries \
+                       again by itself";
+            return ErrorMessage::new(ErrorCode::LogLocked, message, fix).adding("pid", *pid);
+        }
+        WriteError::Io { error, .. } | WriteError::SyncFailed { error, .. } => Some(error.kind()),
+        _ => None,
+    };
+    let fix = match io {
+        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
+            "make room on the disk; the host tries again by itself"
+        }
+        Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+            "make the folder writable for yourself; the host tries again by itself"
+        }
+        _ => "look at the folder and the disk; the host tries again by itself",
+    };
+    ErrorMessage::new(ErrorCode::LogUnavailable, message, fix)
+}

@@ -1,0 +1,182 @@
+//! Where things are kept, and that nobody else can read them.
+//!
+//! The XDG base directories, on macOS too: `$XDG_CONFIG_HOME/tab-orchestrator` for what people
+//! edit, `$XDG_STATE_HOME/tab-orchestrator` for what the host keeps. Folders have mode 0700,
+//! files 0600.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use thiserror::Error;
+
+/// The project's folder in each of the base directories.
+const FOLDER: &str = "tab-orchestrator";
+
+/// The host's folders and files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    config: PathBuf,
+    state: PathBuf,
+}
+
+impl Paths {
+    /// Finds them from the environment. Nothing is created.
+    ///
+    /// # Errors
+    /// If there is no home directory.
+    pub fn find() -> Result<Self, NoHome> {
+        let base = etcetera::choose_base_strategy().map_err(|_| NoHome)?;
+        let state = base.state_dir().unwrap_or_else(|| base.data_dir());
+        Ok(Self {
+            config: base.config_dir().join(FOLDER),
+            state: state.join(FOLDER),
+        })
+    }
+
+    /// The policy, for people to edit.
+    pub fn policy(&self) -> PathBuf {
+        self.config.join("policy.toml")
+    }
+
+    /// The extensions besides the project's own that may start the host.
+    pub fn extensions(&self) -> PathBuf {
+        self.config.join("extensions.txt")
+    }
+
+    /// The folder of traces.
+    pub fn traces(&self) -> PathBuf {
+        self.state.join("traces")
+    }
+
+    /// The last policy that was found to be valid.
+    pub fn last_good_policy(&self) -> PathBuf {
+        self.state.join("last-good-policy.toml")
+    }
+
+    /// Whether decisions are carried out.
+    pub fn mode(&self) -> PathBuf {
+        self.state.join("mode.json")
+    }
+
+    /// What the sessions before had learnt of the hosts.
+    pub fn knowledge(&self) -> PathBuf {
+        self.state.join("knowledge.json")
+    }
+}
+
+/// There is nowhere to keep anything.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("found no home directory; set HOME, or XDG_CONFIG_HOME and XDG_STATE_HOME")]
+pub struct NoHome;
+
+/// Creates a folder, and those above it that are missing, for the user alone. One that is there
+/// and open to others is closed to them.
+///
+/// # Errors
+/// What the system says.
+pub fn create_private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    let permissions = fs::metadata(folder)?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+/// Replaces a file in one step, or leaves it as it was: whoever reads it, and whenever the power
+/// fails, finds the old content or the new. Its folder is created where it is missing.
+///
+/// # Errors
+/// What the system says.
+pub fn write_private_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
+    create_private_folder(folder)?;
+    // Created with mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Reads a text file; `None` where there is none.
+///
+/// # Errors
+/// What the system says; no regular file; more than `max_bytes`; no UTF-8.
+pub fn read_file(path: &Path, max_bytes: usize) -> io::Result<Option<String>> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+        // Opening a pipe would wait for somebody to write to it.
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is not a regular file",
+            ));
+        }
+        Ok(_) => {}
+    }
+    let mut text = String::new();
+    let limit = u64::try_from(max_bytes)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    fs::File::open(path)?
+        .take(limit)
+        .read_to_string(&mut text)?;
+    if text.len() > max_bytes {
+        let problem = format!("it is longer than {max_bytes} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+    }
+    Ok(Some(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn nobody_else_can_read_what_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a/b/c.txt");
+        write_private_file(&file, b"one").unwrap();
+        write_private_file(&file, b"two").unwrap();
+        assert_eq!(read_file(&file, 3).unwrap().as_deref(), Some("two"));
+        assert_eq!(mode(&file), 0o600);
+        assert_eq!(mode(&folder.path().join("a")), 0o700);
+        assert_eq!(mode(&folder.path().join("a/b")), 0o700);
+        let left: Vec<_> = fs::read_dir(folder.path().join("a/b")).unwrap().collect();
+        assert_eq!(left.len(), 1, "no temporary file stays behind");
+
+        fs::set_permissions(folder.path().join("a/b"), Permissions::from_mode(0o755)).unwrap();
+        create_private_folder(&folder.path().join("a/b")).unwrap();
+        assert_eq!(mode(&folder.path().join("a/b")), 0o700);
+    }
+
+    #[test]
+    fn what_is_no_text_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(read_file(&folder.path().join("none"), 9).unwrap(), None);
+        assert!(read_file(folder.path(), 9).is_err());
+        let long = folder.path().join("long");
+        fs::File::create(&long).unwrap().set_len(10).unwrap();
+        assert_eq!(
+            read_file(&long, 9).unwrap_err().kind(),
+            io::ErrorKind::FileTooLarge
+        );
+        fs::write(&long, b"\xff").unwrap();
+        assert_eq!(
+            read_file(&long, 9).unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
+    }
+}

@@ -1,0 +1,352 @@
+//! The policy file: the truth about the policy.
+//!
+//! People edit it, and the options page changes it through the host. A bad one is refused with
+//! the line and the reason, and the policy that was in force stays.
+//!
+//! It is watched by looking at it now and then, not by a notification of the system: that is the
+//! same on every platform, costs one system call, and an editor that writes a new file and renames
+//! it over the old one is seen as well as one that writes in place.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use engine::{PolicyDocument, PolicyError};
+use serde::Serialize;
+
+use crate::paths::{read_file, write_private_file};
+
+/// The longest policy, in bytes: it has to fit on a line of the log and in a message to the
+/// browser, with room for both to be written in another way than the file.
+pub const MAX_POLICY_BYTES: usize = 256 << 10;
+
+/// The policy file and what is known of it.
+#[derive(Debug)]
+pub struct PolicyFile {
+    path: PathBuf,
+    last_good: PathBuf,
+    seen: Option<Stamp>,
+    refusal: Option<Refusal>,
+}
+
+impl PolicyFile {
+    /// Reads the policy to start with. A missing file is written with the defaults.
+    ///
+    /// Where the file is refused, the policy is the last one that was in force, or the defaults
+    /// where there never was one: a slip in an edit must not lay the protected domains bare.
+    pub fn open(path: PathBuf, last_good: PathBuf) -> (Self, PolicyDocument) {
+        let mut file = Self {
+            path,
+            last_good,
+            seen: None,
+            refusal: None,
+        };
+        file.seen = Stamp::of(&file.path);
+        let policy = match file.read() {
+            Ok(Some(policy)) => policy,
+            Ok(None) => {
+                let policy = file.former_policy();
+                // A folder that cannot be written is no reason to do without a policy.
+                if let Err(error) = file.write(&policy) {
+                    file.refusal = Some(file.refusal_of_io(&error));
+                }
+                policy
+            }
+            Err(refusal) => {
+                file.refusal = Some(refusal);
+                file.former_policy()
+            }
+        };
+        (file, policy)
+    }
+
+    /// Looks whether the file was changed, and reads it if so. `Some` is what came of it.
+    ///
+    /// A file that is gone changes nothing: an editor may be about to put a new one in its place.
+    pub fn poll(&mut self) -> Option<Result<PolicyDocument, Refusal>> {
+        let stamp = Stamp::of(&self.path);
+        if stamp.is_none() || stamp == self.seen {
+            return None;
+        }
+        self.seen = stamp;
+        let result = self.read().transpose()?;
+        self.refusal = result.as_ref().err().cloned();
+        Some(result)
+    }
+
+    /// Writes a policy as the new truth, with what each setting means as comments.
+    ///
+    /// # Errors
+    /// What the system says, or that the policy is too long. The file is as it was then.
+    pub fn store(&mut self, policy: &PolicyDocument) -> io::Result<()> {
+        self.write(policy)?;
+        self.refusal = None;
+        Ok(())
+    }
+
+    /// Why the file as it stands was refused; `None` when it is in force.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    /// The file's name without its folders: where a user keeps files is nobody's business.
+    pub fn name(&self) -> String {
+        name_of(&self.path)
+    }
+
+    fn write(&mut self, policy: &PolicyDocument) -> io::Result<()> {
+        let text = policy.to_toml();
+        if text.len() > MAX_POLICY_BYTES {
+            let problem = format!("it is longer than {MAX_POLICY_BYTES} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+        }
+        write_private_file(&self.path, text.as_bytes())?;
+        self.seen = Stamp::of(&self.path);
+        self.keep_as_good(&text);
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Option<PolicyDocument>, Refusal> {
+        let text =
+            read_file(&self.path, MAX_POLICY_BYTES).map_err(|error| self.refusal_of_io(&error))?;
+        let Some(text) = text else { return Ok(None) };
+        let policy = PolicyDocument::from_toml(&text).map_err(|error| {
+            let PolicyError {
+                line,
+                field,
+                problem,
+            } = error;
+            Refusal {
+                file: self.name(),
+                line,
+                field,
+                problem,
+            }
+        })?;
+        self.keep_as_good(&text);
+        Ok(Some(policy))
+    }
+
+    /// Keeps a copy of a valid policy. It serves only when a later file is bad, so a copy that
+    /// cannot be written is no failure.
+    fn keep_as_good(&self, text: &str) {
+        if !matches!(read_file(&self.last_good, MAX_POLICY_BYTES), Ok(Some(kept)) if kept == text) {
+            let _ = write_private_file(&self.last_good, text.as_bytes());
+        }
+    }
+
+    fn former_policy(&self) -> PolicyDocument {
+        let text = read_file(&self.last_good, MAX_POLICY_BYTES).ok().flatten();
+        text.and_then(|text| PolicyDocument::from_toml(&text).ok())
+            .unwrap_or_default()
+    }
+
+    fn refusal_of_io(&self, error: &io::Error) -> Refusal {
+        Refusal {
+            file: self.name(),
+            line: None,
+            field: None,
+            problem: error.to_string(),
+        }
+    }
+}
+
+/// Why a policy was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// The file's name, without folders.
+    pub file: String,
+    /// The line, from 1, where it can be told.
+    pub line: Option<usize>,
+    /// The setting, by its path.
+    pub field: Option<String>,
+    /// What was found and what was expected.
+    pub problem: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: ", self.file)?;
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
+        }
+        f.write_str(&self.problem)
+    }
+}
+
+/// Lays some members of a policy over a whole one, inside its tables too. A `null` switches an
+/// optional setting off.
+///
+/// # Errors
+/// What is wrong with the result.
+pub fn lay_over(
+    present: &PolicyDocument,
+    members: &serde_json::Map<String, serde_json::Value>,
+) -> Result<PolicyDocument, PolicyError> {
+    let mut document = present.to_json();
+    merge(&mut document, members);
+    PolicyDocument::from_json(&document.to_string()).map_err(|error| PolicyError {
+        // It counts the lines of a text that nobody has seen.
+        line: None,
+        ..error
+    })
+}
+
+fn merge(into: &mut serde_json::Value, members: &serde_json::Map<String, serde_json::Value>) {
+    for (name, value) in members {
+        match (into.get_mut(name), value) {
+            (Some(table @ serde_json::Value::Object(_)), serde_json::Value::Object(inner)) => {
+                merge(table, inner);
+            }
+            _ => into[name] = value.clone(),
+        }
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// What tells one content of a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            inode: metadata.ino(),
+            bytes: metadata.size(),
+            // The time of change, not of modification: an editor can set that one back.
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn path(&self) -> PathBuf {
+            self.0.path().join("config/policy.toml")
+        }
+
+        fn open(&self) -> (PolicyFile, PolicyDocument) {
+            PolicyFile::open(self.path(), self.0.path().join("state/last-good.toml"))
+        }
+    }
+
+    fn with_ttl(minutes: f64) -> PolicyDocument {
+        PolicyDocument::from_toml(&format!("ttl_minutes = {minutes}")).unwrap()
+    }
+
+    #[test]
+    fn a_missing_file_is_written_with_the_defaults() {
+        let folder = Folder::new();
+        let (mut file, policy) = folder.open();
+        assert_eq!(policy, PolicyDocument::default());
+        assert_eq!(fs::read_to_string(folder.path()).unwrap(), policy.to_toml());
+        assert_eq!(file.poll(), None);
+        assert_eq!(file.refusal(), None);
+    }
+
+    #[test]
+    fn a_change_is_seen_however_it_is_made() {
+        let folder = Folder::new();
+        let (mut file, _) = folder.open();
+        // In place, by a rename, gone and back, by ourselves.
+        fs::write(folder.path(), "ttl_minutes = 20").unwrap();
+        assert_eq!(file.poll(), Some(Ok(with_ttl(20.0))));
+        assert_eq!(file.poll(), None);
+        let draft = folder.path().with_extension("swp");
+        fs::write(&draft, "ttl_minutes = 21").unwrap();
+        fs::rename(&draft, folder.path()).unwrap();
+        assert_eq!(file.poll(), Some(Ok(with_ttl(21.0))));
+        fs::remove_file(folder.path()).unwrap();
+        assert_eq!(file.poll(), None);
+        fs::write(folder.path(), "ttl_minutes = 22").unwrap();
+        assert_eq!(file.poll(), Some(Ok(with_ttl(22.0))));
+        file.store(&with_ttl(23.0)).unwrap();
+        assert_eq!(file.poll(), None);
+        assert_eq!(folder.open().1, with_ttl(23.0));
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_with_its_line_and_the_old_policy_stays() {
+        let folder = Folder::new();
+        let (mut file, _) = folder.open();
+        file.store(&with_ttl(30.0)).unwrap();
+        fs::write(folder.path(), "# mine\nttl_minutes = 0").unwrap();
+        let refusal = file.poll().unwrap().unwrap_err();
+        let expect = "policy.toml: line 2: ttl_minutes: found 0.0, expected 1 to 10080 minutes";
+        assert_eq!(refusal.to_string(), expect);
+        assert_eq!(file.refusal(), Some(&refusal));
+
+        // So it is after a restart, which has nothing but the bad file and the copy.
+        let (mut file, policy) = folder.open();
+        assert_eq!(policy, with_ttl(30.0));
+        assert_eq!(file.refusal(), Some(&refusal));
+        assert_eq!(
+            fs::read_to_string(folder.path()).unwrap(),
+            "# mine\nttl_minutes = 0"
+        );
+
+        fs::write(folder.path(), "ttl_minutes = 31").unwrap();
+        assert_eq!(file.poll(), Some(Ok(with_ttl(31.0))));
+        assert_eq!(file.refusal(), None);
+    }
+
+    #[test]
+    fn a_part_is_laid_over_inside_tables_too() {
+        #[track_caller]
+        fn check(members: &str, expect: Result<&str, &str>) {
+            let members: serde_json::Map<_, _> = serde_json::from_str(members).unwrap();
+            let base = "ttl_minutes = 20\ntarget_free_percent = 30.0\n[focus]\ncluster_cap = 5";
+            let base = PolicyDocument::from_toml(base).unwrap();
+            let found = lay_over(&base, &members);
+            match expect {
+                Ok(toml) => assert_eq!(found, Ok(PolicyDocument::from_toml(toml).unwrap())),
+                Err(start) => {
+                    let error = found.unwrap_err().to_string();
+                    assert!(
+                        error.starts_with(start),
+                        "found: {error}\nexpected: {start}"
+                    );
+                }
+            }
+        }
+        let base = "ttl_minutes = 20\ntarget_free_percent = 30.0\n[focus]\ncluster_cap = 5";
+        check("{}", Ok(base));
+        check(
+            r#"{"focus":{"enabled":false}}"#,
+            Ok(&format!("{base}\nenabled = false")),
+        );
+        check(
+            r#"{"target_free_percent":null}"#,
+            Ok("ttl_minutes = 20\n[focus]\ncluster_cap = 5"),
+        );
+        check(
+            r#"{"ttl_minutes":0}"#,
+            Err("ttl_minutes: found 0.0, expected"),
+        );
+        check(r#"{"focus":3}"#, Err("invalid type: integer `3`"));
+        check(r#"{"bold":true}"#, Err("unknown field `bold`"));
+    }
+}

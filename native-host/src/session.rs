@@ -1,0 +1,797 @@
+//! The live loop's core: log, then engine, then log, then tell.
+//!
+//! It owns the log of one browser session and the engine on it. It starts no thread, waits for
+//! nothing and reads no clock: moments come in as arguments, samples from a [`Sampler`], and what
+//! the extension is to be told goes to a [`Port`].
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use engine::{HostKnowledge, Mode, Output, PolicyDocument, SEMANTICS, TabId};
+use recorder::{
+    Body, Dropped, ExtEvent, KnowledgeCarried, Line, LogResumed, Metrics, ModeChanged, Opening,
+    Origin, Paused, PolicyChanged, PolicySource, Privacy, ResumeReason, Resumed, Source, Storage,
+    TabMemory, TraceWriter, WriteError,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::clock::{Reading, TraceClock};
+use crate::history::History;
+use crate::metrics::{Detail, Sampler};
+use crate::orders::Orders;
+use crate::protocol::{
+    Cluster, ErrorCode, ErrorMessage, FocusStatus, LogState, LogStatus, Lost, Order, Outgoing,
+    Status,
+};
+
+/// How often the machine is sampled.
+pub const SAMPLE_MS: i64 = 5_000;
+
+/// How often a sample holds the browser's memory.
+const BROWSER_SAMPLE_MS: i64 = 60_000;
+
+/// How long a line may stay unsynced. An acknowledgement comes within a second.
+const SYNC_MS: i64 = 500;
+
+/// What a line with a session's knowledge may take, so that it stays below the longest line.
+const KNOWLEDGE_BYTES: usize = 900 << 10;
+
+/// Where the extension is told things.
+pub trait Port {
+    /// Sends a message. A port that broke swallows it; whoever owns the port notices.
+    fn send(&mut self, message: &Outgoing);
+}
+
+/// What a session reaches the outside by.
+pub struct Tools<'a> {
+    /// To the extension.
+    pub port: &'a mut dyn Port,
+    /// To the machine.
+    pub sampler: &'a mut dyn Sampler,
+}
+
+/// What a session begins with.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// The extension's session, which names the trace to go on with.
+    pub extension_session: Uuid,
+    /// The policy in force.
+    pub policy: PolicyDocument,
+    /// Whether decisions are carried out.
+    pub mode: Mode,
+    /// What the session before had learnt of the hosts.
+    pub knowledge: Vec<HostKnowledge>,
+    /// How many samples could not be logged before.
+    pub lost_samples: u64,
+}
+
+/// The log of one browser session, and the engine on it.
+pub struct Session {
+    writer: TraceWriter,
+    history: History,
+    clock: TraceClock,
+    orders: Orders,
+    /// Orders whose decisions are written and not synced: nobody was told of them.
+    unsynced_orders: Vec<Order>,
+    has_unsynced_decision: bool,
+    /// What has to be written again after a failed sync.
+    again: VecDeque<Line>,
+    unsynced_since_ms: Option<i64>,
+    acknowledged_n: u64,
+    next_sample_ms: i64,
+    next_browser_sample_ms: i64,
+    lost_samples: u64,
+}
+
+impl Session {
+    /// Opens the log: goes on with the trace of the extension's session where there is one that
+    /// can be gone on with, and begins one where there is not.
+    ///
+    /// `storage` makes the place where segments are written.
+    ///
+    /// # Errors
+    /// What the file system refuses; another host that writes the trace.
+    pub fn open(
+        folder: &Path,
+        storage: &dyn Fn() -> Box<dyn Storage>,
+        beginning: &Beginning,
+        now: Reading,
+    ) -> Result<Self, WriteError> {
+        let mut opening = Opening {
+            session: recorder::new_session(now.wall_ms),
+            extension_session: Some(beginning.extension_session.to_string()),
+            engine: SEMANTICS,
+            host_version: env!("CARGO_PKG_VERSION").to_owned(),
+            platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+            privacy: Privacy::Hostname,
+            origin: Origin::Recorded,
+            generator: None,
+            seed: None,
+            importer: None,
+            derived_from: None,
+        };
+        let mut history = History::default();
+        // The log's time is not known before the log is read: what the writer begins gets that of
+        // the last line.
+        let resumed = TraceWriter::resume_on(storage(), folder, &opening, i64::MIN, &mut |line| {
+            history.follow(line);
+        });
+        let resumed = match resumed {
+            Ok(resumed) => resumed,
+            // A damaged trace stays as it is, for `sim` to tell what is wrong with it.
+            Err(WriteError::Unreadable(error)) if !matches!(error.flaw, recorder::Flaw::Io(_)) => {
+                crate::report(format_args!("a new log is begun: {error}"));
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(resumed) = resumed {
+            match history.diverged_at() {
+                None => return Self::go_on(resumed, history, beginning, now),
+                Some(seq) => crate::report(format_args!(
+                    "a new log is begun: from seq {seq} on the old one has decisions that this \
+                     engine does not make"
+                )),
+            }
+            // Two traces that begin within a millisecond have ids in no order.
+            opening.session = recorder::new_session(now.wall_ms);
+        }
+        let writer = TraceWriter::create_on(storage(), folder, &opening, now.wall_ms)?;
+        let clock = TraceClock::open(now);
+        let mut session = Self::new(writer, History::default(), clock, beginning, now);
+        session.begin(beginning, now)?;
+        Ok(session)
+    }
+
+    fn new(
+        writer: TraceWriter,
+        history: History,
+        clock: TraceClock,
+        beginning: &Beginning,
+        now: Reading,
+    ) -> Self {
+        Self {
+            acknowledged_n: writer.last_n(),
+            writer,
+            history,
+            clock,
+            orders: Orders::default(),
+            unsynced_orders: Vec::new(),
+            has_unsynced_decision: false,
+            again: VecDeque::new(),
+            unsynced_since_ms: None,
+            next_sample_ms: now.boot_ms,
+            next_browser_sample_ms: now.boot_ms,
+            lost_samples: beginning.lost_samples,
+        }
+    }
+
+    /// Writes what stands at the beginning of a trace.
+    fn begin(&mut self, beginning: &Beginning, now: Reading) -> Result<(), WriteError> {
+        self.record(now, policy_changed(&beginning.policy, PolicySource::Start))?;
+        let hosts = within_a_line(beginning.knowledge.clone());
+        if !hosts.is_empty() {
+            self.record(now, Body::KnowledgeCarried(KnowledgeCarried { hosts }))?;
+        }
+        self.record(
+            now,
+            Body::ModeChanged(ModeChanged {
+                mode: beginning.mode,
+            }),
+        )?;
+        self.tell_lost_samples(now)?;
+        self.writer.sync()
+    }
+
+    fn go_on(
+        resumed: Resumed,
+        history: History,
+        beginning: &Beginning,
+        now: Reading,
+    ) -> Result<Self, WriteError> {
+        let clock = TraceClock::resume(resumed.last_t_ms, history.offset_ms(), now);
+        let mut session = Self::new(resumed.writer, history, clock, beginning, now);
+        session.write_awaited(resumed.last_t_ms)?;
+        // Nobody is told of these decisions: by now they are those of a host that is gone.
+        session.unsynced_orders.clear();
+        let why = if resumed.was_sealed {
+            ResumeReason::WorkerRestarted
+        } else {
+            ResumeReason::HostRestarted
+        };
+        let body = Body::LogResumed(LogResumed {
+            torn_bytes: resumed.torn_bytes,
+            last_n: resumed.last_n,
+            engine: SEMANTICS,
+            why,
+        });
+        session.record(now, body)?;
+        session.look(now)?;
+        if session.history.is_begun() {
+            session.tell_settings(&beginning.policy, beginning.mode, now)?;
+        } else {
+            // The host before was stopped, or its disk full, in the middle of the beginning.
+            session.begin(beginning, now)?;
+        }
+        session.tell_lost_samples(now)?;
+        session.writer.sync()?;
+        Ok(session)
+    }
+
+    /// Writes policy and mode where the log has others: they were changed while nothing could be
+    /// written.
+    fn tell_settings(
+        &mut self,
+        policy: &PolicyDocument,
+        mode: Mode,
+        now: Reading,
+    ) -> Result<(), WriteError> {
+        if self.history.engine().policy().document() != policy {
+            self.record(now, policy_changed(policy, PolicySource::Start))?;
+        }
+        if self.history.engine().world().mode() != mode {
+            self.record(now, Body::ModeChanged(ModeChanged { mode }))?;
+        }
+        Ok(())
+    }
+
+    /// Makes a log that could not be written good again, after its cause is gone. Everything that
+    /// was written is read anew, so that engine and log agree whatever the failure left behind.
+    /// `lost_samples` are those that could not be logged since the last try.
+    ///
+    /// # Errors
+    /// What the file system still refuses. It may be tried again.
+    pub fn recover(
+        &mut self,
+        policy: &PolicyDocument,
+        mode: Mode,
+        lost_samples: u64,
+        now: Reading,
+    ) -> Result<(), WriteError> {
+        self.lost_samples += lost_samples;
+        let mut history = History::default();
+        let unsynced = self.writer.recover(&mut |line| history.follow(line))?;
+        self.history = history;
+        self.unsynced_orders.clear();
+        // Those of an earlier try come first.
+        for line in unsynced.into_iter().rev() {
+            self.again.push_front(line);
+        }
+        self.write_awaited(self.writer.last_t_ms())?;
+        while let Some(Line {
+            t_ms,
+            src,
+            n,
+            at_ms,
+            body,
+            ..
+        }) = self.again.front().cloned()
+        {
+            self.record_at(t_ms, src, n, at_ms, body)?;
+            self.again.pop_front();
+        }
+        self.look(now)?;
+        self.tell_settings(policy, mode, now)?;
+        self.tell_lost_samples(now)?;
+        self.writer.sync()?;
+        self.unsynced_since_ms = None;
+        self.next_sample_ms = now.boot_ms;
+        Ok(())
+    }
+
+    fn tell_lost_samples(&mut self, now: Reading) -> Result<(), WriteError> {
+        if self.lost_samples > 0 {
+            let why = "log_unavailable".to_owned();
+            let dropped = Dropped {
+                from: None,
+                count: self.lost_samples,
+                why,
+            };
+            self.record(now, Body::Dropped(dropped))?;
+            self.lost_samples = 0;
+        }
+        Ok(())
+    }
+
+    /// Takes in what happened in the browser, in the extension's words.
+    ///
+    /// # Errors
+    /// If the log cannot be written. What was not acknowledged then is to be sent again.
+    pub fn take_events(
+        &mut self,
+        events: &[Value],
+        now: Reading,
+        tools: &mut Tools<'_>,
+    ) -> Result<(), WriteError> {
+        self.look(now)?;
+        for event in events {
+            let Some(n) = event.get("n").and_then(Value::as_u64).filter(|&n| n > 0) else {
+                let problem = "events: found one without an `n` of 1 or more";
+                let fix = "report it as a bug of the extension";
+                let error = ErrorMessage::new(ErrorCode::BadMessage, problem, fix);
+                tools.port.send(&error.into());
+                break;
+            };
+            if n <= self.writer.last_n() {
+                continue;
+            }
+            if let Err(error) = self.expect_n(n) {
+                tools.port.send(&error.into());
+                break;
+            }
+            self.take_event(event, n, now, tools)?;
+        }
+        self.settle(now, tools)
+    }
+
+    fn take_event(
+        &mut self,
+        event: &Value,
+        n: u64,
+        now: Reading,
+        tools: &mut Tools<'_>,
+    ) -> Result<(), WriteError> {
+        let problem = match ExtEvent::from_value(event) {
+            Err(error) => error.to_string(),
+            Ok(ExtEvent { at_ms, body, .. }) => {
+                // It waited in the outbox and keeps its time; a clock that is ahead of ours does
+                // not take the log ahead.
+                let t_ms = self.clock.t_ms_of_wall(at_ms).min(self.clock.t_ms(now));
+                match self.record_at(t_ms, Source::Ext, Some(n), Some(at_ms), body.clone()) {
+                    Ok(()) => {
+                        self.orders.note(&body, now.boot_ms);
+                        return Ok(());
+                    }
+                    Err(
+                        error @ (WriteError::BadLine(_)
+                        | WriteError::TooLong { .. }
+                        | WriteError::OutOfOrder(_)),
+                    ) => error.to_string(),
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let dropped = Dropped {
+            from: Some(n),
+            count: 1,
+            why: "bad_event".to_owned(),
+        };
+        self.record(now, Body::Dropped(dropped))?;
+        let fix = "report it as a bug of the extension";
+        let error = ErrorMessage::new(ErrorCode::BadEvent, problem, fix).adding("n", n);
+        tools.port.send(&error.into());
+        Ok(())
+    }
+
+    /// Takes in that events are lost.
+    ///
+    /// # Errors
+    /// As [`Session::take_events`].
+    pub fn take_lost(
+        &mut self,
+        lost: &Lost,
+        now: Reading,
+        tools: &mut Tools<'_>,
+    ) -> Result<(), WriteError> {
+        self.look(now)?;
+        let end = lost.from.saturating_add(lost.count);
+        // Those that the log has are not lost.
+        let first = lost.from.max(self.writer.last_n() + 1);
+        if first >= end {
+            return Ok(());
+        }
+        if let Err(error) = self.expect_n(first) {
+            tools.port.send(&error.into());
+            return Ok(());
+        }
+        let why = lost.why.clone();
+        let dropped = Dropped {
+            from: Some(first),
+            count: end - first,
+            why,
+        };
+        match self.record(now, Body::Dropped(dropped)) {
+            Err(error @ (WriteError::BadLine(_) | WriteError::TooLong { .. })) => {
+                let fix = "report it as a bug of the extension";
+                let error = ErrorMessage::new(ErrorCode::BadMessage, error.to_string(), fix);
+                tools.port.send(&error.into());
+                Ok(())
+            }
+            Err(error) => Err(error),
+            Ok(()) => self.settle(now, tools),
+        }
+    }
+
+    /// A log that has no event yet takes whatever comes first: what was before it went to another.
+    fn expect_n(&self, n: u64) -> Result<(), Box<ErrorMessage>> {
+        let last = self.writer.last_n();
+        if last == 0 || n == last + 1 {
+            return Ok(());
+        }
+        let expected = last + 1;
+        let problem = format!("found the event {n}, expected {expected}");
+        let fix = "send again from the expected event on";
+        Err(ErrorMessage::new(ErrorCode::EventGap, problem, fix).adding("expected", expected))
+    }
+
+    /// Takes another policy into force.
+    ///
+    /// # Errors
+    /// As [`Session::take_events`].
+    pub fn change_policy(
+        &mut self,
+        policy: &PolicyDocument,
+        by: PolicySource,
+        now: Reading,
+        tools: &mut Tools<'_>,
+    ) -> Result<(), WriteError> {
+        self.tell_and_settle(policy_changed(policy, by), now, tools)
+    }
+
+    /// Carries decisions out from here on, or only notes them.
+    ///
+    /// # Errors
+    /// As [`Session::take_events`].
+    pub fn set_mode(
+        &mut self,
+        mode: Mode,
+        now: Reading,
+        tools: &mut Tools<'_>,
+    ) -> Result<(), WriteError> {
+        self.tell_and_settle(Body::ModeChanged(ModeChanged { mode }), now, tools)
+    }
+
+    /// Decides nothing until a moment of the wall clock; `None` ends a pause.
+    ///
+    /// # Errors
+    /// As [`Session::take_events`].
+    pub fn pause(
+        &mut self,
+        until_wall_ms: Option<i64>,
+        now: Reading,
+        tools: &mut Tools<'_>,
+    ) -> Result<(), WriteError> {
+        self.look(now)?;
+        let until_ms = until_wall_ms.map(|until| self.clock.t_ms_of_wall(until));
+        self.tell_and_settle(Body::Paused(Paused { until_ms }), now, tools)
+    }
+
+    fn tell_and_settle(
+        &mut self,
+        body: Body,
+        now: Reading,
+        tools: &mut Tools<'_>,
+    ) -> Result<(), WriteError> {
+        self.look(now)?;
+        self.record(now, body)?;
+        self.settle(now, tools)
+    }
+
+    /// Does what is due: samples, syncs, measures, checkpoints, rotates.
+    ///
+    /// # Errors
+    /// As [`Session::take_events`].
+    pub fn tick(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
+        self.look(now)?;
+        if let Some(discarded) = self.orders.settle(now.boot_ms) {
+            let after = self
+                .sample(Detail::MachineAndBrowser, now, tools)?
+                .browser_pss;
+            self.record_freed(discarded.tab, discarded.before_bytes, after, now)?;
+        }
+        if now.boot_ms >= self.next_sample_ms {
+            let detail = if now.boot_ms >= self.next_browser_sample_ms {
+                self.next_browser_sample_ms = now.boot_ms + BROWSER_SAMPLE_MS;
+                Detail::MachineAndBrowser
+            } else {
+                Detail::Machine
+            };
+            // From now on, not from when it was due: after a sleep there is one sample, not many.
+            self.next_sample_ms = now.boot_ms + SAMPLE_MS;
+            self.sample(detail, now, tools)?;
+            // At rest this is the one moment that the host is awake: it does not wake once more
+            // for the sync.
+            self.sync(tools)?;
+        }
+        self.settle(now, tools)
+    }
+
+    /// When [`Session::tick`] has something to do, in boot time.
+    pub fn due_ms(&self) -> i64 {
+        let sync = self.unsynced_since_ms.map(|since| since + SYNC_MS);
+        [sync, self.orders.due_ms()]
+            .into_iter()
+            .flatten()
+            .fold(self.next_sample_ms, i64::min)
+    }
+
+    /// Seals the log.
+    ///
+    /// # Errors
+    /// As [`Session::take_events`]. What is on the disk then can be gone on with.
+    pub fn close(mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
+        self.look(now)?;
+        self.sync(tools)?;
+        let state = self.history.engine().state_hash();
+        self.writer.close(self.clock.t_ms(now), Some(&state))
+    }
+
+    /// The trace's id.
+    pub fn id(&self) -> Uuid {
+        self.writer.header().session
+    }
+
+    /// The highest `n` that the log has; 0 for none.
+    pub fn last_n(&self) -> u64 {
+        self.writer.last_n()
+    }
+
+    /// What a later session should know of the hosts.
+    pub fn knowledge(&self) -> Vec<HostKnowledge> {
+        self.history.engine().knowledge()
+    }
+
+    /// What happens to a tab, and why.
+    pub fn explain(&self, tab: TabId) -> Option<engine::Explanation> {
+        self.history.engine().explain(tab)
+    }
+
+    /// How things stand.
+    pub fn status(&self, request: u64) -> Status {
+        let engine = self.history.engine();
+        let (world, policy) = (engine.world(), engine.policy());
+        let pressure = policy.pressure();
+        let wall = |t_ms| self.clock.wall_of_t_ms(t_ms);
+        let mut observed = self.history.recent().observed();
+        observed.since_ms = wall(observed.since_ms);
+        let recent = self.history.recent().decisions().cloned();
+        Status {
+            request,
+            mode: world.mode(),
+            paused_until_ms: world.paused_until_ms().map(wall),
+            score: Some(pressure.score),
+            level: Some(pressure.level),
+            reasons: pressure.reasons.clone(),
+            metrics: self.history.metrics().copied(),
+            policy_hash: policy.policy_hash().to_owned(),
+            tabs: world.tab_count(),
+            discarded: world.tabs().filter(|tab| tab.is_discarded).count(),
+            cluster: Cluster {
+                tabs: policy.cluster(world),
+            },
+            cooldown_ms: policy.cooldown_left_ms(world),
+            session: Some(self.id()),
+            log: LogStatus {
+                state: LogState::Writing,
+                error: None,
+                synced_n: self.writer.synced_n(),
+            },
+            observed,
+            recent: recent
+                .map(|it| crate::protocol::RecentDecision {
+                    t_ms: wall(it.t_ms),
+                    ..it
+                })
+                .collect(),
+            focus: FocusStatus {
+                enabled: policy.document().focus.enabled,
+                proactive: policy.document().focus.proactive,
+            },
+            policy_error: None,
+        }
+    }
+
+    /// Logs that the machine slept or the wall clock was set, before anything that comes after.
+    fn look(&mut self, now: Reading) -> Result<(), WriteError> {
+        loop {
+            // The clock has moved on when the log has it, not before: after a failure it is told.
+            let mut clock = self.clock;
+            let Some(body) = clock.look(now) else {
+                return Ok(());
+            };
+            self.record(now, body)?;
+            self.clock = clock;
+        }
+    }
+
+    /// Logs something of the host's own, now.
+    fn record(&mut self, now: Reading, body: Body) -> Result<(), WriteError> {
+        self.record_at(self.clock.t_ms(now), Source::Host, None, None, body)
+    }
+
+    /// Logs an input, steps the engine, and logs what it answers.
+    fn record_at(
+        &mut self,
+        t_ms: i64,
+        source: Source,
+        n: Option<u64>,
+        at_ms: Option<i64>,
+        body: Body,
+    ) -> Result<(), WriteError> {
+        let t_ms = t_ms.max(self.writer.last_t_ms());
+        let seq = self.writer.append(t_ms, source, n, at_ms, &body)?;
+        self.history.follow(&Line {
+            seq,
+            t_ms,
+            src: source,
+            n,
+            at_ms,
+            body,
+        });
+        self.write_awaited(t_ms)
+    }
+
+    /// Logs what the engine answered and the log does not have yet.
+    fn write_awaited(&mut self, t_ms: i64) -> Result<(), WriteError> {
+        while let Some(output) = self.history.awaited() {
+            self.has_unsynced_decision |= matches!(output, Output::Decision(_));
+            let order = order_of(output, &self.history);
+            let body = Body::from(output.clone());
+            let seq = self
+                .writer
+                .append(t_ms, Source::Engine, None, None, &body)?;
+            let line = Line {
+                seq,
+                t_ms,
+                src: Source::Engine,
+                n: None,
+                at_ms: None,
+                body,
+            };
+            self.history.follow(&line);
+            self.unsynced_orders.extend(order.map(|order| Order {
+                decision: seq,
+                ..order
+            }));
+        }
+        Ok(())
+    }
+
+    /// After lines were written: syncs what has to be now, tells what may be told, sends the next
+    /// order, and keeps the log's checkpoints and segments.
+    fn settle(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
+        if self.writer.unsynced_lines() > 0 {
+            let since = *self.unsynced_since_ms.get_or_insert(now.boot_ms);
+            if self.has_unsynced_decision || now.boot_ms >= since + SYNC_MS {
+                self.sync(tools)?;
+            }
+        }
+        let t_ms = self.clock.t_ms(now);
+        if self.writer.rotation_due(t_ms) {
+            let state = self.history.engine().state_hash();
+            let rotation = self.writer.rotate(t_ms, Some(&state))?;
+            if let Err(error) = rotation.compressed {
+                crate::report(format_args!("a closed segment stays uncompressed: {error}"));
+            }
+            self.sync(tools)?;
+        } else if self.writer.checkpoint_due(t_ms) {
+            let state = self.history.engine().state_hash();
+            self.writer.checkpoint(t_ms, Some(&state))?;
+            self.sync(tools)?;
+        }
+        self.acknowledge(tools);
+        self.send_next_order(now, tools)
+    }
+
+    fn sync(&mut self, tools: &mut Tools<'_>) -> Result<(), WriteError> {
+        self.writer.sync()?;
+        self.unsynced_since_ms = None;
+        self.has_unsynced_decision = false;
+        for order in self.unsynced_orders.drain(..) {
+            self.orders.push(order);
+        }
+        self.acknowledge(tools);
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, tools: &mut Tools<'_>) {
+        // The writer syncs by itself, too, when many lines are unsynced.
+        let n = self.writer.synced_n();
+        if n > self.acknowledged_n {
+            self.acknowledged_n = n;
+            tools.port.send(&Outgoing::Ack { n });
+        }
+    }
+
+    fn send_next_order(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
+        let Some(order) = self.orders.send_next(now.boot_ms) else {
+            return Ok(());
+        };
+        tools.port.send(&Outgoing::DiscardTab(order.clone()));
+        // After sending: the measure takes some milliseconds, and the discard takes longer.
+        let before = self
+            .sample(Detail::MachineAndBrowser, now, tools)?
+            .browser_pss;
+        self.orders.note_before(before);
+        if self.has_unsynced_decision {
+            self.sync(tools)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn sample(
+        &mut self,
+        detail: Detail,
+        now: Reading,
+        tools: &mut Tools<'_>,
+    ) -> Result<Metrics, WriteError> {
+        let metrics = tools.sampler.sample(detail);
+        self.record(now, Body::Metrics(metrics))?;
+        if self.writer.unsynced_lines() > 0 {
+            self.unsynced_since_ms.get_or_insert(now.boot_ms);
+        }
+        Ok(metrics)
+    }
+
+    fn record_freed(
+        &mut self,
+        tab: TabId,
+        before: Option<u64>,
+        after: Option<u64>,
+        now: Reading,
+    ) -> Result<(), WriteError> {
+        let Some((before, after)) = before.zip(after) else {
+            return Ok(());
+        };
+        let is_there = self.history.engine().world().tab(tab).is_some();
+        match before
+            .checked_sub(after)
+            .filter(|&bytes| bytes > 0 && is_there)
+        {
+            Some(bytes) => {
+                let how = engine::MemorySource::Reclaimed;
+                self.record(now, Body::TabMemory(TabMemory { tab, bytes, how }))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The order that a decision leads to, without its seq; `None` for what is only noted.
+fn order_of(output: &Output, history: &History) -> Option<Order> {
+    let Output::Decision(decision) = output else {
+        return None;
+    };
+    if decision.mode != Mode::Enforce {
+        return None;
+    }
+    let world = history.engine().world();
+    let host = world.tab(decision.tab).and_then(|tab| world.host_of(tab));
+    Some(Order {
+        decision: engine::Seq(0),
+        tab: decision.tab,
+        host: host.map(str::to_owned),
+        reasons: decision.reasons.clone(),
+        level: decision.level,
+        score: decision.score,
+        idle_ms: decision.idle_ms,
+        ttl_ms: decision.ttl_ms,
+        in_focus: decision.in_focus,
+    })
+}
+
+fn policy_changed(policy: &PolicyDocument, by: PolicySource) -> Body {
+    let policy_hash = policy.hash();
+    Body::PolicyChanged(PolicyChanged {
+        policy: Box::new(policy.clone()),
+        policy_hash,
+        by,
+    })
+}
+
+/// Cuts what was learnt to what fits on a line: the hosts that were in front last stay.
+fn within_a_line(mut hosts: Vec<HostKnowledge>) -> Vec<HostKnowledge> {
+    // What stands around the name takes less than this.
+    let bytes = |known: &HostKnowledge| known.host.len() + 100;
+    let mut total: usize = hosts.iter().map(bytes).sum();
+    if total > KNOWLEDGE_BYTES {
+        hosts.sort_by_key(|known| std::cmp::Reverse(known.last_in_front_ms));
+        while total > KNOWLEDGE_BYTES {
+            total -= hosts.pop().as_ref().map_or(total, bytes);
+        }
+        hosts.sort_by(|one, other| one.host.cmp(&other.host));
+    }
+    hosts
+}
