@@ -1,0 +1,133 @@
+//! The command line, all of it.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use engine::{Seq, TabId};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or the answer is yes
+  1  the answer is no: something differs, or is not there
+  2  not answered: wrong use, a file that cannot be opened, nothing that can be compared
+  3  a trace is damaged
+
+A TRACE is a folder that holds one trace, or any segment of it (.jsonl or .jsonl.zst).";
+
+/// Replay recorded browser sessions: verify, describe, explain, and try other policies
+#[derive(Debug, Parser)]
+#[command(name = "sim", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Verify(VerifyArgs),
+    Info(InfoArgs),
+    Replay(ReplayArgs),
+    Explain(ExplainArgs),
+}
+
+/// Check that the engine makes the recorded decisions from the recorded inputs
+///
+/// Feeds the recorded inputs to a fresh engine and compares every decision and every change of
+/// pressure with the recorded one, field by field, and the engine's state at every checkpoint.
+/// Exits with 1 and names the first difference if there is one, and with 2 where there is nothing
+/// to compare: a trace that was not recorded live, or one of another version of the engine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim verify traces/recorded/enforce
+  sim verify --json ~/.local/state/tab-orchestrator/traces/20260102T*.jsonl")]
+pub(crate) struct VerifyArgs {
+    /// Traces to verify: folders or segments
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Write one JSON object for each trace
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show what is in a trace
+///
+/// Tells who wrote it and when, what happened in it by type, how many tabs and windows were open,
+/// the pressure on the machine, readings of memory, what was decided and discarded, where the
+/// recording has holes, which policies were in force, and whether it is whole.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim info traces/recorded/enforce
+  sim info --json traces/recorded/enforce | jq .pressure")]
+pub(crate) struct InfoArgs {
+    /// Traces to describe: folders or segments
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Write one JSON object for each trace
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Find out what a policy would have decided
+///
+/// Runs the trace through a policy, which enforces from the first line on. The recorded policy's
+/// own decisions, discards and restores are taken out; what the user and the machine did is kept;
+/// a tab that the policy discards comes back when the recording says that it was needed. Readings
+/// of memory stay as recorded: they do not follow what the policy frees.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim replay traces/recorded/observe
+  sim replay traces/recorded/observe --policy gentle --summary
+  sim replay traces/recorded/observe --policy my-policy.toml --json > decisions.jsonl")]
+pub(crate) struct ReplayArgs {
+    /// Traces to replay, one after another: folders or segments
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// The policy: a preset (default, gentle, eager) or a TOML or JSON file
+    #[arg(short, long, value_name = "FILE|PRESET", default_value = "default")]
+    pub(crate) policy: String,
+    /// Write JSON Lines: an object for each decision, then one for the summary
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the summary alone
+    #[arg(short, long, conflicts_with = "decisions")]
+    pub(crate) summary: bool,
+    /// Write the decisions alone
+    #[arg(short, long)]
+    pub(crate) decisions: bool,
+}
+
+/// Explain what would happen to a tab, and why
+///
+/// Gives the engine's own explanation of a tab after a line of the trace, under the recorded
+/// policy, and what was decided on it in the whole trace. A discarded tab gets another id; any of
+/// its ids names it. Exits with 1 where the tab was not open at that line.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim explain traces/recorded/enforce --tab 1813275475
+  sim explain traces/recorded/enforce --tab 1813275475 --at 4711 --json")]
+pub(crate) struct ExplainArgs {
+    /// The trace: a folder or a segment
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// The tab, by any id it ever had
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = parse_tab)]
+    pub(crate) tab: TabId,
+    /// The line after which to explain it, by its seq [default: the last]
+    #[arg(long, value_name = "SEQ", value_parser = parse_seq)]
+    pub(crate) at: Option<Seq>,
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn parse_tab(text: &str) -> Result<TabId, std::num::ParseIntError> {
+    text.parse().map(TabId)
+}
+
+fn parse_seq(text: &str) -> Result<Seq, std::num::ParseIntError> {
+    text.parse().map(Seq)
+}

@@ -1,0 +1,17 @@
+//! `never`: nothing is ever discarded. What a browser without any tab suspender does.
+
+use engine::{Event, Output, Policy, Projection, World};
+
+/// Decides nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Never;
+
+impl Policy for Never {
+    fn name(&self) -> &str {
+        "never"
+    }
+
+    fn step(&mut self, _: &World, _: &Event, _: &mut Vec<Output>) {}
+
+    fn project(&self, _: &mut Projection) {}
+}

@@ -1,0 +1,299 @@
+//! `sim replay`: what would a policy have decided?
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use engine::{Level, Orchestrator, Reason, SEMANTICS};
+use recorder::{Origin, Trace};
+use serde::Serialize;
+use simulator::replay::{EARLY_RETURN_MS, Replay, Replayed, Score};
+
+use super::each_trace;
+use crate::args::ReplayArgs;
+use crate::console::{Console, bytes, count, cut, date, number, percent, span};
+use crate::outcome::Outcome;
+use crate::policy::{self, NamedPolicy};
+use crate::reading::{Ending, read, shown};
+
+/// Everything that the command line says, resolved.
+struct Plan {
+    traces: Vec<PathBuf>,
+    policy: NamedPolicy,
+    json: bool,
+    decisions: bool,
+    summary: bool,
+}
+
+impl Plan {
+    fn resolve(args: ReplayArgs) -> anyhow::Result<Self> {
+        Ok(Self {
+            traces: args.traces,
+            policy: policy::find(&args.policy)?,
+            json: args.json,
+            decisions: !args.summary,
+            summary: !args.decisions,
+        })
+    }
+}
+
+pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Outcome> {
+    let plan = Plan::resolve(args)?;
+    each_trace(&plan.traces, console, |path, console| {
+        replay(path, &plan, console)
+    })
+}
+
+fn replay(path: &Path, plan: &Plan, console: &mut Console) -> anyhow::Result<Outcome> {
+    let trace = Trace::open(path)?;
+    let session = trace.header().session.to_string();
+    let mut replay = Replay::new(Orchestrator::new(plan.policy.document.clone()));
+    let mut decided = Vec::new();
+    if plan.decisions && !plan.json {
+        console.line(HEADER)?;
+    }
+    let write_all = |decided: &mut Vec<Replayed>, console: &mut Console| {
+        for decision in decided.drain(..).filter(|_| plan.decisions) {
+            if plan.json {
+                console.json(&DecisionLine {
+                    type_name: "decision",
+                    trace: &session,
+                    decision: &decision,
+                })?;
+            } else {
+                console.line(decision_line(&decision))?;
+            }
+        }
+        anyhow::Ok(())
+    };
+    let end = read(&trace, console, |line, console| {
+        replay.take(line, &mut decided);
+        write_all(&mut decided, console)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let score = replay.finish(&mut decided);
+    write_all(&mut decided, console)?;
+    if plan.summary {
+        let summary = Summary::new(path, &trace, plan, &end, &score);
+        if plan.json {
+            console.json(&summary)?;
+        } else {
+            if plan.decisions {
+                console.line("")?;
+            }
+            write_summary(&summary, console)?;
+        }
+    }
+    Ok(Outcome::Yes)
+}
+
+/// A decision as JSON.
+#[derive(Serialize)]
+struct DecisionLine<'a> {
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    trace: &'a str,
+    #[serde(flatten)]
+    decision: &'a Replayed,
+}
+
+const HEADER: &str = "  time (UTC)                  tab  host                                 \
+                      idle           TTL  fam  level   reasons";
+
+/// A decision for people. The first column says whether the recording has it, too.
+fn decision_line(replayed: &Replayed) -> String {
+    let Replayed { decision, .. } = replayed;
+    let reasons: Vec<String> = decision.reasons.iter().map(Reason::to_string).collect();
+    format!(
+        "{} {}  {:>10}  {:<28}  {:>12}  {:>12}  {:>3}  {:<6}  {}",
+        if replayed.as_recorded { '=' } else { '+' },
+        date(replayed.t_ms),
+        decision.tab,
+        cut(replayed.host.as_deref().unwrap_or("-"), 28),
+        span(decision.idle_ms),
+        span(decision.ttl_ms),
+        decision.familiarity,
+        decision.level,
+        reasons.join(" "),
+    )
+}
+
+/// What came of it, and what it was made from.
+#[derive(Serialize)]
+struct Summary<'a> {
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    trace: Provenance<'a>,
+    policy: PolicyName<'a>,
+    /// The version of the engine's semantics that decided here.
+    engine: u32,
+    sim: &'static str,
+    /// Nothing here is drawn at random.
+    seed: Option<u64>,
+    /// Readings of memory do not follow what the policy frees.
+    metrics: &'static str,
+    #[serde(flatten)]
+    score: &'a Score,
+}
+
+#[derive(Serialize)]
+struct Provenance<'a> {
+    path: String,
+    session: String,
+    origin: Origin,
+    engine: u32,
+    #[serde(flatten)]
+    end: &'a Ending,
+}
+
+#[derive(Serialize)]
+struct PolicyName<'a> {
+    name: &'a str,
+    hash: String,
+}
+
+impl<'a> Summary<'a> {
+    fn new(path: &Path, trace: &Trace, plan: &'a Plan, end: &'a Ending, score: &'a Score) -> Self {
+        let header = trace.header();
+        Self {
+            type_name: "summary",
+            trace: Provenance {
+                path: path.display().to_string(),
+                session: header.session.to_string(),
+                origin: header.origin,
+                engine: header.engine,
+                end,
+            },
+            policy: PolicyName {
+                name: &plan.policy.name,
+                hash: plan.policy.document.hash(),
+            },
+            engine: SEMANTICS,
+            sim: env!("CARGO_PKG_VERSION"),
+            seed: None,
+            metrics: "as_recorded",
+            score,
+        }
+    }
+}
+
+fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result<()> {
+    let Summary {
+        trace,
+        policy,
+        score,
+        ..
+    } = summary;
+    let mut row = |label: &str, text: String| console.line(format_args!("{label:<10}  {text}"));
+    row("trace", shown(Path::new(&trace.path)))?;
+    row(
+        "",
+        format!(
+            "session {}, {}, digest {}",
+            trace.session,
+            count(trace.end.lines, "line"),
+            trace.end.digest
+        ),
+    )?;
+    row(
+        "policy",
+        format!(
+            "{} ({}), engine {}, sim {}, no seed",
+            shown(Path::new(policy.name)),
+            policy.hash,
+            summary.engine,
+            summary.sim
+        ),
+    )?;
+    row(
+        "time",
+        format!(
+            "{}, awake {}, the user there {}",
+            span(score.span.wall_ms),
+            span(score.span.awake_ms),
+            span(score.span.active_ms)
+        ),
+    )?;
+    row(
+        "decisions",
+        format!(
+            "{}: {} carried out, {} refused, {} without an outcome",
+            number(score.decisions),
+            number(score.discards),
+            number(score.refused),
+            number(score.unanswered)
+        ),
+    )?;
+    if score.decisions > 0 {
+        let levels = [Level::High, Level::Medium, Level::Low].into_iter();
+        let by_level = levels.filter_map(|level| Some((level, *score.by_level.get(&level)?)));
+        row("", format!("by level: {}", list(by_level)))?;
+        row("", format!("by reason: {}", list(&score.by_reason)))?;
+    }
+    row(
+        "discards",
+        format!(
+            "{}, expected to free {}",
+            number(score.discards),
+            bytes(score.expected_bytes)
+        ),
+    )?;
+    let rate = score.early_return_rate;
+    row(
+        "reloads",
+        format!(
+            "{}, {} of them within {} of the user's time{}",
+            number(score.reloads),
+            number(score.early_returns),
+            span(EARLY_RETURN_MS),
+            rate.map_or(String::new(), |rate| format!(
+                ": {} of the discards",
+                percent(rate)
+            ))
+        ),
+    )?;
+    row(
+        "",
+        format!(
+            "{} closed without having been needed, {} still discarded at the end",
+            number(score.closed_while_held),
+            number(score.held_at_end)
+        ),
+    )?;
+    row("recording", departure(score))?;
+    row(
+        "",
+        format!(
+            "{} of the recorded policy's making taken out, {} of tabs that are discarded here",
+            count(score.taken_out, "event"),
+            number(score.impossible)
+        ),
+    )?;
+    row(
+        "metrics",
+        "as recorded: they do not follow what this policy frees".to_owned(),
+    )
+}
+
+fn departure(score: &Score) -> String {
+    let Some(departure) = score.departure else {
+        return "decided as recorded, to the end".to_owned();
+    };
+    let after = score.departed_share.map_or(String::new(), |share| {
+        format!("; {} of the discards come after", percent(share))
+    });
+    format!(
+        "decided otherwise first at seq {}, {}{after}",
+        departure.seq,
+        date(departure.t_ms)
+    )
+}
+
+fn list<K: ToString, N: std::borrow::Borrow<u64>>(
+    counts: impl IntoIterator<Item = (K, N)>,
+) -> String {
+    let counts = counts.into_iter();
+    let shown: Vec<String> = counts
+        .map(|(name, count)| format!("{} {}", name.to_string(), number(*count.borrow())))
+        .collect();
+    shown.join(", ")
+}

@@ -1,0 +1,11 @@
+//! Runs recorded traces through the engine: to verify what was decided, to describe what is in
+//! them, to explain one tab, and to find out what another policy would have done.
+//!
+//! Everything here takes lines in one at a time and does no I/O. The `sim` command reads the
+//! traces, chooses among these and writes what they say.
+
+pub mod baselines;
+pub mod biography;
+pub mod contents;
+pub mod replay;
+pub mod verify;

@@ -1,0 +1,38 @@
+//! What became of a command.
+
+use std::io;
+
+use recorder::ReadError;
+
+/// What became of a command, from the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    /// It was done, and where it was a question, the answer is yes.
+    Yes,
+    /// The question could not be asked: wrong use, no such file, nothing to compare.
+    NotAnswered,
+    /// The answer is no.
+    No,
+    /// A trace is damaged.
+    Damaged,
+}
+
+impl Outcome {
+    /// Judges an error.
+    pub(crate) fn of_error(error: &anyhow::Error) -> Self {
+        if is_broken_pipe(error) {
+            return Self::Yes;
+        }
+        match error.downcast_ref::<ReadError>() {
+            Some(error) if error.is_corruption() => Self::Damaged,
+            _ => Self::NotAnswered,
+        }
+    }
+}
+
+/// Whether nobody reads the output any more, which is no failure: they have seen enough.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

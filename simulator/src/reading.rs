@@ -1,0 +1,134 @@
+//! Reads a trace for a command: a line at a time, with progress where it takes a while.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use recorder::{Line, Segment, Trace};
+use serde::Serialize;
+
+use crate::console::{Console, Safe};
+
+/// A trace that is larger shows its progress. A smaller one takes well under a second.
+const PROGRESS_FROM_BYTES: u64 = 16 << 20;
+
+/// How many lines are read between two looks at the clock.
+const LINES_A_TICK: u64 = 4_096;
+
+/// How much smaller zstd makes a trace, about; for progress only.
+const COMPRESSION: u64 = 10;
+
+/// How reading ended.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Ending {
+    /// Lines that were read.
+    pub(crate) lines: u64,
+    /// A hash of them, the same for plain and compressed files.
+    pub(crate) digest: String,
+    /// Whether the log was closed in order.
+    pub(crate) is_sealed: bool,
+    /// Bytes of an unfinished end, which are passed over.
+    pub(crate) torn_bytes: u64,
+    /// Bytes that a later segment has anew, after a sync that failed.
+    pub(crate) superseded_bytes: u64,
+    /// A segment that should follow and is not there.
+    pub(crate) missing_segment: Option<u32>,
+}
+
+/// Reads a trace to its end, or until `take` has enough. What is odd about the end is told.
+pub(crate) fn read(
+    trace: &Trace,
+    console: &mut Console,
+    mut take: impl FnMut(Line, &mut Console) -> anyhow::Result<ControlFlow<()>>,
+) -> anyhow::Result<Ending> {
+    let mut reader = trace.read();
+    let progress = Progress::of(trace.segments());
+    let mut has_enough = false;
+    while let Some(line) = reader.next() {
+        let line = line?;
+        if reader.line_count().is_multiple_of(LINES_A_TICK)
+            && let Some(position) = reader.position()
+        {
+            progress.show(&position.file, position.at.byte);
+        }
+        if take(line, console)?.is_break() {
+            has_enough = true;
+            break;
+        }
+    }
+    progress.bar.finish_and_clear();
+    let ending = Ending {
+        lines: reader.line_count(),
+        digest: reader.digest(),
+        is_sealed: reader.sealed(),
+        torn_bytes: reader.torn_tail().map_or(0, |tail| tail.bytes),
+        superseded_bytes: reader.superseded_bytes(),
+        missing_segment: reader.missing_segment(),
+    };
+    if !has_enough {
+        if let Some(tail) = reader.torn_tail() {
+            console.note(format_args!(
+                "{}: the end is torn: {} bytes from byte {} on are an unfinished line and are \
+                 passed over",
+                Safe(&tail.file.display().to_string()),
+                tail.bytes,
+                tail.byte
+            ));
+        }
+        if let Some(segment) = ending.missing_segment {
+            console.note(format_args!(
+                "segment {segment} should follow and is not there: the host was stopped before it \
+                 began, or the file is lost"
+            ));
+        }
+    }
+    Ok(ending)
+}
+
+/// Says what a session's path is to people.
+pub(crate) fn shown(path: &Path) -> String {
+    Safe(&path.display().to_string()).to_string()
+}
+
+/// How far reading has come, by the bytes of the files. Shown on a terminal only, on stderr.
+struct Progress {
+    bar: ProgressBar,
+    files: Vec<(std::path::PathBuf, u64)>,
+}
+
+impl Progress {
+    fn of(segments: &[Segment]) -> Self {
+        let size = |segment: &Segment| fs::metadata(&segment.path).map_or(0, |file| file.len());
+        let files: Vec<_> = segments
+            .iter()
+            .map(|segment| (segment.path.clone(), size(segment)))
+            .collect();
+        let total = files.iter().map(|(_, size)| size).sum();
+        let bar = if total < PROGRESS_FROM_BYTES {
+            ProgressBar::hidden()
+        } else {
+            let style = "{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+            let style = ProgressStyle::with_template(style).expect("the template is well formed");
+            ProgressBar::new(total).with_style(style)
+        };
+        Self { bar, files }
+    }
+
+    fn show(&self, file: &Path, byte: u64) {
+        let mut before = 0;
+        for (path, size) in &self.files {
+            if path == file {
+                let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
+                let within = if is_compressed {
+                    byte / COMPRESSION
+                } else {
+                    byte
+                };
+                self.bar.set_position(before + within.min(*size));
+                return;
+            }
+            before += size;
+        }
+    }
+}

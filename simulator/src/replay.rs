@@ -1,0 +1,554 @@
+//! What a policy would have done: a recorded trace, run through it in closed loop.
+//!
+//! A discard changes what follows, so the recording is not simply fed to the policy. What the user
+//! and the machine did is kept. What the recorded policy did is taken out: its decisions, its
+//! discards, their outcomes and their restores. The replayed policy enforces, its own discards are
+//! carried out, and a tab that it discarded comes back when the recording says that it was needed.
+//!
+//! Readings of memory are as recorded: they do not yet follow what the policy discards.
+//!
+//! Two worlds run side by side. The one as recorded tells what each tab was really doing; the
+//! policy's own tells what it would have been doing. Ids are the same in both, since every
+//! `tab_replaced` is kept: it is a rename and nothing else. Nothing here reads a clock or a file,
+//! and what is kept grows with the open tabs, not with the trace.
+
+mod score;
+
+use std::collections::BTreeMap;
+
+use engine::{
+    Change, DEFAULT_TAB_BYTES, Decision, DiscardedBy, Engine, Event, Input, Mode, Moment, Output,
+    Page, Policy, Seq, Snapshot, Tab, TabChanges, TabFacts, TabId, World,
+};
+use recorder::{Body, Line};
+use serde::Serialize;
+
+use crate::baselines::Never;
+
+pub use score::{Departure, EARLY_RETURN_MS, Score, Span};
+
+/// A decision that the replay came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Replayed {
+    /// When it was made, by the log's time.
+    pub t_ms: i64,
+    /// The decision, as a log would have it. Its cause is a seq of the recording.
+    #[serde(flatten)]
+    pub decision: recorder::Decision,
+    /// The host of the tab.
+    pub host: Option<String>,
+    /// The memory that its discard is expected to give back, in bytes.
+    pub expected_bytes: u64,
+    /// Whether the recorded policy decided the same. Then the recorded outcome is taken, at its
+    /// own time; any other decision succeeds at once.
+    pub as_recorded: bool,
+}
+
+/// A replay under way.
+#[derive(Clone, Debug)]
+pub struct Replay<P> {
+    engine: Engine<P>,
+    /// The world as recorded.
+    recorded: Engine<Never>,
+    /// The place of the last input, which synthetic events take too: they stand in no log.
+    seq: Seq,
+    t_ms: i64,
+    outputs: Vec<Output>,
+    /// Decisions on the last input, until the recorded ones have been seen as well.
+    fresh: Vec<Decision>,
+    /// The recorded decisions on the last input that were to be carried out, by tab.
+    recorded_fresh: BTreeMap<TabId, Seq>,
+    /// Tabs whose recorded outcome is waited for, by their present id.
+    awaiting: BTreeMap<TabId, Awaited>,
+    /// Tabs that the policy holds discarded, by their present id.
+    held: BTreeMap<TabId, Held>,
+    score: Score,
+}
+
+/// A decision that takes the recorded outcome.
+#[derive(Clone, Copy, Debug)]
+struct Awaited {
+    /// The seq of the recorded decision.
+    decision: Seq,
+    expected_bytes: u64,
+    /// Outcome and discard come in any order.
+    is_discarded: bool,
+    is_answered: bool,
+}
+
+impl Awaited {
+    /// Whether nothing is known of what became of it.
+    fn is_open(self) -> bool {
+        !self.is_discarded && !self.is_answered
+    }
+}
+
+/// A tab that the policy has discarded.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    since: Moment,
+}
+
+/// How a decision is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// As the recording answers its own decision with this seq.
+    Recorded(Seq),
+    /// At once.
+    AtOnce,
+    /// At once if it succeeds, else not at all.
+    OnSuccess,
+}
+
+/// What becomes of a recorded input in the policy's world.
+#[derive(Clone, Debug, PartialEq)]
+enum Kept {
+    /// It happens there, too.
+    AsItIs,
+    /// It happens in another form.
+    Changed(Input),
+    /// It is of the recorded policy's making.
+    TakenOut,
+    /// It comes from a tab that is discarded there.
+    Impossible,
+}
+
+/// What follows a recorded input in the policy's world.
+#[derive(Clone, Debug, PartialEq)]
+enum Then {
+    Nothing,
+    /// The policy holds the tab from now on; its discard is expected to free this much.
+    Hold(TabId, u64),
+    /// These tabs, which the policy holds, are needed.
+    Return(Vec<TabId>, Return),
+}
+
+impl Then {
+    fn back(tab: Option<TabId>, how: Return) -> Self {
+        tab.map_or(Self::Nothing, |tab| Self::Return(vec![tab], how))
+    }
+}
+
+/// How a tab comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Return {
+    /// The engine is still to be told.
+    Untold,
+    /// By the recorded restore, which it has been told of.
+    Told,
+}
+
+impl<P: Policy> Replay<P> {
+    /// Starts with an empty world. The policy enforces from the first line on.
+    pub fn new(policy: P) -> Self {
+        Self {
+            engine: Engine::new(policy, Mode::Enforce),
+            recorded: Engine::new(Never, Mode::Observe),
+            seq: Seq(0),
+            t_ms: 0,
+            outputs: Vec::new(),
+            fresh: Vec::new(),
+            recorded_fresh: BTreeMap::new(),
+            awaiting: BTreeMap::new(),
+            held: BTreeMap::new(),
+            score: Score::default(),
+        }
+    }
+
+    /// The policy and the world as it would have been.
+    pub fn engine(&self) -> &Engine<P> {
+        &self.engine
+    }
+
+    /// Takes the next line of the recording in, and adds what the policy decided to `decided`. A
+    /// decision comes with the first line after its cause and the recorded outputs on that.
+    pub fn take(&mut self, line: Line, decided: &mut Vec<Replayed>) {
+        match &line.body {
+            Body::Decision(recorded) => self.note_recorded(line.seq, recorded),
+            Body::Unknown { .. } => self.score.unknown_lines += 1,
+            _ => {
+                if let Some(event) = line.into_event() {
+                    self.settle(decided);
+                    self.score.span.begin(event.t_ms);
+                    self.seq = event.seq;
+                    self.t_ms = event.t_ms;
+                    self.follow(event.input);
+                }
+            }
+        }
+    }
+
+    /// Ends the replay: adds what was decided last to `decided` and returns the score.
+    pub fn finish(mut self, decided: &mut Vec<Replayed>) -> Score {
+        self.settle(decided);
+        let mut score = self.score;
+        score.unanswered += count(self.awaiting.values().filter(|awaited| awaited.is_open()));
+        score.held_at_end = count(self.held.values());
+        score.anomalies = self.engine.world().anomalies();
+        score.span.end(self.recorded.world().moment());
+        score.finish();
+        score
+    }
+
+    /// Notes what the recorded policy decided on the last input, if that was to be carried out.
+    fn note_recorded(&mut self, seq: Seq, recorded: &recorder::Decision) {
+        let is_known = self.recorded.world().tab(recorded.tab).is_some();
+        if recorded.mode == Mode::Enforce && recorded.cause == self.seq && is_known {
+            self.recorded_fresh.insert(recorded.tab, seq);
+        }
+    }
+
+    /// Carries out what the policy decided on the last input.
+    fn settle(&mut self, decided: &mut Vec<Replayed>) {
+        let recorded = std::mem::take(&mut self.recorded_fresh);
+        let is_as_recorded = self.fresh.len() == recorded.len()
+            && (self.fresh.iter()).all(|decision| recorded.contains_key(&decision.tab));
+        if !is_as_recorded {
+            self.score.note_departure(self.seq, self.t_ms);
+        }
+        for decision in std::mem::take(&mut self.fresh) {
+            let recorded_seq = recorded.get(&decision.tab).copied();
+            let answer = match recorded_seq {
+                Some(decision) => Answer::Recorded(decision),
+                None => Answer::AtOnce,
+            };
+            self.carry_out(decision, answer, decided);
+        }
+        // A policy may decide again on what its discards did. This ends: a refusal it is not told
+        // of can lead to nothing, and each discard leaves a tab less.
+        while !self.fresh.is_empty() {
+            for decision in std::mem::take(&mut self.fresh) {
+                self.carry_out(decision, Answer::OnSuccess, decided);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, decision: Decision, answer: Answer, decided: &mut Vec<Replayed>) {
+        let tab = decision.tab;
+        let world = self.engine.world();
+        let facts = world.tab(tab);
+        let expected_bytes =
+            (facts.and_then(|tab| world.known_bytes(tab))).unwrap_or(DEFAULT_TAB_BYTES);
+        let can_be_discarded = facts.is_some_and(|tab| !tab.is_discarded);
+        let host = facts.and_then(|tab| world.host_of(tab)).map(str::to_owned);
+        self.score.note_decision(&decision);
+        decided.push(Replayed {
+            t_ms: self.t_ms,
+            decision: decision.into(),
+            host,
+            expected_bytes,
+            as_recorded: matches!(answer, Answer::Recorded(_)),
+        });
+        match answer {
+            Answer::Recorded(decision) => {
+                let awaited = Awaited {
+                    decision,
+                    expected_bytes,
+                    is_discarded: false,
+                    is_answered: false,
+                };
+                let before = self.awaiting.insert(tab, awaited);
+                self.score.unanswered += u64::from(before.is_some_and(Awaited::is_open));
+            }
+            Answer::AtOnce | Answer::OnSuccess if can_be_discarded => {
+                self.feed(Input::TabDiscarded {
+                    tab,
+                    by: DiscardedBy::Orchestrator,
+                });
+                self.hold(tab, expected_bytes);
+                self.tell_outcome(tab, true);
+            }
+            Answer::AtOnce => {
+                self.score.refused += 1;
+                self.tell_outcome(tab, false);
+            }
+            Answer::OnSuccess => self.score.refused += 1,
+        }
+    }
+
+    /// Tells the policy the outcome of a decision of the last input.
+    fn tell_outcome(&mut self, tab: TabId, ok: bool) {
+        let decision = self.seq;
+        self.feed(Input::DiscardOutcome { decision, tab, ok });
+    }
+
+    /// Notes that the policy holds a tab discarded from now on.
+    fn hold(&mut self, tab: TabId, expected_bytes: u64) {
+        // The recording's clocks are the same for every policy.
+        let since = self.recorded.world().moment();
+        self.held.insert(tab, Held { since });
+        self.score.note_discard(expected_bytes);
+    }
+
+    /// Tells the engine something at the place of the last input.
+    fn feed(&mut self, input: Input) {
+        let event = Event {
+            seq: self.seq,
+            t_ms: self.t_ms,
+            input,
+        };
+        self.engine.step(&event, &mut self.outputs);
+        for &change in self.engine.world().changes() {
+            match change {
+                Change::Tab(_) => {}
+                Change::Renamed { old, new } => {
+                    rename(&mut self.held, old, new);
+                    rename(&mut self.awaiting, old, new);
+                }
+                Change::Gone(tab) => {
+                    self.score.closed_while_held += u64::from(self.held.remove(&tab).is_some());
+                    let awaited = self.awaiting.remove(&tab);
+                    self.score.unanswered += u64::from(awaited.is_some_and(Awaited::is_open));
+                }
+            }
+        }
+        let decisions = self.outputs.drain(..).filter_map(|output| match output {
+            Output::Decision(decision) => Some(decision),
+            Output::PressureChanged(_) => None,
+        });
+        self.fresh.extend(decisions);
+    }
+
+    /// Takes a recorded input in: into the recorded world as it is, into the policy's as far as
+    /// it would have happened there.
+    fn follow(&mut self, input: Input) {
+        let event = Event {
+            seq: self.seq,
+            t_ms: self.t_ms,
+            input,
+        };
+        let (kept, then) = self.rewrite(&event.input);
+        self.recorded.step(&event, &mut self.outputs);
+        match kept {
+            Kept::AsItIs => self.feed(event.input),
+            Kept::Changed(input) => self.feed(input),
+            Kept::TakenOut => self.score.taken_out += 1,
+            Kept::Impossible => self.score.impossible += 1,
+        }
+        match then {
+            Then::Nothing => {}
+            Then::Hold(tab, expected_bytes) => self.hold(tab, expected_bytes),
+            Then::Return(tabs, how) => {
+                for tab in tabs {
+                    self.bring_back(tab, how);
+                }
+            }
+        }
+    }
+
+    /// Says what becomes of a recorded input in the policy's world. Both worlds still stand
+    /// before it.
+    fn rewrite(&mut self, input: &Input) -> (Kept, Then) {
+        match input {
+            Input::SessionStarted(snapshot) => self.rewrite_snapshot(snapshot),
+            Input::TabOpened(facts) => {
+                let mut facts = facts.clone();
+                let returns = self.rewrite_facts(&mut facts);
+                let then = returns.then_some(facts.tab);
+                (
+                    Kept::Changed(Input::TabOpened(facts)),
+                    Then::back(then, Return::Untold),
+                )
+            }
+            Input::TabActivated { tab, .. } => {
+                let back = Some(*tab).filter(|&tab| self.is_held(tab));
+                (Kept::AsItIs, Then::back(back, Return::Untold))
+            }
+            Input::TabNavigated { tab, .. } if self.is_held(*tab) => {
+                if self
+                    .engine
+                    .world()
+                    .tab(*tab)
+                    .is_some_and(|tab| tab.is_active)
+                {
+                    // Somebody looks at it; coming back it catches up with where it went.
+                    let then = Then::back(Some(*tab), Return::Untold);
+                    (Kept::TakenOut, then)
+                } else {
+                    (Kept::Impossible, Then::Nothing)
+                }
+            }
+            Input::TabLoaded { tab, .. } => {
+                let is_loading = |world: &World| world.tab(*tab).is_some_and(|tab| tab.is_loading);
+                let kept = if self.is_held(*tab) {
+                    Kept::Impossible
+                } else if is_loading(self.recorded.world()) && !is_loading(self.engine.world()) {
+                    // The end of a restore that did not happen here.
+                    Kept::TakenOut
+                } else {
+                    Kept::AsItIs
+                };
+                (kept, Then::Nothing)
+            }
+            Input::TabChanged { tab, changes } if self.is_held(*tab) => {
+                (rewrite_changes(*tab, *changes), Then::Nothing)
+            }
+            Input::TabRestored { tab } => {
+                let facts = self.engine.world().tab(*tab);
+                if facts.is_some_and(|tab| !tab.is_discarded) {
+                    return (Kept::TakenOut, Then::Nothing);
+                }
+                let back = Some(*tab).filter(|&tab| self.is_held(tab));
+                (Kept::AsItIs, Then::back(back, Return::Told))
+            }
+            Input::TabDiscarded { tab, by } => self.rewrite_discard(*tab, *by),
+            Input::DiscardOutcome { decision, ok, .. } => {
+                (self.rewrite_outcome(*decision, *ok), Then::Nothing)
+            }
+            Input::PolicyChanged(_) | Input::ModeChanged(_) => (Kept::TakenOut, Then::Nothing),
+            _ => (Kept::AsItIs, Then::Nothing),
+        }
+    }
+
+    /// A snapshot tells which tabs are discarded as recorded; the policy's world has its own.
+    fn rewrite_snapshot(&self, snapshot: &Snapshot) -> (Kept, Then) {
+        let mut snapshot = snapshot.clone();
+        let mut returning = Vec::new();
+        for facts in &mut snapshot.tabs {
+            if self.rewrite_facts(facts) {
+                returning.push(facts.tab);
+            }
+        }
+        let then = if returning.is_empty() {
+            Then::Nothing
+        } else {
+            Then::Return(returning, Return::Untold)
+        };
+        (Kept::Changed(Input::SessionStarted(snapshot)), then)
+    }
+
+    /// Makes what is told of a tab fit the policy's world. Returns whether the tab, which the
+    /// policy holds, came back while nobody listened.
+    fn rewrite_facts(&self, facts: &mut TabFacts) -> bool {
+        let is_discarded = |world: &World| world.tab(facts.tab).map(|tab| tab.is_discarded);
+        let was_discarded = is_discarded(self.recorded.world()) == Some(true);
+        if self.is_held(facts.tab) {
+            let is_loaded_again = was_discarded && facts.discarded == Some(false);
+            let returns = facts.active == Some(true) || is_loaded_again;
+            *facts = TabFacts {
+                page: None,
+                discarded: None,
+                loading: None,
+                audible: None,
+                unsaved: None,
+                capturing: None,
+                ..facts.clone()
+            };
+            return returns;
+        }
+        if was_discarded && is_discarded(self.engine.world()) == Some(false) {
+            // Only the recorded policy had discarded it. It may be restored by now or not.
+            facts.discarded = None;
+        }
+        false
+    }
+
+    fn rewrite_discard(&mut self, tab: TabId, by: DiscardedBy) -> (Kept, Then) {
+        let is_discarded = (self.engine.world().tab(tab)).is_some_and(|tab| tab.is_discarded);
+        match (by, self.awaiting.get_mut(&tab)) {
+            (DiscardedBy::Orchestrator, Some(awaited)) if !is_discarded => {
+                awaited.is_discarded = true;
+                let then = Then::Hold(tab, awaited.expected_bytes);
+                if awaited.is_answered {
+                    self.awaiting.remove(&tab);
+                }
+                (Kept::AsItIs, then)
+            }
+            (DiscardedBy::Orchestrator, _) => (Kept::TakenOut, Then::Nothing),
+            (DiscardedBy::Other, _) if is_discarded => (Kept::Impossible, Then::Nothing),
+            (DiscardedBy::Other, _) => (Kept::AsItIs, Then::Nothing),
+        }
+    }
+
+    fn rewrite_outcome(&mut self, decision: Seq, ok: bool) -> Kept {
+        let awaited = (self.awaiting.iter_mut()).find(|(_, awaited)| awaited.decision == decision);
+        let Some((&tab, awaited)) = awaited else {
+            return Kept::TakenOut;
+        };
+        awaited.is_answered = true;
+        if !ok || awaited.is_discarded {
+            self.awaiting.remove(&tab);
+        }
+        self.score.refused += u64::from(!ok);
+        Kept::AsItIs
+    }
+
+    /// Brings a tab back that the policy holds, unless the recording has a restore of its own to
+    /// come; and lets it catch up with what the recording says
+    /// of it: where it went and what it does.
+    fn bring_back(&mut self, tab: TabId, how: Return) {
+        let is_discarded = |tab: &Tab| tab.is_discarded;
+        let restore_is_to_come = self.recorded.world().tab(tab).is_some_and(is_discarded);
+        if how == Return::Untold && restore_is_to_come {
+            return;
+        }
+        let Some(held) = self.held.remove(&tab) else {
+            return;
+        };
+        (self.score).note_reload(held.since, self.recorded.world().moment());
+        if how == Return::Untold {
+            self.feed(Input::TabRestored { tab });
+        }
+        let recorded = self.recorded.world();
+        let Some(there) = recorded.tab(tab) else {
+            return;
+        };
+        let is_loading = there.is_loading;
+        let changes = TabChanges {
+            audible: there.is_audible.then_some(true),
+            unsaved: there.is_unsaved.then_some(true),
+            capturing: there.is_capturing.then_some(true),
+            ..TabChanges::default()
+        };
+        let host = recorded.host_of(there);
+        let world = self.engine.world();
+        let here = world.tab(tab);
+        if here.and_then(|tab| world.host_of(tab)) != host {
+            let input = Input::TabNavigated {
+                tab,
+                page: Some(host.map_or(Page::Internal, |host| Page::Web(host.to_owned()))),
+                protected: Some(there.is_marked_protected),
+            };
+            self.feed(input);
+        }
+        if changes != TabChanges::default() {
+            self.feed(Input::TabChanged { tab, changes });
+        }
+        // Where the recording has a load of its own, that one's end is awaited.
+        if how == Return::Untold && !is_loading {
+            self.feed(Input::TabLoaded { tab, load_ms: None });
+        }
+    }
+
+    fn is_held(&self, tab: TabId) -> bool {
+        self.held.contains_key(&tab)
+    }
+}
+
+/// Takes out of a change what a discarded tab cannot do by itself.
+fn rewrite_changes(tab: TabId, changes: TabChanges) -> Kept {
+    let possible = TabChanges {
+        audible: changes.audible.filter(|&audible| !audible),
+        unsaved: changes.unsaved.filter(|&unsaved| !unsaved),
+        capturing: changes.capturing.filter(|&capturing| !capturing),
+        ..changes
+    };
+    if possible == changes {
+        Kept::AsItIs
+    } else if possible == TabChanges::default() {
+        Kept::Impossible
+    } else {
+        let changes = possible;
+        Kept::Changed(Input::TabChanged { tab, changes })
+    }
+}
+
+fn rename<T>(by_tab: &mut BTreeMap<TabId, T>, old: TabId, new: TabId) {
+    if let Some(value) = by_tab.remove(&old) {
+        by_tab.insert(new, value);
+    }
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u64 {
+    items.count() as u64
+}
