@@ -453,6 +453,14 @@ pub struct Metrics {
     pub browser_processes: Option<u32>,
 }
 
+impl Metrics {
+    /// The memory that a program could still get, in bytes: as measured, else what is not in use.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let unused = || Some(self.ram_total?.saturating_sub(self.ram_used?));
+        self.ram_available.or_else(unused)
+    }
+}
+
 /// What the engine answers to an input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {

@@ -27,17 +27,22 @@ pub struct PressureState {
     pub reasons: Vec<Reason>,
     /// The level that the score alone gives, with hysteresis.
     score_level: Level,
-    signal: Option<(Severity, i64)>,
+    /// Until when a signal holds, on the awake clock.
+    moderate_until: Option<i64>,
+    critical_until: Option<i64>,
     /// Use of swap over the last minute, kept as rising minima: the first is the least.
     swap: VecDeque<(i64, u64)>,
 }
 
 impl PressureState {
-    /// Notes a signal of the operating system. The more severe one of two that hold wins.
+    /// Notes a signal of the operating system. Each holds for its own time: a moderate one does
+    /// not prolong a critical one.
     pub(crate) fn signal(&mut self, severity: Severity, at: Moment) {
-        let holding = self.signal.filter(|&(_, until)| until > at.awake);
-        let severity = holding.map_or(severity, |(held, _)| held.max(severity));
-        self.signal = Some((severity, at.awake.saturating_add(SIGNAL_MS)));
+        let until = match severity {
+            Severity::Moderate => &mut self.moderate_until,
+            Severity::Critical => &mut self.critical_until,
+        };
+        *until = Some(at.awake.saturating_add(SIGNAL_MS));
     }
 
     /// Notes the use of swap.
@@ -98,10 +103,13 @@ impl PressureState {
         if self.is_swapping(metrics, settings) {
             self.raise(Level::Low, Reason::Swapping);
         }
-        match self.signal.filter(|&(_, until)| until > at.awake) {
-            Some((Severity::Moderate, _)) => self.raise(Level::Medium, Reason::OsModerate),
-            Some((Severity::Critical, _)) => self.raise(Level::High, Reason::OsCritical),
-            None => self.signal = None,
+        for until in [&mut self.moderate_until, &mut self.critical_until] {
+            *until = until.filter(|&until| until > at.awake);
+        }
+        if self.critical_until.is_some() {
+            self.raise(Level::High, Reason::OsCritical);
+        } else if self.moderate_until.is_some() {
+            self.raise(Level::Medium, Reason::OsModerate);
         }
     }
 
@@ -111,9 +119,11 @@ impl PressureState {
             "pressure {} {} {} {:?}",
             self.score, self.level, self.score_level, self.reasons
         ));
-        let (severity, until) = self.signal.unzip();
-        let severity = severity.map(|severity| format!("{severity:?}"));
-        projection.line(format_args!("signal {} {}", known(severity), known(until)));
+        projection.line(format_args!(
+            "signal {} {}",
+            known(self.moderate_until),
+            known(self.critical_until)
+        ));
         projection.line(format_args!("swap {:?}", self.swap));
     }
 
@@ -164,10 +174,9 @@ impl Ram {
             };
         };
         let percent = |bytes: u64| 100.0 * as_f64(bytes) / as_f64(total);
-        let left = metrics.ram_used.map(|used| total.saturating_sub(used));
         Self {
             used: metrics.ram_used.map(percent),
-            free: metrics.ram_available.or(left).map(percent),
+            free: metrics.free_bytes().map(percent),
         }
     }
 
@@ -223,7 +232,9 @@ mod tests {
 
     fn sample(used_percent: f64, cpu: f64) -> Metrics {
         let total = 100 * GIB;
-        let used = (0..1_000).filter(|&step| f64::from(step) < 10.0 * used_percent).count();
+        let used = (0..1_000)
+            .filter(|&step| f64::from(step) < 10.0 * used_percent)
+            .count();
         let used = used as u64 * (total / 1_000);
         Metrics {
             ram_total: Some(total),
@@ -354,7 +365,9 @@ mod tests {
             Level::High,
             "the severe one still holds"
         );
-        assert_eq!(level_at(39, None), Level::High);
+        assert_eq!(level_at(29, None), Level::High);
+        assert_eq!(level_at(30, None), Level::Medium, "it is over");
+        assert_eq!(level_at(39, None), Level::Medium);
         assert_eq!(level_at(40, None), Level::Low);
         assert_eq!(level_at(41, Some(Severity::Moderate)), Level::Medium);
     }
