@@ -37,12 +37,12 @@ impl Moment {
         }
     }
 
-    /// The moment this much earlier, on all three clocks.
-    pub(crate) fn before(self, ms: i64) -> Self {
+    /// A moment at which all three clocks show the same.
+    fn alike(t_ms: i64) -> Self {
         Self {
-            now: self.now.saturating_sub(ms),
-            awake: self.awake.saturating_sub(ms),
-            active: self.active.saturating_sub(ms),
+            now: t_ms,
+            awake: t_ms,
+            active: t_ms,
         }
     }
 }
@@ -61,7 +61,8 @@ pub(crate) struct Clocks {
     user: Option<UserState>,
     /// The awake clock at the extension's last event.
     last_seen_awake: i64,
-    is_started: bool,
+    /// The first event's time.
+    started_ms: Option<i64>,
 }
 
 impl Clocks {
@@ -77,15 +78,26 @@ impl Clocks {
         self.last_seen_awake
     }
 
+    pub(crate) fn started_ms(&self) -> Option<i64> {
+        self.started_ms
+    }
+
+    /// The moment at which it was `t_ms`. Before the log all clocks ran alike. Of a moment within
+    /// it that the log has not seen only the present is sure not to be too early; so moments
+    /// stand in one order, whichever clock they are read on.
+    pub(crate) fn moment_of(&self, t_ms: i64) -> Moment {
+        if self.started_ms.is_some_and(|started| t_ms < started) {
+            Moment::alike(t_ms)
+        } else {
+            self.moment
+        }
+    }
+
     /// Goes on to an event. Returns false if the event's time lies before the last one's.
     pub(crate) fn advance(&mut self, event: &Event) -> bool {
-        if !self.is_started {
-            self.is_started = true;
-            self.moment = Moment {
-                now: event.t_ms,
-                awake: event.t_ms,
-                active: event.t_ms,
-            };
+        if self.started_ms.is_none() {
+            self.started_ms = Some(event.t_ms);
+            self.moment = Moment::alike(event.t_ms);
             self.last_seen_awake = event.t_ms;
         }
         let is_in_order = event.t_ms >= self.moment.now;

@@ -2,7 +2,7 @@
 //!
 //! It covers a projection of the state, line by line as text, and not the data structures, so
 //! that these can change while the hash stays. The lines are, in this order: `clock`, `session`,
-//! `front`; a `window` line each by id, a `tab` line each by id, a `host` line each by name; then
+//! `front`, `metrics`; a `window` line each by id, a `tab` line each by id, a `host` line each by name; then
 //! what the policy adds. Two engines that took in the same log have the same hash.
 
 use std::fmt;

@@ -40,8 +40,9 @@ pub struct Tab {
     pub is_unsaved: bool,
     /// Whether it captures the screen, a camera or a microphone.
     pub is_capturing: bool,
-    /// The last moment it was in front; the moment it was opened if it never was. It may lie
-    /// before the log's beginning.
+    /// The last moment that something put it in front, left it or told of it; the moment it was
+    /// opened if it never was in front. It may lie before the log's beginning. See
+    /// [`World::last_in_front`] for a tab that is being looked at.
     pub last_active: Moment,
     /// The moment the log first told of it.
     pub known_since: Moment,
@@ -177,6 +178,15 @@ impl World {
             .map_or(1, |host| self.hosts.get(host).familiarity())
     }
 
+    /// When a tab was last in front: now, for the tab in front of the focused window.
+    pub fn last_in_front(&self, tab: &Tab) -> Moment {
+        if tab.is_active && self.focused == Some(tab.win) {
+            self.moment()
+        } else {
+            tab.last_active
+        }
+    }
+
     /// The memory that a tab is expected to give back, in bytes: its own where it was measured,
     /// else the median of what discards on its host freed; `None` where neither is known.
     pub fn known_bytes(&self, tab: &Tab) -> Option<u64> {
@@ -302,7 +312,8 @@ impl World {
         let host = |name: &Option<String>| known(name.clone());
         let win = |win: Option<WindowId>| known(win.map(|win| win.0));
         projection.line(format_args!(
-            "clock {} {} {}",
+            "clock {} {} {} {}",
+            known(self.clocks.started_ms()),
             self.moment(),
             known(self.clocks.user().map(|user| format!("{user:?}"))),
             self.clocks.last_seen_awake(),
@@ -321,6 +332,26 @@ impl World {
             win(self.last_activated),
             host(&self.host_in_front),
             host(&self.last_host_in_front),
+        ));
+        let Metrics {
+            ram_total,
+            ram_used,
+            ram_available,
+            cpu,
+            on_battery,
+            psi_some_avg10,
+            psi_full_avg10,
+            ..
+        } = self.metrics;
+        projection.line(format_args!(
+            "metrics {} {} {} {} {} {} {}",
+            known(ram_total),
+            known(ram_used),
+            known(ram_available),
+            known(cpu),
+            known(on_battery),
+            known(psi_some_avg10),
+            known(psi_full_avg10),
         ));
         for (win, window) in &self.windows {
             projection.line(format_args!("window {} {}", win.0, known(window.active)));
@@ -413,12 +444,12 @@ impl World {
 
     fn open(&mut self, facts: &TabFacts, in_snapshot: bool) {
         let known_since = self.moment();
-        let idle_before_ms = match facts.last_accessed {
+        let last_active = match facts.last_accessed {
             Some(wall_ms) if in_snapshot => {
-                let accessed = wall_ms.saturating_sub(self.wall_offset_ms);
-                known_since.now.saturating_sub(accessed).max(0)
+                let accessed_ms = wall_ms.saturating_sub(self.wall_offset_ms);
+                self.clocks.moment_of(accessed_ms)
             }
-            _ => 0,
+            _ => known_since,
         };
         let host = match &facts.page {
             Some(Page::Web(name)) => Some(self.hosts.attach(name)),
@@ -437,7 +468,7 @@ impl World {
             is_auto_discardable: facts.auto_discardable.unwrap_or(true),
             is_unsaved: facts.unsaved.unwrap_or(false),
             is_capturing: facts.capturing.unwrap_or(false),
-            last_active: known_since.before(idle_before_ms),
+            last_active,
             known_since,
             bytes: None,
             host,
