@@ -130,7 +130,8 @@ impl Orchestrator {
         let rank = ripe
             .iter()
             .position(|candidate| candidate.key.tab == tab.id);
-        let gate = match self.gate(world) {
+        let pressure = self.pressure_at_next_sample(world);
+        let gate = match self.gate(world, pressure.level) {
             GateAnswer::Open => Gate::Open,
             GateAnswer::Paused { until_ms } => Gate::Paused { until_ms },
             GateAnswer::LevelTooLow => Gate::LevelTooLow,
@@ -139,7 +140,7 @@ impl Orchestrator {
         let is_in_batch = || {
             gate == Gate::Open
                 && self
-                    .next_batch(world)
+                    .next_batch(world, pressure.level)
                     .iter()
                     .any(|candidate| candidate.key.tab == tab.id)
         };
@@ -152,7 +153,6 @@ impl Orchestrator {
             None if is_in_batch() => Verdict::Discard,
             None => Verdict::Wait,
         };
-        let pressure = self.pressure();
         let mut explanation = Explanation {
             tab: tab.id,
             host: world.host_of(tab).map(str::to_owned),
@@ -171,11 +171,11 @@ impl Orchestrator {
             gate,
             score: pressure.score,
             level: pressure.level,
-            reasons: pressure.reasons.clone(),
+            reasons: pressure.reasons,
             mode: world.mode(),
             needs: Vec::new(),
         };
-        explanation.needs = needs(&explanation, policy);
+        explanation.needs = needs(&explanation, self);
         explanation
     }
 
@@ -186,7 +186,10 @@ impl Orchestrator {
         let front = world.tab_in_front()?;
         Some(if front.id == tab.id {
             Belongs::InFront
-        } else if world.host_of(front) == world.host_of(tab) {
+        } else if world
+            .host_of(front)
+            .is_some_and(|host| world.host_of(tab) == Some(host))
+        {
             Belongs::SameHost
         } else {
             Belongs::SameWindow
@@ -202,7 +205,7 @@ fn ttl_minutes(policy: &PolicyDocument, in_focus: bool) -> f64 {
     }
 }
 
-fn needs(explanation: &Explanation, policy: &PolicyDocument) -> Vec<String> {
+fn needs(explanation: &Explanation, policy: &Orchestrator) -> Vec<String> {
     let mut needs: Vec<String> = explanation
         .guards
         .iter()
@@ -229,10 +232,18 @@ fn needs(explanation: &Explanation, policy: &PolicyDocument) -> Vec<String> {
         }
         Gate::Open => {}
         Gate::Paused { .. } => needs.push("the end of the pause".to_owned()),
-        Gate::LevelTooLow => needs.push(format!(
-            "pressure: the score is {}, and MEDIUM starts at {}",
-            explanation.score, policy.pressure.medium_score
-        )),
+        Gate::LevelTooLow => {
+            let level = policy.acts_from();
+            let settings = &policy.document().pressure;
+            let starts_at = match level {
+                Level::High => settings.high_score,
+                Level::Medium | Level::Low => settings.medium_score,
+            };
+            needs.push(format!(
+                "pressure: the score is {}, and {level} starts at {starts_at}",
+                explanation.score
+            ));
+        }
         Gate::CoolingDown { left_ms } => {
             needs.push(format!("{} of cooldown to pass", span(left_ms)));
         }

@@ -37,6 +37,7 @@ pub struct Orchestrator {
     pressure: PressureState,
     /// The last time that tabs were decided on, on the awake clock.
     last_prune_awake: Option<i64>,
+    /// An entry may outlast the time for which it holds its tab: a refusal can come late.
     standings: BTreeMap<TabId, Standing>,
     recency: Recency,
 }
@@ -132,7 +133,7 @@ impl Orchestrator {
         world
             .moment()
             .on(self.document.ttl_clock)
-            .saturating_sub(self.idle_since(tab))
+            .saturating_sub(self.idle_since(world, tab))
             .max(0)
     }
 
@@ -173,15 +174,23 @@ impl Orchestrator {
             })
     }
 
-    /// Whether an attempt at discarding would be made at the next sample like the last.
-    pub(crate) fn gate(&self, world: &World) -> GateAnswer {
+    /// Works out the pressure that a sample like the last one would show now.
+    pub(crate) fn pressure_at_next_sample(&self, world: &World) -> PressureState {
+        let mut pressure = self.pressure.clone();
+        pressure.sample(world.metrics(), world.moment());
+        pressure.evaluate(world.metrics(), world.moment(), &self.document.pressure);
+        pressure
+    }
+
+    /// Whether an attempt at discarding is made at a level.
+    pub(crate) fn gate(&self, world: &World, level: Level) -> GateAnswer {
         if let Some(until_ms) = world.paused_until_ms() {
             return GateAnswer::Paused { until_ms };
         }
         if self.document.gate == Gate::Always {
             return GateAnswer::Open;
         }
-        if !self.is_level_reached() && !self.is_proactive() {
+        if !self.is_reached(level) && !self.is_proactive() {
             return GateAnswer::LevelTooLow;
         }
         match self.cooldown_left_ms(world) {
@@ -190,11 +199,11 @@ impl Orchestrator {
         }
     }
 
-    /// The tabs that an attempt would take now, in order.
-    pub(crate) fn next_batch(&self, world: &World) -> Vec<Candidate> {
+    /// The tabs that an attempt takes at a level, in order.
+    pub(crate) fn next_batch(&self, world: &World, level: Level) -> Vec<Candidate> {
         let batch = match self.document.gate {
             Gate::Always => Batch::All,
-            Gate::Pressure if self.is_level_reached() => self.batch(world, self.pressure.level),
+            Gate::Pressure if self.is_reached(level) => self.batch(world, level),
             Gate::Pressure => self.batch(world, Level::Medium),
         };
         self.take(world, batch, |at_most| self.ripe(world, at_most))
@@ -239,28 +248,32 @@ impl Orchestrator {
         i64::from(self.document.ttl_minimum_seconds) * 1_000
     }
 
-    fn is_level_reached(&self) -> bool {
-        let from = match self.document.act_from {
+    fn is_reached(&self, level: Level) -> bool {
+        level >= self.acts_from()
+    }
+
+    /// The level from which tabs are discarded.
+    pub(crate) fn acts_from(&self) -> Level {
+        match self.document.act_from {
             ActFrom::Medium => Level::Medium,
             ActFrom::High => Level::High,
-        };
-        self.pressure.level >= from
+        }
     }
 
     fn is_proactive(&self) -> bool {
         self.document.focus.enabled && self.document.focus.proactive
     }
 
-    fn idle_since(&self, tab: &Tab) -> i64 {
+    fn idle_since(&self, world: &World, tab: &Tab) -> i64 {
         let clock = self.document.ttl_clock;
-        let last_active = tab.last_active.on(clock);
+        let last_active = world.last_in_front(tab).on(clock);
         let known_since = tab.known_since.on(clock);
         last_active.max(known_since.saturating_sub(minutes(self.document.ttl_minutes)))
     }
 
-    fn key(&self, tab: &Tab) -> Key {
+    fn key(&self, world: &World, tab: &Tab) -> Key {
         Key {
-            idle_since: self.idle_since(tab),
+            idle_since: self.idle_since(world, tab),
             last_active: tab.last_active.on(self.document.ttl_clock),
             tab: tab.id,
         }
@@ -280,12 +293,13 @@ impl Orchestrator {
                     .retain(|_, standing| *standing != Standing::Shadowed);
                 self.place_all(world);
             }
-            Input::TabNavigated { tab, .. } => {
+            Input::TabNavigated { tab, .. } if !self.is_awaited(*tab) => {
                 self.standings.remove(tab);
             }
             Input::TabChanged { tab, .. } | Input::TabMoved { tab, .. } => {
                 if let Some(Standing::Refused { .. }) = self.standings.get(tab) {
                     self.standings.remove(tab);
+                    self.place(world, *tab);
                 }
             }
             Input::DiscardOutcome { tab, ok, .. } => self.note_outcome(world, *tab, *ok),
@@ -329,6 +343,10 @@ impl Orchestrator {
         }
     }
 
+    fn is_awaited(&self, tab: TabId) -> bool {
+        matches!(self.standings.get(&tab), Some(Standing::Awaiting { .. }))
+    }
+
     fn place_all(&mut self, world: &World) {
         for tab in world.tabs() {
             self.place(world, tab.id);
@@ -338,7 +356,7 @@ impl Orchestrator {
     /// Puts a tab where it belongs now.
     fn place(&mut self, world: &World, id: TabId) {
         let Some(tab) = world.tab(id) else { return };
-        if tab.is_active || tab.is_discarded {
+        if tab.is_discarded || (tab.is_active && !self.is_awaited(id)) {
             self.standings.remove(&id);
         }
         if standing_guards(world, tab, &self.document).next().is_some() {
@@ -346,9 +364,6 @@ impl Orchestrator {
             return;
         }
         let standing = self.standing(world, id);
-        if standing.is_none() {
-            self.standings.remove(&id);
-        }
         let silent_from = silent_from_awake(tab).filter(|&from| from > world.moment().awake);
         let place = match standing {
             Some(Standing::Awaiting { until_awake, .. } | Standing::Refused { until_awake }) => {
@@ -359,10 +374,12 @@ impl Orchestrator {
             _ if silent_from.is_some() => Place::Held {
                 until_awake: silent_from.unwrap_or_default(),
             },
-            Some(Standing::Shadowed) => Place::Shadowed { key: self.key(tab) },
+            Some(Standing::Shadowed) => Place::Shadowed {
+                key: self.key(world, tab),
+            },
             None => Place::Candidate {
                 familiarity: world.familiarity(tab),
-                key: self.key(tab),
+                key: self.key(world, tab),
             },
         };
         self.recency.put(id, place);
@@ -375,14 +392,15 @@ impl Orchestrator {
     }
 
     fn attempt(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
-        if self.gate(world) != GateAnswer::Open {
+        let level = self.pressure.level;
+        if self.gate(world, level) != GateAnswer::Open {
             return;
         }
-        let chosen = self.next_batch(world);
+        let chosen = self.next_batch(world, level);
         let mut reasons = self.pressure.reasons.clone();
         if self.document.gate == Gate::Always {
             reasons.push(Reason::GateAlways);
-        } else if !self.is_level_reached() {
+        } else if !self.is_reached(level) {
             reasons.push(Reason::FocusProactive);
         }
         self.decide(world, event.seq, &chosen, &reasons, world.mode(), outputs);
@@ -460,7 +478,7 @@ impl Orchestrator {
         let metrics = world.metrics();
         let target = self.document.target_free_percent;
         if let (Some(target), Some(total), Some(free)) =
-            (target, metrics.ram_total, metrics.ram_available)
+            (target, metrics.ram_total, metrics.free_bytes())
         {
             let wanted = as_f64(total) * target / 100.0 - as_f64(free);
             return Batch::Bytes {
@@ -593,23 +611,19 @@ impl Policy for Orchestrator {
 
     fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
         self.follow(world, event);
+        self.release(world);
         match &event.input {
             Input::Metrics(metrics) => {
-                self.release(world);
                 self.pressure.sample(metrics, world.moment());
                 self.evaluate_pressure(world, event.seq, outputs);
                 self.attempt(world, event, outputs);
             }
             Input::PressureSignal(severity) => {
-                self.release(world);
                 self.pressure.signal(*severity, world.moment());
                 self.evaluate_pressure(world, event.seq, outputs);
                 self.attempt(world, event, outputs);
             }
-            Input::PruneRequested { tab } => {
-                self.release(world);
-                self.prune(world, event, *tab, outputs);
-            }
+            Input::PruneRequested { tab } => self.prune(world, event, *tab, outputs),
             _ => {}
         }
     }
