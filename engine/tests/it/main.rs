@@ -1,0 +1,5 @@
+//! The engine as a whole, from outside: against a model, under properties, and rule by rule.
+
+mod agreement;
+mod generate;
+mod model;
