@@ -141,6 +141,7 @@ export interface Status {
   score: number | null;
   level: string | null;
   reasons: string[];
+  policy_hash: string | null;
   metrics: null | {
     ram_total?: number | null;
     ram_used?: number | null;

@@ -1,0 +1,79 @@
+/**
+ * The browser as the pages see it: the one module of theirs that calls `chrome.*`.
+ *
+ * @import {Question, Refusal, Reply} from "../types"
+ */
+
+/** Pages of these can hold forms; the same as in the manifest. */
+const PAGES = ["http://*/*", "https://*/*"];
+
+/** What the worker or the host refused. */
+export class Refused extends Error {
+  /** @param {Refusal} refusal */
+  constructor({ code, message, fix, field }) {
+    super(message);
+    this.code = code;
+    this.fix = fix ?? null;
+    this.field = field ?? null;
+  }
+}
+
+/**
+ * Asks the worker, which the browser starts if it sleeps.
+ *
+ * @template T
+ * @param {Question} question
+ * @returns {Promise<T>}
+ */
+export async function ask(question) {
+  /** @type {Reply<T>} */
+  const reply = await chrome.runtime.sendMessage(question);
+  if ("error" in reply) throw new Refused(reply.error);
+  return reply.ok;
+}
+
+/**
+ * The title of a tab. It is shown here and goes nowhere else.
+ *
+ * @param {number} id
+ * @returns {Promise<string | null>} null where there is no such tab
+ */
+export async function titleOf(id) {
+  try {
+    return (await chrome.tabs.get(id)).title ?? "";
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Brings a tab to the front, which loads it again.
+ *
+ * @param {number} id
+ */
+export async function bringBack(id) {
+  const tab = await chrome.tabs.update(id, { active: true });
+  if (tab !== undefined) await chrome.windows.update(tab.windowId, { focused: true });
+}
+
+/**
+ * Asks the user for access to pages. To be called from a click, with nothing awaited before it.
+ *
+ * @returns {Promise<boolean>}
+ */
+export function requestPages() {
+  return chrome.permissions.request({ origins: PAGES });
+}
+
+/** Gives the access to pages back. */
+export function giveUpPages() {
+  return chrome.permissions.remove({ origins: PAGES });
+}
+
+export function extensionId() {
+  return chrome.runtime.id;
+}
+
+export function openOptions() {
+  return chrome.runtime.openOptionsPage();
+}

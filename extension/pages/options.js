@@ -1,0 +1,156 @@
+/**
+ * The settings: mode, forms, and the whole policy.
+ *
+ * The policy is the host's: it is read from it, changed by it, and refused by it. Here nothing is
+ * kept but what is being edited.
+ *
+ * @import {PolicyAnswer, View} from "../types"
+ */
+
+import { Refused, ask, giveUpPages, requestPages } from "./bridge.js";
+import { element, make, setText } from "./elements.js";
+import { PolicyForm, documentOf } from "./policy-form.js";
+import { countText, isTrouble, stateText } from "./words.js";
+
+const EVERY_MS = 2_000;
+
+const page = {
+  dot: element("dot"),
+  state: element("state"),
+  mode: element("mode", HTMLFieldSetElement),
+  formsState: element("forms-state"),
+  seeForms: element("see-forms", HTMLButtonElement),
+  forgetForms: element("forget-forms", HTMLButtonElement),
+  policyMissing: element("policy-missing"),
+  policy: element("policy", HTMLFormElement),
+  file: element("file"),
+  fileError: element("file-error"),
+  presets: element("presets"),
+  groups: element("groups"),
+  answer: element("answer"),
+  revert: element("revert", HTMLButtonElement),
+  save: element("save", HTMLButtonElement),
+};
+
+/** @type {PolicyForm | null} */
+let form = null;
+/** The policy that the form was made from. */
+let shownHash = "";
+
+async function refresh() {
+  /** @type {View} */
+  const { connection, status, forms_seen } = await ask({ ask: "view" });
+  const trouble = isTrouble(connection.state);
+  page.dot.className = `inline dot${trouble ? " trouble" : status === null ? " waiting" : ""}`;
+  setText(page.state, stateText(connection.state));
+
+  page.mode.disabled = status === null;
+  for (const radio of page.mode.querySelectorAll("input")) {
+    radio.checked = radio.value === status?.mode;
+  }
+  setText(
+    page.formsState,
+    forms_seen
+      ? "They are noticed: a tab that holds one is not put to sleep."
+      : "They are not seen: a tab that holds one can be put to sleep, and the text is lost.",
+  );
+  page.seeForms.hidden = forms_seen;
+  page.forgetForms.hidden = !forms_seen;
+
+  page.policyMissing.hidden = status !== null;
+  page.policy.hidden = status === null;
+  if (status === null) return;
+  const { policy_error } = status;
+  page.fileError.hidden = !policy_error;
+  if (policy_error) {
+    const { file, line, field, problem } = policy_error;
+    const where = [file, line && `line ${line}`, field].filter(Boolean).join(", ");
+    setText(page.fileError, `The file was refused, the policy before it holds: ${where}: ${problem}`);
+  }
+  // Somebody changed the file, or another page did. What is being edited here stays.
+  const isStale = form === null || (status.policy_hash ?? shownHash) !== shownHash;
+  if (isStale && (form?.changes().length ?? 0) === 0) show(await ask({ ask: "policy" }));
+}
+
+/** @param {PolicyAnswer} answer */
+function show({ policy, defaults, settings, presets, policy_hash, file }) {
+  shownHash = policy_hash;
+  setText(page.file, file === null ? "" : `Kept in ${file}, which you can edit as well.`);
+  page.presets.replaceChildren(
+    ...presets.map((preset) => {
+      const button = make("button", { text: preset });
+      button.type = "button";
+      button.addEventListener("click", () => void change({ preset }, `Now it is “${preset}”.`));
+      return button;
+    }),
+  );
+  form = new PolicyForm(page.groups, settings, policy, defaults, countChanges);
+  countChanges();
+}
+
+function countChanges() {
+  const count = form?.changes().length ?? 0;
+  page.save.disabled = count === 0;
+  page.revert.disabled = count === 0;
+  setText(page.answer, count === 0 ? "" : `${countText(count, "change")} not saved`);
+}
+
+/**
+ * Asks the host for a change, and shows what it says.
+ *
+ * @param {{ policy?: Record<string, unknown>, preset?: string }} wanted
+ * @param {string} done
+ */
+async function change(wanted, done) {
+  try {
+    show(await ask({ ask: "change_policy", ...wanted }));
+    setText(page.answer, done);
+  } catch (error) {
+    const field = error instanceof Refused ? error.field : null;
+    const text = error instanceof Error ? error.message : String(error);
+    const isShown = field !== null && (form?.complain(field, text) ?? false);
+    setText(page.answer, isShown ? "Not saved: see above." : `Not saved: ${text}`);
+  }
+}
+
+/** @param {() => Promise<unknown>} action */
+async function run(action) {
+  try {
+    await action();
+    await refresh();
+  } catch (error) {
+    showFailure(error);
+  }
+}
+
+/** @param {unknown} error */
+function showFailure(error) {
+  page.dot.className = "inline dot trouble";
+  setText(page.state, error instanceof Error ? error.message : String(error));
+}
+
+page.mode.addEventListener("change", (event) => {
+  const { value } = /** @type {HTMLInputElement} */ (event.target);
+  void run(() => ask({ ask: "set_mode", mode: value === "enforce" ? "enforce" : "observe" }));
+});
+page.seeForms.addEventListener("click", () => void run(requestPages));
+page.forgetForms.addEventListener("click", () => void run(giveUpPages));
+page.revert.addEventListener("click", () => {
+  form?.revert();
+  countChanges();
+});
+page.policy.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (form !== null) void change({ policy: documentOf(form.changes()) }, "Saved.");
+});
+window.addEventListener("beforeunload", (event) => {
+  if ((form?.changes().length ?? 0) > 0) event.preventDefault();
+});
+
+async function keepRefreshing() {
+  // A page that nobody looks at must not keep the worker awake.
+  if (!document.hidden) await refresh().catch(showFailure);
+  setTimeout(() => void keepRefreshing(), EVERY_MS);
+}
+
+void keepRefreshing();

@@ -1,0 +1,259 @@
+/**
+ * The popup: how things stand, what was done and why, and the few switches one reaches for.
+ *
+ * It asks the worker every two seconds while it is open, and keeps nothing.
+ *
+ * @import {Question, RecentDecision, Status, View} from "../types"
+ */
+
+import { ask, bringBack, openOptions, requestPages, titleOf } from "./bridge.js";
+import { element, make, setText, timeText } from "./elements.js";
+import {
+  FOREVER_MS,
+  bytesText,
+  countText,
+  isTrouble,
+  levelText,
+  observedText,
+  outcomeText,
+  reasonText,
+  stateText,
+  troubleText,
+  whyText,
+} from "./words.js";
+
+const EVERY_MS = 2_000;
+
+const page = {
+  trouble: element("trouble"),
+  troubleTitle: element("trouble-title"),
+  troubleText: element("trouble-text"),
+  pressure: element("pressure"),
+  level: element("level"),
+  levelWord: element("level-word"),
+  reasons: element("reasons"),
+  score: element("score", HTMLMeterElement),
+  scoreText: element("score-text"),
+  memory: element("memory", HTMLMeterElement),
+  memoryText: element("memory-text"),
+  tabs: element("tabs"),
+  control: element("control"),
+  mode: element("mode", HTMLFieldSetElement),
+  modeText: element("mode-text"),
+  focus: element("focus", HTMLInputElement),
+  focusText: element("focus-text"),
+  paused: element("paused"),
+  pausedText: element("paused-text"),
+  resume: element("resume", HTMLButtonElement),
+  prune: element("prune", HTMLButtonElement),
+  pause: element("pause", HTMLSelectElement),
+  answer: element("answer"),
+  recent: element("recent"),
+  recentTitle: element("recent-title"),
+  recentList: element("recent-list"),
+  recentNone: element("recent-none"),
+  recentMore: element("recent-more", HTMLButtonElement),
+  forms: element("forms"),
+  seeForms: element("see-forms", HTMLButtonElement),
+  dot: element("dot"),
+  connection: element("connection"),
+};
+
+/** What the list shows, so that it is drawn anew only when that changes. */
+let shownRecent = "";
+let recentLimit = 5;
+
+async function refresh() {
+  /** @type {View} */
+  const view = await ask({ ask: "view" });
+  showConnection(view);
+  page.forms.hidden = view.forms_seen;
+  for (const section of [page.pressure, page.control, page.recent]) {
+    section.hidden = view.status === null;
+  }
+  if (view.status === null) return;
+  showPressure(view.status);
+  showControl(view.status);
+  await showRecent(view.status);
+}
+
+/** @param {View} view */
+function showConnection({ connection, waiting }) {
+  const trouble = isTrouble(connection.state);
+  page.trouble.hidden = !trouble;
+  if (trouble) {
+    setText(page.troubleTitle, stateText(connection.state));
+    setText(page.troubleText, troubleText(connection));
+  }
+  page.dot.className = trouble
+    ? "dot trouble"
+    : connection.state === "connected"
+      ? "dot"
+      : "dot waiting";
+  const version = connection.host_version === null ? "" : `, host ${connection.host_version}`;
+  const kept = trouble && waiting > 0 ? `, ${countText(waiting, "event")} kept` : "";
+  const text = stateText(connection.state);
+  setText(page.connection, connection.state === "connected" ? text + version : text + kept);
+}
+
+/** @param {Status} status */
+function showPressure({ level, score, reasons, metrics, tabs, discarded, cluster }) {
+  const kind = (level ?? "").toLowerCase();
+  setText(page.level, levelText(level));
+  setText(page.levelWord, level ?? "");
+  page.levelWord.className = `chip ${kind}`;
+  page.levelWord.hidden = level === null;
+  page.reasons.replaceChildren(...reasons.map((reason) => make("li", { text: reasonText(reason) })));
+  page.score.value = score ?? 0;
+  page.score.className = kind;
+  setText(page.scoreText, score === null ? "not known yet" : `${score} of 100`);
+
+  const total = metrics?.ram_total ?? null;
+  const used = metrics?.ram_used ?? null;
+  const free = metrics?.ram_available ?? null;
+  const isKnown = total !== null && used !== null && total > 0;
+  page.memory.value = isKnown ? used / total : 0;
+  const freeText = free === null ? "" : `, ${bytesText(free)} free`;
+  setText(
+    page.memoryText,
+    isKnown ? `${bytesText(used)} of ${bytesText(total)}${freeText}` : "not known yet",
+  );
+
+  const parts = [];
+  if (tabs !== null) parts.push(countText(tabs, "tab"));
+  if (discarded !== null) parts.push(`${discarded} asleep`);
+  if (cluster !== null) parts.push(`${cluster.tabs.length} in your working context`);
+  setText(page.tabs, parts.join(" · "));
+}
+
+/** @param {Status} status */
+function showControl(status) {
+  const { mode, paused_until_ms, focus, observed } = status;
+  for (const radio of page.mode.querySelectorAll("input")) radio.checked = radio.value === mode;
+  setText(
+    page.modeText,
+    mode === "observe"
+      ? observedText(observed, timeText)
+      : "Tabs you have not used for long are put to sleep when memory gets short.",
+  );
+  page.focus.checked = focus?.enabled ?? false;
+  page.focus.disabled = focus === null;
+  setText(
+    page.focusText,
+    focus?.enabled
+      ? "What you work on is kept longer than the rest."
+      : "All tabs are treated alike.",
+  );
+  const isPaused = paused_until_ms !== null && paused_until_ms > Date.now();
+  page.paused.hidden = !isPaused;
+  page.pause.hidden = isPaused;
+  if (isPaused) {
+    setText(
+      page.pausedText,
+      paused_until_ms >= FOREVER_MS ? "Paused until you resume" : `Paused until ${timeText(paused_until_ms)}`,
+    );
+  }
+}
+
+/** @param {Status} status */
+async function showRecent({ recent: all, mode }) {
+  const recent = all.slice(0, recentLimit);
+  page.recentMore.hidden = all.length <= recentLimit;
+  setText(page.recentTitle, mode === "observe" ? "What it would have done" : "Put to sleep lately");
+  setText(page.recentNone, recent.length === 0 ? "Nothing yet." : "");
+  const titles = await Promise.all(recent.map(({ tab }) => titleOf(tab)));
+  const now = Date.now();
+  const lines = recent.map((decision, index) => ({
+    decision,
+    title: titles[index] ?? null,
+    outcome: outcomeText(decision, now),
+  }));
+  const shown = JSON.stringify(lines);
+  if (shown === shownRecent) return;
+  shownRecent = shown;
+  // The one with the focus must not lose it because a minute has passed.
+  const focused = document.activeElement?.closest("li")?.dataset["decision"];
+  page.recentList.replaceChildren(...lines.map((line) => recentLine(line)));
+  if (focused === undefined) return;
+  for (const item of page.recentList.querySelectorAll("li")) {
+    if (item.dataset["decision"] === focused) item.querySelector("button")?.focus();
+  }
+}
+
+/** @param {{ decision: RecentDecision, title: string | null, outcome: string }} line */
+function recentLine({ decision, title, outcome }) {
+  const item = make("li");
+  item.dataset["decision"] = String(decision.decision);
+  const name = title || decision.host || "A tab";
+  item.append(
+    make("span", { class: "title", text: name }),
+    make("span", { class: "outcome small", text: outcome }),
+    make("span", { class: "why small muted", text: whyText(decision) }),
+  );
+  item.title = [title, decision.host].filter(Boolean).join("\n");
+  if (decision.outcome === "discarded" && title !== null) {
+    const button = make("button", { text: "Bring back" });
+    button.type = "button";
+    button.setAttribute("aria-label", `Bring back ${name}`);
+    button.addEventListener("click", () => void run(() => bringBack(decision.tab)));
+    item.append(button);
+  }
+  return item;
+}
+
+/**
+ * Does what a control asks for, and says what went wrong if something does.
+ *
+ * @param {() => Promise<unknown>} action
+ * @param {string} [done] what to say when it is done
+ */
+async function run(action, done = "") {
+  try {
+    await action();
+    setText(page.answer, done);
+  } catch (error) {
+    setText(page.answer, error instanceof Error ? error.message : String(error));
+  }
+  await refresh().catch(showFailure);
+}
+
+/** @param {Question} question @param {string} [done] */
+const wish = (question, done) => void run(() => ask(question), done);
+
+/** @param {unknown} error */
+function showFailure(error) {
+  page.dot.className = "dot trouble";
+  setText(page.connection, error instanceof Error ? error.message : String(error));
+}
+
+page.mode.addEventListener("change", (event) => {
+  const { value } = /** @type {HTMLInputElement} */ (event.target);
+  wish({ ask: "set_mode", mode: value === "enforce" ? "enforce" : "observe" });
+});
+page.focus.addEventListener("change", () => {
+  wish({ ask: "change_policy", policy: { focus: { enabled: page.focus.checked } } });
+});
+page.pause.addEventListener("change", () => {
+  const { value } = page.pause;
+  page.pause.value = "";
+  if (value === "") return;
+  const until_ms = value === "forever" ? FOREVER_MS : Date.now() + Number(value);
+  wish({ ask: "pause", until_ms });
+});
+page.resume.addEventListener("click", () => wish({ ask: "pause", until_ms: null }));
+page.prune.addEventListener("click", () => {
+  wish({ ask: "prune" }, "Asked for. What can go to sleep is listed below in a moment.");
+});
+page.recentMore.addEventListener("click", () => {
+  recentLimit = Infinity;
+  refresh().catch(showFailure);
+});
+page.seeForms.addEventListener("click", () => void run(requestPages));
+element("settings").addEventListener("click", () => void openOptions().then(() => window.close()));
+
+async function keepRefreshing() {
+  await refresh().catch(showFailure);
+  setTimeout(() => void keepRefreshing(), EVERY_MS);
+}
+
+void keepRefreshing();

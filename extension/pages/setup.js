@@ -1,0 +1,91 @@
+/**
+ * Setting up, and what to do when the host is missing. Opens by itself once, after installation.
+ *
+ * @import {View} from "../types"
+ */
+
+import { ask, extensionId, giveUpPages, requestPages } from "./bridge.js";
+import { element, setText } from "./elements.js";
+import { isTrouble, stateText, troubleText } from "./words.js";
+
+const EVERY_MS = 2_000;
+
+/** The id that the host is installed for when it is not told another. */
+const FIXED_ID = "kmlfpgoielmcmbgmfohfgkbbbikedcba";
+
+const page = {
+  dot: element("dot"),
+  state: element("state"),
+  stateText: element("state-text"),
+  retry: element("retry", HTMLButtonElement),
+  formsState: element("forms-state"),
+  seeForms: element("see-forms", HTMLButtonElement),
+  forgetForms: element("forget-forms", HTMLButtonElement),
+};
+
+const id = extensionId();
+setText(element("extension-id"), id);
+if (id !== FIXED_ID) {
+  const command = element("install-command");
+  setText(command, `${command.textContent} --extension-id ${id}`);
+}
+
+async function refresh() {
+  /** @type {View} */
+  const { connection, forms_seen } = await ask({ ask: "view" });
+  const { state } = connection;
+  const trouble = isTrouble(state);
+  page.dot.className = trouble ? "dot trouble" : state === "connected" ? "dot" : "dot waiting";
+  const version = connection.host_version === null ? "" : ` to host ${connection.host_version}`;
+  setText(page.state, state === "connected" ? `Connected${version}` : stateText(state));
+  setText(
+    page.stateText,
+    state === "connected" ? "All is in place." : trouble ? troubleText(connection) : "",
+  );
+  page.retry.hidden = !trouble || state === "log_unavailable";
+  for (const term of document.querySelectorAll(".problems dt")) {
+    term.classList.toggle("now", term.id === state);
+  }
+
+  setText(
+    page.formsState,
+    forms_seen
+      ? "Half-filled-in forms are noticed: their tabs are not put to sleep."
+      : "Half-filled-in forms are not seen: a tab in which you have typed something can be put to sleep, and the text is lost.",
+  );
+  page.seeForms.hidden = forms_seen;
+  page.forgetForms.hidden = !forms_seen;
+}
+
+/** @param {unknown} error */
+function showFailure(error) {
+  page.dot.className = "dot trouble";
+  setText(page.state, "The extension does not answer");
+  setText(page.stateText, error instanceof Error ? error.message : String(error));
+}
+
+/** @param {() => Promise<unknown>} action */
+async function run(action) {
+  try {
+    await action();
+    await refresh();
+  } catch (error) {
+    showFailure(error);
+  }
+}
+
+page.retry.addEventListener("click", () => void run(() => ask({ ask: "retry" })));
+page.seeForms.addEventListener("click", () => void run(requestPages));
+page.forgetForms.addEventListener("click", () => void run(giveUpPages));
+
+async function keepRefreshing() {
+  // A page that nobody looks at must not keep the worker awake.
+  if (!document.hidden) {
+    // While somebody reads this, waiting for the next attempt helps nobody.
+    if (!page.retry.hidden) await ask({ ask: "retry" }).catch(() => undefined);
+    await refresh().catch(showFailure);
+  }
+  setTimeout(() => void keepRefreshing(), EVERY_MS);
+}
+
+void keepRefreshing();

@@ -1,0 +1,214 @@
+/**
+ * From the host's words to plain ones: levels, reasons, guards, amounts and times.
+ *
+ * Pure, so that tests can read it. A word that is not known is shown as it is: an honest code is
+ * better than a guess.
+ *
+ * @import {Connection, ConnectionState, RecentDecision} from "../types"
+ */
+
+/** A pause with no end of its own: the last moment of the year 9999. */
+export const FOREVER_MS = 253_402_300_799_000;
+
+/** @type {Record<string, string>} */
+const LEVELS = {
+  LOW: "There is enough memory",
+  MEDIUM: "Memory is getting short",
+  HIGH: "Memory is short",
+};
+
+/** @type {Record<string, string>} */
+const REASONS = {
+  RAM_ELEVATED: "little memory is free",
+  RAM_HIGH: "hardly any memory is free",
+  CPU_ELEVATED: "the processor is busy",
+  CPU_HIGH: "the processor is very busy",
+  ON_BATTERY: "on battery",
+  PSI_ELEVATED: "programs wait for memory",
+  PSI_HIGH: "everything waits for memory",
+  SWAPPING: "memory moves to disk",
+  OS_MODERATE: "the system asks for memory",
+  OS_CRITICAL: "the system is out of memory",
+  REQUESTED: "you asked for it",
+  FOCUS_PROACTIVE: "focus mode tidies up ahead",
+  GATE_ALWAYS: "the policy does so always",
+};
+
+/** Why a tab was spared: the engine's guards, and what was found at the last moment. */
+const GUARDS = /** @type {Record<string, string>} */ ({
+  ACTIVE: "you were looking at it",
+  PINNED: "it is pinned",
+  AUDIBLE: "it makes a sound",
+  CAPTURING: "it uses camera, microphone or screen",
+  UNSAVED: "it holds a half-filled-in form",
+  NOT_AUTO_DISCARDABLE: "it asked to be left alone",
+  PROTECTED: "its site is protected",
+  INTERNAL: "it is a page of the browser",
+  LOADING: "it was loading",
+  DISCARDED: "it was asleep already",
+  YOUNG: "it was in front a moment ago",
+  CHANGED: "it shows something else now",
+  GONE: "it was closed",
+  PRIVATE: "it is private",
+  NOT_DISCARDED: "the browser did not do it",
+  NOT_STORED: "it could not be noted down first",
+  WORKER_STOPPED: "the extension was stopped just then",
+});
+
+/** @type {Record<ConnectionState, string>} */
+const STATES = {
+  connecting: "Connecting to the host…",
+  connected: "Connected",
+  host_missing: "The host is not installed",
+  forbidden: "The host does not know this extension",
+  protocol_mismatch: "Host and extension do not fit together",
+  exited: "The host has stopped",
+  log_unavailable: "The host cannot write its log",
+};
+
+/** @type {Record<ConnectionState, string>} */
+const STATE_TEXTS = {
+  connecting: "",
+  connected: "",
+  host_missing:
+    "The host is the small program on this computer that measures memory and decides. Without it nothing is put to sleep.",
+  forbidden: "It was installed for another extension. Nothing is put to sleep until that is set right.",
+  protocol_mismatch: "One of the two is older than the other. Nothing is put to sleep until it is updated.",
+  exited: "It is started again by itself. What happens meanwhile is kept.",
+  log_unavailable: "It decides nothing that it cannot write down. What happens meanwhile is kept.",
+};
+
+/** @param {string | null} level */
+export function levelText(level) {
+  return level === null ? "Measuring…" : (LEVELS[level] ?? level);
+}
+
+/** @param {string} reason */
+export function reasonText(reason) {
+  return REASONS[reason] ?? reason;
+}
+
+/** @param {string} guard */
+export function guardText(guard) {
+  return GUARDS[guard] ?? guard;
+}
+
+/** @param {ConnectionState} state */
+export function stateText(state) {
+  return STATES[state] ?? state;
+}
+
+/**
+ * What a state means and what the host or the browser said of it.
+ *
+ * @param {Connection} connection
+ */
+export function troubleText({ state, detail, fix }) {
+  return [STATE_TEXTS[state] ?? "", state === "host_missing" ? "" : (detail ?? ""), fix ?? ""]
+    .filter((part) => part !== "")
+    .join(" ");
+}
+
+/** @param {ConnectionState} state */
+export function isTrouble(state) {
+  return state !== "connected" && state !== "connecting";
+}
+
+/**
+ * An amount of memory, in the units that system monitors show.
+ *
+ * @param {number} bytes
+ */
+export function bytesText(bytes) {
+  const gigabytes = bytes / 1024 ** 3;
+  if (gigabytes >= 1) return `${gigabytes.toFixed(1)} GB`;
+  return `${Math.round(bytes / 1024 ** 2)} MB`;
+}
+
+/**
+ * A length of time, rounded to what matters.
+ *
+ * @param {number} ms
+ */
+export function durationText(ms) {
+  const seconds = Math.round(ms / 1_000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  const rest = minutes % 60;
+  if (hours < 48) return rest === 0 ? `${hours} h` : `${hours} h ${rest} min`;
+  return `${Math.round(hours / 24)} days`;
+}
+
+/**
+ * @param {number} count
+ * @param {string} one
+ * @param {string} [many]
+ */
+export function countText(count, one, many = `${one}s`) {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/**
+ * Why a tab was chosen, in one sentence.
+ *
+ * @param {RecentDecision} decision
+ */
+export function whyText({ reasons, level, idle_ms, ttl_ms, in_focus, familiarity }) {
+  const causes = reasons.length > 0 ? reasons.map(reasonText) : [levelText(level).toLowerCase()];
+  const sentences = [capitalised(`${causes.join(", ")}.`)];
+  // Who asks for it gets it whatever the limit is.
+  const limit = reasons.includes("REQUESTED") ? "" : `, the limit is ${durationText(ttl_ms)}`;
+  sentences.push(`Not used for ${durationText(idle_ms)}${limit}.`);
+  if (in_focus) sentences.push("Part of what you work on.");
+  if (familiarity > 1) sentences.push("A site you often return to.");
+  return sentences.join(" ");
+}
+
+/**
+ * What became of a decision.
+ *
+ * @param {RecentDecision} decision
+ * @param {number} now
+ */
+export function outcomeText({ mode, outcome, why, t_ms, bytes, reasons }, now) {
+  const length = durationText(Math.max(0, now - t_ms));
+  const ago = `${length} ago`;
+  const freed = bytes === null ? "" : `, freed ${bytesText(bytes)}`;
+  switch (outcome) {
+    case "discarded":
+      return `Asleep for ${length}${freed}`;
+    case "returned":
+      return `Came back; was put to sleep ${ago}`;
+    case "closed":
+      return `Closed; was put to sleep ${ago}`;
+    case "refused":
+      return `Left awake ${ago}: ${guardText(why ?? "NOT_DISCARDED")}`;
+    default:
+      return mode === "observe" && !reasons.includes("REQUESTED")
+        ? `Would have gone to sleep ${ago}`
+        : `Decided ${ago}`;
+  }
+}
+
+/**
+ * What observing has shown so far.
+ *
+ * @param {{ decisions: number, bytes_expected: number | null, since_ms: number | null } | null} observed
+ * @param {(ms: number) => string} timeText
+ */
+export function observedText(observed, timeText) {
+  const since = observed?.since_ms ? ` since ${timeText(observed.since_ms)}` : "";
+  if (observed === null || observed.decisions === 0) {
+    return `Nothing is put to sleep, and there was no need to${since}.`;
+  }
+  const bytes = observed.bytes_expected ? `, about ${bytesText(observed.bytes_expected)}` : "";
+  const tabs = countText(observed.decisions, "tab");
+  return `It would have put ${tabs} to sleep${since}${bytes}. Let it, when you agree with the list below.`;
+}
+
+/** @param {string} sentence */
+function capitalised(sentence) {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}

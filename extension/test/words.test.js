@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  FOREVER_MS,
+  bytesText,
+  countText,
+  durationText,
+  guardText,
+  levelText,
+  observedText,
+  outcomeText,
+  reasonText,
+  stateText,
+  troubleText,
+  whyText,
+} from "../pages/words.js";
+
+const NOW = 1_800_000_000_000;
+const MINUTE = 60_000;
+const MEGABYTE = 1024 ** 2;
+
+const DECISION = {
+  decision: 1,
+  tab: 1,
+  host: "a.example",
+  t_ms: NOW - 12 * MINUTE,
+  mode: "enforce",
+  outcome: "discarded",
+  why: null,
+  reasons: ["RAM_HIGH", "ON_BATTERY"],
+  level: "HIGH",
+  score: 80,
+  idle_ms: 45 * MINUTE,
+  ttl_ms: 15 * MINUTE,
+  in_focus: false,
+  familiarity: 1,
+  bytes: 86 * MEGABYTE,
+};
+
+test("amounts and times as people say them", () => {
+  assert.equal(bytesText(0), "0 MB");
+  assert.equal(bytesText(512 * MEGABYTE), "512 MB");
+  assert.equal(bytesText(1.5 * 1024 * MEGABYTE), "1.5 GB");
+  assert.equal(durationText(0), "0 s");
+  assert.equal(durationText(59_400), "59 s");
+  assert.equal(durationText(59_900), "1 min");
+  assert.equal(durationText(59 * MINUTE), "59 min");
+  assert.equal(durationText(60 * MINUTE), "1 h");
+  assert.equal(durationText(90 * MINUTE), "1 h 30 min");
+  assert.equal(durationText(72 * 60 * MINUTE), "3 days");
+  assert.equal(countText(1, "tab"), "1 tab");
+  assert.equal(countText(0, "tab"), "0 tabs");
+  assert.equal(new Date(FOREVER_MS).getUTCFullYear(), 9999);
+});
+
+test("why a tab was chosen, in a sentence", () => {
+  assert.equal(
+    whyText(DECISION),
+    "Hardly any memory is free, on battery. Not used for 45 min, the limit is 15 min.",
+  );
+  assert.equal(
+    whyText({ ...DECISION, reasons: ["REQUESTED"], in_focus: true, familiarity: 3 }),
+    "You asked for it. Not used for 45 min. Part of what you work on. A site you often return to.",
+  );
+  assert.match(whyText({ ...DECISION, reasons: [], level: "MEDIUM" }), /^Memory is getting short\./);
+});
+
+test("what became of a decision", () => {
+  const check = (change, expect) => assert.equal(outcomeText({ ...DECISION, ...change }, NOW), expect);
+  check({}, "Asleep for 12 min, freed 86 MB");
+  check({ bytes: null }, "Asleep for 12 min");
+  check({ outcome: "returned" }, "Came back; was put to sleep 12 min ago");
+  check({ outcome: "closed" }, "Closed; was put to sleep 12 min ago");
+  check(
+    { outcome: "refused", why: "UNSAVED" },
+    "Left awake 12 min ago: it holds a half-filled-in form",
+  );
+  check(
+    { outcome: "refused", why: "Cannot discard tab with id: 2." },
+    "Left awake 12 min ago: Cannot discard tab with id: 2.",
+  );
+  check({ outcome: null }, "Decided 12 min ago");
+  check({ outcome: null, mode: "observe" }, "Would have gone to sleep 12 min ago");
+  // A clock that was set back makes no nonsense.
+  check({ t_ms: NOW + MINUTE }, "Asleep for 0 s, freed 86 MB");
+});
+
+test("what observing has shown", () => {
+  const at = () => "09:12";
+  assert.equal(observedText(null, at), "Nothing is put to sleep, and there was no need to.");
+  assert.equal(
+    observedText({ decisions: 0, bytes_expected: 0, since_ms: 1 }, at),
+    "Nothing is put to sleep, and there was no need to since 09:12.",
+  );
+  assert.equal(
+    observedText({ decisions: 6, bytes_expected: 540 * MEGABYTE, since_ms: 1 }, at),
+    "It would have put 6 tabs to sleep since 09:12, about 540 MB. Let it, when you agree with the list below.",
+  );
+});
+
+test("a word that is not known is shown as it is", () => {
+  assert.equal(levelText("EXTREME"), "EXTREME");
+  assert.equal(levelText(null), "Measuring…");
+  assert.equal(reasonText("MOON_FULL"), "MOON_FULL");
+  assert.equal(guardText("No such guard."), "No such guard.");
+  assert.equal(stateText(/** @type {any} */ ("odd")), "odd");
+});
+
+test("what is wrong with the connection, and what to do", () => {
+  assert.equal(
+    troubleText({ state: "log_unavailable", detail: "the disk is full.", fix: "Free some space." }),
+    "It decides nothing that it cannot write down. What happens meanwhile is kept. the disk is full. Free some space.",
+  );
+  assert.doesNotMatch(
+    troubleText({ state: "host_missing", detail: "Specified …", fix: null }),
+    /Specified/,
+  );
+});
