@@ -296,7 +296,7 @@ fn a_line_without_end_is_refused_before_it_is_kept() {
     file.write_all(&vec![b'x'; MAX_LINE_BYTES]).unwrap();
     check_at(&path, 2, "found a line of more than 1048576 bytes");
 
-    // A bomb: a gigabyte without a line end in a few kilobytes.
+    // A bomb: 64 MiB without a line end in a few kilobytes.
     let compressed = path.with_extension("jsonl.zst");
     let mut encoder = zstd::Encoder::new(fs::File::create(&compressed).unwrap(), 3).unwrap();
     encoder.write_all(lines[0]).unwrap();
