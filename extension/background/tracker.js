@@ -11,7 +11,9 @@
  *   The first of them has `url` where the address is another one. `history.pushState` and a change
  *   of the fragment look the same.
  * - A discard is `onReplaced` and, under the new id, `{discarded:true}`.
- * - A discarded tab that comes back is `{discarded:false}`, then a load under the same id.
+ * - A discarded tab that comes back is `{discarded:false}`, then a load under the same id. One that
+ *   a debugger is attached to was loaded meanwhile, and comes back by `{discarded:false,
+ *   status:"complete"}` alone.
  * - A tab that the browser restored at its start and has not loaded has the status "unloaded" and
  *   is not "discarded"; it comes back by a load alone.
  *
@@ -149,11 +151,12 @@ export class Tracker {
     }
     if (!known.discarded && isDiscard(change)) this.#discarded(at, id, known);
     else if (known.discarded && !tab.discarded && isReturn(change)) this.#restored(at, id, known);
-    // What a discarded tab says of its status is about an empty page. And the event that brings it
-    // back may say "loading" before its page is known.
-    if (!known.discarded && change.discarded === undefined) {
-      if (change.status === "loading") this.#loads(at, id, known, tab);
-      else if (change.status === "complete") this.#loaded(at, id, known);
+    // What a discarded tab says of its status is about an empty page.
+    if (!known.discarded) {
+      if (change.status === "complete") this.#loaded(at, id, known);
+      // The event that brings it back may say "loading" before its page is known.
+      else if (change.discarded !== undefined) return;
+      else if (change.status === "loading") this.#loads(at, id, known, tab);
       else if (change.url !== undefined) this.#readdressed(at, id, known, tab);
     }
     const changes = changesOf(change);

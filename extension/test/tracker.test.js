@@ -262,6 +262,15 @@ check("a tab from the last session that was not loaded yet comes back by a load 
   ],
 });
 
+check("a discarded tab that a debugger has loaded comes back loaded", {
+  tab: { discarded: true, status: "unloaded" },
+  happens: (browser) => browser.update(2, { discarded: false, status: "complete" }),
+  expect: [
+    { type: "tab_restored", tab: 2 },
+    { type: "tab_loaded", tab: 2, ms: 0 },
+  ],
+});
+
 check("what a discarded tab says of its status is about an empty page", {
   happens(browser) {
     browser.update(2, { discarded: true, status: "loading" });
