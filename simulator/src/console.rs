@@ -194,7 +194,7 @@ mod tests {
             [
                 "0 s",
                 "59 s",
-                "1 min 00 s",
+                "1 min",
                 "59 min 59 s",
                 "1 h 01 min",
                 "1 d 01 h"

@@ -1,0 +1,462 @@
+//! Each verb, as it is called: what it says, where it says it, and how it exits.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::cargo::cargo_bin_cmd;
+use engine::{Mode, Output, SEMANTICS, TabId};
+use recorder::{Body, Origin, PruneRequested, TabNavigated};
+
+use crate::recording::{MINUTE, Recorded, Recording, browse, short_of_memory};
+
+/// Calls `sim` in a folder; returns exit code, stdout and stderr as one text.
+fn sim(folder: &Path, args: &[&str]) -> String {
+    let output = cargo_bin_cmd!("sim")
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let mut text = format!("$ sim {}\n", args.join(" "));
+    text += &String::from_utf8(output.stdout).unwrap();
+    for line in String::from_utf8(output.stderr).unwrap().lines() {
+        text += &format!("stderr: {line}\n");
+    }
+    text + &format!("exit code {}\n", output.status.code().unwrap())
+}
+
+#[track_caller]
+fn check(folder: &Path, args: &[&str], exit_code: i32, expect: &[&str]) {
+    let said = sim(folder, args);
+    assert!(
+        said.ends_with(&format!("exit code {exit_code}\n")),
+        "{said}"
+    );
+    for expect in expect {
+        assert!(said.contains(expect), "expected: {expect}\n{said}");
+    }
+}
+
+/// A trace in which something is not as the engine says.
+fn falsified(falsify: fn(Output) -> Option<Output>) -> Recorded {
+    let mut recording = Recording::new(Mode::Enforce);
+    recording.falsify = falsify;
+    browse(&mut recording);
+    recording.close()
+}
+
+/// Changes the bytes of a trace.
+fn edit(recorded: &Recorded, from: &str, to: &str) {
+    let path = recorded.segment();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{from}");
+    fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn help() {
+    let here = Path::new(".");
+    insta::assert_snapshot!("help", sim(here, &["--help"]));
+    for verb in ["verify", "info", "replay", "explain"] {
+        insta::assert_snapshot!(format!("help_{verb}"), sim(here, &[verb, "--help"]));
+    }
+}
+
+#[test]
+fn verify_says_how_much_is_equal() {
+    for mode in [Mode::Observe, Mode::Enforce] {
+        let recorded = short_of_memory(mode).close();
+        let expect = "trace: 5 of 5 decisions equal, 2 of 2 pressure changes equal, \
+                      3 of 3 checkpoints equal\n";
+        check(recorded.root(), &["verify", "trace"], 0, &[expect]);
+    }
+    let recorded = short_of_memory(Mode::Enforce).close();
+    insta::assert_snapshot!(sim(recorded.root(), &["verify", "trace", "--json"]));
+}
+
+#[test]
+fn verify_names_the_first_difference() {
+    let longer = falsified(|output| match output {
+        Output::Decision(mut decision) if decision.tab == TabId(3) => {
+            decision.idle_ms += 1;
+            Some(Output::Decision(decision))
+        }
+        other => Some(other),
+    });
+    insta::assert_snapshot!(
+        "verify_another_field",
+        sim(longer.root(), &["verify", "trace"])
+    );
+    insta::assert_snapshot!(
+        "verify_json",
+        sim(longer.root(), &["verify", "trace", "--json"])
+    );
+
+    let silent = falsified(|output| match output {
+        Output::PressureChanged(_) => None,
+        other => Some(other),
+    });
+    insta::assert_snapshot!(
+        "verify_not_recorded",
+        sim(silent.root(), &["verify", "trace"])
+    );
+
+    // The engine that is verified says less than what was recorded.
+    let mut talkative = short_of_memory(Mode::Observe);
+    let seq = talkative.host(Body::Metrics(recorder::Metrics::default()));
+    talkative.invent(seq, TabId(1));
+    insta::assert_snapshot!(
+        "verify_not_computed",
+        sim(talkative.close().root(), &["verify", "trace"])
+    );
+
+    let mut other_state = Recording::new(Mode::Observe);
+    other_state.state_hash = |hash| hash.chars().rev().collect();
+    browse(&mut other_state);
+    insta::assert_snapshot!(
+        "verify_state",
+        sim(other_state.close().root(), &["verify", "trace"])
+    );
+}
+
+#[test]
+fn verify_says_what_cannot_be_compared() {
+    for (origin, engine, expect) in [
+        (
+            Origin::Synthetic,
+            SEMANTICS,
+            "trace: not applicable: the trace is synthetic, and only what was recorded live",
+        ),
+        (
+            Origin::Recorded,
+            SEMANTICS + 1,
+            "trace: not comparable: version 2 of the engine decided in the trace, and this is version 1",
+        ),
+    ] {
+        let recorded = Recording::with(Mode::Observe, origin, engine).close();
+        check(recorded.root(), &["verify", "trace"], 2, &[expect]);
+        let json = r#""verdict":"not_comparable""#;
+        check(recorded.root(), &["verify", "trace", "--json"], 2, &[json]);
+    }
+}
+
+#[test]
+fn a_log_that_ends_early_is_no_difference() {
+    // Killed between an input and its outputs.
+    let mut recording = short_of_memory(Mode::Enforce);
+    recording.falsify = |_| None;
+    recording.wait(MINUTE).sample(94);
+    let recorded = recording.kill();
+    let expect = [
+        "5 of 5 decisions equal",
+        "stderr: sim: note: the log ends before 1 output of the last input were written",
+    ];
+    check(recorded.root(), &["verify", "trace"], 0, &expect);
+
+    // Killed within a line.
+    let mut recording = short_of_memory(Mode::Enforce);
+    recording.wait(MINUTE).sample(50);
+    let recorded = recording.kill();
+    let path = recorded.segment();
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 20]).unwrap();
+    for verb in ["verify", "info", "replay"] {
+        let expect = ["sim: note: ", "the end is torn: "];
+        check(recorded.root(), &[verb, "trace"], 0, &expect);
+    }
+}
+
+#[test]
+fn info() {
+    let recorded = short_of_memory(Mode::Enforce).close();
+    insta::assert_snapshot!("info", sim(recorded.root(), &["info", "trace"]));
+    insta::assert_snapshot!(
+        "info_json",
+        sim(recorded.root(), &["info", "trace", "--json"])
+    );
+}
+
+#[test]
+fn replay() {
+    for (name, mode, policy) in [
+        ("replay_observed", Mode::Observe, "default"),
+        ("replay_as_recorded", Mode::Enforce, "default"),
+        ("replay_eager", Mode::Enforce, "eager"),
+        ("replay_nothing", Mode::Enforce, "gentle"),
+    ] {
+        let recorded = short_of_memory(mode).close();
+        let args = ["replay", "trace", "--policy", policy];
+        insta::assert_snapshot!(name, sim(recorded.root(), &args));
+    }
+    let recorded = short_of_memory(Mode::Observe).close();
+    insta::assert_snapshot!(
+        "replay_json",
+        sim(recorded.root(), &["replay", "trace", "--json"])
+    );
+}
+
+#[test]
+fn replay_writes_what_is_asked_for() {
+    let recorded = short_of_memory(Mode::Observe).close();
+    let lines = |args: &[&str]| {
+        let said = sim(recorded.root(), &[&["replay", "trace"], args].concat());
+        said.lines().count() - 2
+    };
+    let (header, decisions, blank) = (1, 5, 1);
+    let summary = lines(&["--summary"]);
+    assert_eq!(lines(&["--decisions"]), header + decisions);
+    assert_eq!(lines(&[]), header + decisions + blank + summary);
+    assert_eq!(lines(&["--json"]), decisions + 1);
+    assert_eq!(lines(&["--json", "-s"]), 1);
+    assert_eq!(lines(&["--json", "-d"]), decisions);
+    assert_eq!(
+        lines(&["trace", "--json"]),
+        2 * (decisions + 1),
+        "one trace after another"
+    );
+    check(
+        recorded.root(),
+        &["replay", "trace", "-s", "-d"],
+        2,
+        &["cannot be used with"],
+    );
+}
+
+#[test]
+fn replay_takes_a_policy_from_a_file() {
+    let recorded = short_of_memory(Mode::Observe).close();
+    let folder = recorded.root();
+    fs::write(folder.join("short.toml"), "[focus]\nout_ttl_minutes = 1\n").unwrap();
+    fs::write(
+        folder.join("short.json"),
+        r#"{"focus":{"out_ttl_minutes":1.0}}"#,
+    )
+    .unwrap();
+    let replay = |policy| sim(folder, &["replay", "trace", "--json", "-d", "-p", policy]);
+    let toml = replay("short.toml");
+    assert!(toml.contains(r#""ttl_ms":60000"#), "{toml}");
+    assert_eq!(
+        toml.lines().skip(1).collect::<Vec<_>>(),
+        replay("short.json").lines().skip(1).collect::<Vec<_>>()
+    );
+
+    fs::write(folder.join("bad.toml"), "\n[focus]\ncluster_cap = 999\n").unwrap();
+    fs::write(folder.join("odd.toml"), "ttl_minuets = 5\n").unwrap();
+    fs::write(folder.join("odd.json"), "{\n\"ttl_minutes\": \"5\"\n}").unwrap();
+    for (policy, expect) in [
+        (
+            "bad.toml",
+            "bad.toml, line 3: focus.cluster_cap: found 999, expected 1 to 64 tabs",
+        ),
+        ("odd.toml", "odd.toml, line 1: unknown field `ttl_minuets`"),
+        ("odd.json", "odd.json, line 2: invalid type: string \"5\""),
+        ("none.toml", "cannot read the policy none.toml: "),
+        (
+            "gentel",
+            "called \"gentel\"; did you mean gentle? the presets are default, gentle, eager",
+        ),
+        (
+            "bold",
+            "there is no preset and no file called \"bold\"; the presets are default, gentle, eager",
+        ),
+    ] {
+        check(
+            folder,
+            &["replay", "trace", "-p", policy],
+            2,
+            &["stderr: sim: error: ", expect],
+        );
+    }
+}
+
+#[test]
+fn explain() {
+    let mut recording = short_of_memory(Mode::Enforce);
+    recording.host(Body::PolicyChanged(recording.default_policy()));
+    recording.ext(Body::PruneRequested(PruneRequested {
+        tab: Some(TabId(6)),
+    }));
+    recording.refuse("unsaved");
+    recording.ext(Body::TabClosed(recorder::TabClosed { tab: TabId(104) }));
+    let recorded = recording.close();
+    let explain = |args: &[&str]| sim(recorded.root(), &[&["explain", "trace"], args].concat());
+    insta::assert_snapshot!("explain", explain(&["--tab", "5"]));
+    insta::assert_snapshot!("explain_refused", explain(&["--tab", "6"]));
+    insta::assert_snapshot!("explain_earlier", explain(&["--tab", "105", "--at", "20"]));
+    insta::assert_snapshot!("explain_closed", explain(&["--tab", "4"]));
+    insta::assert_snapshot!(
+        "explain_json",
+        explain(&["--tab", "3", "--at", "40", "--json"])
+    );
+    for (args, exit_code, expect) in [
+        (
+            ["--tab", "7", "--at", "9"],
+            2,
+            "there is no tab 7 in 019b7700",
+        ),
+        (
+            ["--tab", "2", "--at", "999"],
+            2,
+            "there is no such line; the last one has the seq ",
+        ),
+        (
+            ["--tab", "2", "--at", "1"],
+            1,
+            "tab 2: not open at this line",
+        ),
+        (
+            ["--tab", "two", "--at", "1"],
+            2,
+            "invalid value 'two' for '--tab <ID>'",
+        ),
+    ] {
+        check(
+            recorded.root(),
+            &[&["explain", "trace"], &args[..]].concat(),
+            exit_code,
+            &[expect],
+        );
+    }
+}
+
+#[test]
+fn a_damaged_trace_is_told_by_file_line_and_byte() {
+    for (from, to, expect) in [
+        (
+            r#"tab_activated","seq""#,
+            r#"tab_activated""seq""#,
+            ".jsonl, line 5 (byte ",
+        ),
+        (r#""seq":4,"#, r#""seq":5,"#, ".jsonl, line 5 (byte "),
+        (
+            r#""tab":2,"win":1}"#,
+            r#""tab":3,"win":1}"#,
+            ".jsonl, line 33 (byte 7219): the checkpoint does not match",
+        ),
+    ] {
+        let recorded = short_of_memory(Mode::Observe).close();
+        edit(&recorded, from, to);
+        for verb in ["verify", "info", "replay"] {
+            check(
+                recorded.root(),
+                &[verb, "trace"],
+                3,
+                &["stderr: sim: error: trace/", expect],
+            );
+        }
+        check(
+            recorded.root(),
+            &["explain", "trace", "--tab", "2"],
+            3,
+            &[expect],
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_opened_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    fs::write(folder.path().join("other.jsonl"), "{\"type\":\"note\"}\n").unwrap();
+    for (trace, expect) in [
+        ("nowhere", "nowhere: cannot be read: "),
+        ("empty", "empty: not a trace: "),
+        ("other.jsonl", "other.jsonl, line 1 (byte 0): not a trace: "),
+    ] {
+        for verb in ["verify", "info", "replay"] {
+            check(folder.path(), &[verb, trace], 2, &[expect]);
+        }
+    }
+    let recorded = short_of_memory(Mode::Observe).close();
+    edit(&recorded, r#""v":1"#, r#""v":9"#);
+    check(
+        recorded.root(),
+        &["info", "trace"],
+        2,
+        &["is in version 9 of the trace format"],
+    );
+}
+
+#[test]
+fn one_bad_trace_does_not_keep_the_others_from_being_read() {
+    let recorded = short_of_memory(Mode::Observe).close();
+    let args = ["verify", "nowhere", "trace"];
+    check(
+        recorded.root(),
+        &args,
+        2,
+        &["nowhere: cannot be read", "trace: 5 of 5 decisions equal"],
+    );
+}
+
+#[test]
+fn a_name_from_a_trace_cannot_steer_the_terminal() {
+    let mut recording = Recording::new(Mode::Enforce);
+    recording.session(6);
+    recording.ext(Body::TabNavigated(TabNavigated {
+        tab: TabId(2),
+        host: Some("\u{1b}]0;evil\u{7}\u{202e}".to_owned()),
+        scheme: None,
+        protected: None,
+    }));
+    recording.ext(Body::TabLoaded(recorder::TabLoaded {
+        tab: TabId(2),
+        ms: None,
+    }));
+    recording.wait(20 * MINUTE).sample(94);
+    recording.refuse("\u{1b}[2Jno");
+    let recorded = recording.close();
+    for args in [
+        &["replay", "trace"][..],
+        &["info", "trace"],
+        &["explain", "trace", "--tab", "2"],
+        &["explain", "trace", "--tab", "2", "--json"],
+    ] {
+        let said = sim(recorded.root(), args);
+        assert!(said.contains("exit code 0"), "{said}");
+        assert!(!said.contains(['\u{1b}', '\u{7}']), "{said:?}");
+        assert!(
+            args.contains(&"--json") || !said.contains('\u{202e}'),
+            "{said:?}"
+        );
+    }
+    check(
+        recorded.root(),
+        &["replay", "trace"],
+        0,
+        &["\\u{1b}]0;evil\\u{7}\\u{202e}"],
+    );
+}
+
+#[test]
+fn the_same_trace_gives_the_same_bytes() {
+    let recorded = short_of_memory(Mode::Enforce).close();
+    for args in [
+        &["replay", "trace", "--json"][..],
+        &["info", "trace", "--json"],
+    ] {
+        assert_eq!(sim(recorded.root(), args), sim(recorded.root(), args));
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let recorded = short_of_memory(Mode::Observe).close();
+    for verb in ["replay", "info", "verify"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("sim"));
+        command
+            .args([verb, "trace"])
+            .current_dir(recorded.root())
+            .stdout(writer);
+        let output = command
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(
+            (output.status.code(), &*output.stderr),
+            (Some(0), &b""[..]),
+            "{verb}"
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! The `sim` command and what is under it, on small traces written the way the host writes them.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod closed_loop;
+mod commands;
+mod recorded;
+mod recording;

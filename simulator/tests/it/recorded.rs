@@ -1,0 +1,70 @@
+//! The bundled recordings of real sessions: each is verified, and what each preset decides on it
+//! stands in a snapshot, a decision a line.
+//!
+//! A recording is a folder in `traces/recorded/`. A new one needs nothing here but its snapshots.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::cargo::cargo_bin_cmd;
+
+fn recordings() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/recorded");
+    let entries = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    assert!(
+        !folders.is_empty(),
+        "there is no recording in traces/recorded"
+    );
+    folders
+}
+
+/// Calls `sim` and returns what it writes to stdout.
+#[track_caller]
+fn sim(args: &[&str], trace: &Path) -> String {
+    let output = cargo_bin_cmd!("sim")
+        .args(args)
+        .arg(trace)
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.success(),
+        "sim {args:?} {}\n{stdout}{stderr}",
+        trace.display()
+    );
+    stdout
+}
+
+#[test]
+fn every_recorded_decision_is_the_engines_own() {
+    for recording in recordings() {
+        let said = sim(&["verify", "--json"], &recording);
+        assert!(said.contains(r#""verdict":"equal""#), "{said}");
+        assert!(
+            !said.contains(r#""checkpoints":{"equal":0"#),
+            "nothing was compared: {said}"
+        );
+    }
+}
+
+#[test]
+fn decisions_of_every_preset_on_every_recording() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots/recorded");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for recording in recordings() {
+            let name = recording.file_name().unwrap().to_str().unwrap();
+            for preset in engine::PRESETS {
+                let decisions = sim(&["replay", "--decisions", "--policy", preset], &recording);
+                insta::assert_snapshot!(format!("{name}_{preset}"), decisions);
+            }
+        }
+    });
+}
