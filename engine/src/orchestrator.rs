@@ -4,7 +4,7 @@
 //! working context, and takes the first few of the ripe tabs that no hard guard holds.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{
     Decision, Event, Input, Level, Mode, Output, PressureChange, Reason, Seq, TabId,
@@ -38,18 +38,29 @@ pub struct Orchestrator {
     /// The last time that tabs were decided on, on the awake clock.
     last_prune_awake: Option<i64>,
     /// An entry may outlast the time for which it holds its tab: a refusal can come late.
-    standings: BTreeMap<TabId, Standing>,
+    orders: BTreeMap<TabId, Order>,
+    /// The tabs that observe mode has decided on.
+    shadowed: BTreeSet<TabId>,
     recency: Recency,
 }
 
-/// What became of an earlier decision on a tab.
+/// What became of a decision that was to be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Decided in observe mode.
-    Shadowed,
-    /// Decided, and the outcome is not known yet. Discarding may have changed the tab's id.
+enum Order {
+    /// The outcome is not known yet. Discarding may have changed the tab's id.
     Awaiting { decided_as: TabId, until_awake: i64 },
     /// Refused at the last moment, by a guard or by the browser.
+    Refused { until_awake: i64 },
+}
+
+/// Why a tab is not decided on again, now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Observe mode has decided on it.
+    Shadowed,
+    /// The outcome of a decision is awaited.
+    Awaiting { until_awake: i64 },
+    /// It was refused.
     Refused { until_awake: i64 },
 }
 
@@ -87,7 +98,8 @@ impl Orchestrator {
             document,
             pressure: PressureState::default(),
             last_prune_awake: None,
-            standings: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            shadowed: BTreeSet::new(),
             recency: Recency::default(),
         }
     }
@@ -163,15 +175,15 @@ impl Orchestrator {
 
     pub(crate) fn standing(&self, world: &World, tab: TabId) -> Option<Standing> {
         let awake = world.moment().awake;
-        self.standings
-            .get(&tab)
-            .copied()
-            .filter(|standing| match *standing {
-                Standing::Shadowed => true,
-                Standing::Awaiting { until_awake, .. } | Standing::Refused { until_awake } => {
-                    until_awake > awake
-                }
-            })
+        match self.orders.get(&tab) {
+            Some(&Order::Awaiting { until_awake, .. }) if until_awake > awake => {
+                Some(Standing::Awaiting { until_awake })
+            }
+            Some(&Order::Refused { until_awake }) if until_awake > awake => {
+                Some(Standing::Refused { until_awake })
+            }
+            _ => (self.shadowed.contains(&tab)).then_some(Standing::Shadowed),
+        }
     }
 
     /// Works out the pressure that a sample like the last one would show now.
@@ -289,18 +301,16 @@ impl Orchestrator {
             }
             Input::ModeChanged(Mode::Enforce) => {
                 // What was only noted so far is to be done now.
-                self.standings
-                    .retain(|_, standing| *standing != Standing::Shadowed);
+                self.shadowed.clear();
                 self.place_all(world);
             }
-            Input::TabNavigated { tab, .. } if !self.is_awaited(*tab) => {
-                self.standings.remove(tab);
+            Input::TabNavigated { tab, .. } => {
+                self.shadowed.remove(tab);
+                self.lift_refusal(*tab);
             }
             Input::TabChanged { tab, .. } | Input::TabMoved { tab, .. } => {
-                if let Some(Standing::Refused { .. }) = self.standings.get(tab) {
-                    self.standings.remove(tab);
-                    self.place(world, *tab);
-                }
+                self.lift_refusal(*tab);
+                self.place(world, *tab);
             }
             Input::DiscardOutcome { tab, ok, .. } => self.note_outcome(world, *tab, *ok),
             _ => {}
@@ -310,13 +320,17 @@ impl Orchestrator {
                 Change::Tab(tab) => self.place(world, tab),
                 Change::Renamed { old, new } => {
                     self.recency.take_out(old);
-                    if let Some(standing) = self.standings.remove(&old) {
-                        self.standings.insert(new, standing);
+                    if let Some(order) = self.orders.remove(&old) {
+                        self.orders.insert(new, order);
+                    }
+                    if self.shadowed.remove(&old) {
+                        self.shadowed.insert(new);
                     }
                 }
                 Change::Gone(tab) => {
                     self.recency.take_out(tab);
-                    self.standings.remove(&tab);
+                    self.orders.remove(&tab);
+                    self.shadowed.remove(&tab);
                 }
             }
         }
@@ -328,23 +342,21 @@ impl Orchestrator {
         if ok {
             return;
         }
-        let present = self
-            .standings
-            .iter()
-            .find_map(|(&tab, standing)| match standing {
-                Standing::Awaiting { decided_as, .. } if *decided_as == decided => Some(tab),
-                _ => None,
-            });
+        let present = self.orders.iter().find_map(|(&tab, order)| match order {
+            Order::Awaiting { decided_as, .. } if *decided_as == decided => Some(tab),
+            _ => None,
+        });
         if let Some(tab) = present {
             let until_awake = world.moment().awake.saturating_add(REFUSED_MS);
-            self.standings
-                .insert(tab, Standing::Refused { until_awake });
+            self.orders.insert(tab, Order::Refused { until_awake });
             self.place(world, tab);
         }
     }
 
-    fn is_awaited(&self, tab: TabId) -> bool {
-        matches!(self.standings.get(&tab), Some(Standing::Awaiting { .. }))
+    fn lift_refusal(&mut self, tab: TabId) {
+        if let Some(Order::Refused { .. }) = self.orders.get(&tab) {
+            self.orders.remove(&tab);
+        }
     }
 
     fn place_all(&mut self, world: &World) {
@@ -356,8 +368,12 @@ impl Orchestrator {
     /// Puts a tab where it belongs now.
     fn place(&mut self, world: &World, id: TabId) {
         let Some(tab) = world.tab(id) else { return };
-        if tab.is_discarded || (tab.is_active && !self.is_awaited(id)) {
-            self.standings.remove(&id);
+        if tab.is_active || tab.is_discarded {
+            self.shadowed.remove(&id);
+            self.lift_refusal(id);
+        }
+        if tab.is_discarded {
+            self.orders.remove(&id);
         }
         if standing_guards(world, tab, &self.document).next().is_some() {
             self.recency.take_out(id);
@@ -366,7 +382,7 @@ impl Orchestrator {
         let standing = self.standing(world, id);
         let silent_from = silent_from_awake(tab).filter(|&from| from > world.moment().awake);
         let place = match standing {
-            Some(Standing::Awaiting { until_awake, .. } | Standing::Refused { until_awake }) => {
+            Some(Standing::Awaiting { until_awake } | Standing::Refused { until_awake }) => {
                 Place::Held {
                     until_awake: until_awake.max(silent_from.unwrap_or(until_awake)),
                 }
@@ -560,14 +576,20 @@ impl Orchestrator {
                 familiarity,
             } = *candidate;
             let tab = key.tab;
-            let standing = match mode {
-                Mode::Observe => Standing::Shadowed,
-                Mode::Enforce => Standing::Awaiting {
-                    decided_as: tab,
-                    until_awake: at.awake.saturating_add(OUTCOME_MS),
-                },
-            };
-            self.standings.insert(tab, standing);
+            match mode {
+                Mode::Observe => {
+                    self.shadowed.insert(tab);
+                }
+                Mode::Enforce => {
+                    let until_awake = at.awake.saturating_add(OUTCOME_MS);
+                    let decided_as = tab;
+                    let order = Order::Awaiting {
+                        decided_as,
+                        until_awake,
+                    };
+                    self.orders.insert(tab, order);
+                }
+            }
             self.place(world, tab);
             outputs.push(Output::Decision(Decision {
                 cause,
@@ -635,16 +657,18 @@ impl Policy for Orchestrator {
             known(self.last_prune_awake)
         ));
         self.pressure.project(projection);
-        for (tab, standing) in &self.standings {
-            match standing {
-                Standing::Shadowed => projection.line(format_args!("shadowed {tab}")),
-                Standing::Awaiting {
+        for tab in &self.shadowed {
+            projection.line(format_args!("shadowed {tab}"));
+        }
+        for (tab, order) in &self.orders {
+            match order {
+                Order::Awaiting {
                     decided_as,
                     until_awake,
                 } => {
                     projection.line(format_args!("awaiting {tab} {decided_as} {until_awake}"));
                 }
-                Standing::Refused { until_awake } => {
+                Order::Refused { until_awake } => {
                     projection.line(format_args!("refused {tab} {until_awake}"));
                 }
             }

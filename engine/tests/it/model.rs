@@ -16,9 +16,17 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DEFAULT_BYTES: u64 = 80 * 1024 * 1024;
 
-/// What can be left out of the model, to see whether that is noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
+macro_rules! rules {
+    ($($rule:ident),+ $(,)?) => {
+        /// What can be left out of the model, to see whether that is noticed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Rule { $($rule),+ }
+
+        pub(crate) const RULES: &[Rule] = &[$(Rule::$rule),+];
+    };
+}
+
+rules! {
     Active,
     Pinned,
     Audible,
@@ -58,46 +66,6 @@ pub(crate) enum Rule {
     MedianBytes,
 }
 
-pub(crate) const RULES: [Rule; 37] = [
-    Rule::Active,
-    Rule::Pinned,
-    Rule::Audible,
-    Rule::RecentlyAudible,
-    Rule::Capturing,
-    Rule::Unsaved,
-    Rule::NotAutoDiscardable,
-    Rule::Protected,
-    Rule::Internal,
-    Rule::Loading,
-    Rule::Discarded,
-    Rule::Young,
-    Rule::IdleTimeDoesNotCount,
-    Rule::SleepDoesNotCount,
-    Rule::IdleBeforeTheLogIsCapped,
-    Rule::LeavingTheFrontCounts,
-    Rule::Pause,
-    Rule::Cooldown,
-    Rule::Batch,
-    Rule::Target,
-    Rule::Hysteresis,
-    Rule::SignalEnds,
-    Rule::Swapping,
-    Rule::SameHostIsContext,
-    Rule::SameWindowIsContext,
-    Rule::ContextIsCapped,
-    Rule::ReturnsCount,
-    Rule::FamiliarityEnds,
-    Rule::Outcome,
-    Rule::Shadow,
-    Rule::EnforceLiftsShadows,
-    Rule::Refusal,
-    Rule::ChangeLiftsRefusal,
-    Rule::RequestsSkipTtl,
-    Rule::RequestsAreEnforced,
-    Rule::MeasuredBytes,
-    Rule::MedianBytes,
-];
-
 /// The three clocks at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Clocks {
@@ -134,14 +102,14 @@ struct Tab {
     last_active: Clocks,
     known_since: Clocks,
     bytes: Option<u64>,
-    standing: Standing,
+    shadowed: bool,
+    order: Order,
 }
 
-/// What an earlier decision means for a tab.
+/// What became of the last decision on a tab that was to be carried out.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Standing {
+enum Order {
     None,
-    Shadowed,
     Decided { as_tab: TabId, until: i64 },
     Refused { until: i64 },
 }
@@ -309,8 +277,9 @@ impl Model {
                 tab.discarded = false;
                 tab.unsaved = false;
                 tab.bytes = None;
-                if !matches!(tab.standing, Standing::Decided { .. }) {
-                    tab.standing = Standing::None;
+                tab.shadowed = false;
+                if matches!(tab.order, Order::Refused { .. }) {
+                    tab.order = Order::None;
                 }
             }),
             Input::TabLoaded { tab, .. } => self.change(*tab, |tab, _| tab.loading = false),
@@ -376,9 +345,7 @@ impl Model {
                 self.mode = *mode;
                 if *mode == Mode::Enforce && self.has(Rule::EnforceLiftsShadows) {
                     for tab in &mut self.tabs {
-                        if tab.standing == Standing::Shadowed {
-                            tab.standing = Standing::None;
-                        }
+                        tab.shadowed = false;
                     }
                 }
             }
@@ -413,13 +380,11 @@ impl Model {
             if tab.active && self.focused == Some(tab.win) {
                 tab.last_active = at;
             }
-            let is_over = match tab.standing {
-                Standing::Shadowed | Standing::Refused { .. } => tab.active || tab.discarded,
-                Standing::Decided { .. } => tab.discarded,
-                Standing::None => false,
-            };
-            if is_over {
-                tab.standing = Standing::None;
+            if tab.active || tab.discarded {
+                tab.shadowed = false;
+                if tab.discarded || matches!(tab.order, Order::Refused { .. }) {
+                    tab.order = Order::None;
+                }
             }
         }
         let front = self.tab_in_front().and_then(|tab| tab.host.clone());
@@ -492,7 +457,8 @@ impl Model {
                 last_active: last_accessed.map_or(self.at, |wall| self.at_wall_clock(wall)),
                 known_since: self.at,
                 bytes: None,
-                standing: Standing::None,
+                shadowed: false,
+                order: Order::None,
             });
         }
         let is_active = self.find(facts.tab).is_some_and(|tab| tab.active);
@@ -611,21 +577,19 @@ impl Model {
         }
         let until = self.at.awake + 10 * MINUTE;
         let mut about: Vec<&mut Tab> = (self.tabs.iter_mut())
-            .filter(
-                |tab| matches!(tab.standing, Standing::Decided { as_tab, .. } if as_tab == decided),
-            )
+            .filter(|tab| matches!(tab.order, Order::Decided { as_tab, .. } if as_tab == decided))
             .collect();
         about.sort_by_key(|tab| tab.id);
         if let Some(tab) = about.first_mut() {
-            tab.standing = Standing::Refused { until };
+            tab.order = Order::Refused { until };
         }
     }
 
     fn lift_refusal(&mut self, id: TabId) {
         let lifts = self.has(Rule::ChangeLiftsRefusal);
         for tab in self.tabs.iter_mut().filter(|tab| tab.id == id) {
-            if lifts && matches!(tab.standing, Standing::Refused { .. }) {
-                tab.standing = Standing::None;
+            if lifts && matches!(tab.order, Order::Refused { .. }) {
+                tab.order = Order::None;
             }
         }
     }
@@ -668,11 +632,11 @@ impl Model {
                 }
                 Note::LeftFront { host, now } if host == of => last_in_front = Some(*now),
                 // What this session has learnt itself stands.
-                Note::Carried(known) if known.host == of && visits == 0 => {
-                    if known.last_in_front_ms.is_some() {
-                        visits = known.familiarity.clamp(1, 8);
-                        last_in_front = known.last_in_front_ms;
-                    }
+                Note::Carried(known)
+                    if known.host == of && visits == 0 && known.last_in_front_ms.is_some() =>
+                {
+                    visits = known.familiarity.clamp(1, 8);
+                    last_in_front = known.last_in_front_ms;
                 }
                 _ => {}
             }
@@ -690,10 +654,10 @@ impl Model {
                 Note::Freed { host, bytes } if tab.host.as_ref() == Some(host) => {
                     freed.push(*bytes);
                 }
-                Note::Carried(known) if tab.host.as_ref() == Some(&known.host) => {
-                    if freed.is_empty() {
-                        freed.extend(known.bytes);
-                    }
+                Note::Carried(known)
+                    if tab.host.as_ref() == Some(&known.host) && freed.is_empty() =>
+                {
+                    freed.extend(known.bytes);
                 }
                 _ => {}
             }
@@ -909,13 +873,14 @@ impl Model {
         let Some(&(last, _)) = samples.last() else {
             return 0.0;
         };
-        let of_the_minute = samples
-            .iter()
+        let of_the_minute: Vec<u64> = (samples.iter())
             .filter(|(awake, _)| last - awake <= MINUTE)
-            .filter_map(|(_, metrics)| metrics.swap_used);
-        let latest = of_the_minute.clone().last().unwrap_or(0);
-        let least = of_the_minute.min().unwrap_or(0);
-        (latest - least) as f64
+            .filter_map(|(_, metrics)| metrics.swap_used)
+            .collect();
+        match (of_the_minute.last(), of_the_minute.iter().min()) {
+            (Some(latest), Some(least)) => (latest - least) as f64,
+            _ => 0.0,
+        }
     }
 
     /// The events so far, each with the awake clock at its time.
@@ -1073,15 +1038,15 @@ impl Model {
     }
 
     fn is_held(&self, tab: &Tab) -> bool {
-        match tab.standing {
-            Standing::Decided { until, .. } => self.at.awake < until && self.has(Rule::Outcome),
-            Standing::Refused { until } => self.at.awake < until,
-            Standing::None | Standing::Shadowed => false,
+        match tab.order {
+            Order::Decided { until, .. } => self.at.awake < until && self.has(Rule::Outcome),
+            Order::Refused { until } => self.at.awake < until,
+            Order::None => false,
         }
     }
 
     fn is_shadowed(&self, tab: &Tab) -> bool {
-        tab.standing == Standing::Shadowed && self.has(Rule::Shadow)
+        tab.shadowed && self.has(Rule::Shadow)
     }
 
     fn ordered<'a>(&self, mut tabs: Vec<&'a Tab>) -> Vec<&'a Tab> {
@@ -1089,7 +1054,7 @@ impl Model {
         match self.policy.rank {
             // Where the cap makes two alike, the one that was in front earlier goes first.
             Rank::Lru => {
-                tabs.sort_by_key(|tab| (-self.idle_ms(tab), tab.last_active.read(clock), tab.id))
+                tabs.sort_by_key(|tab| (-self.idle_ms(tab), tab.last_active.read(clock), tab.id));
             }
             Rank::Largest => {
                 tabs.sort_by_key(|tab| (u64::MAX - self.expected_bytes(tab), tab.id));
@@ -1153,16 +1118,16 @@ impl Model {
         if !chosen.is_empty() {
             self.last_prune = Some(self.at.awake);
         }
-        let standing = |as_tab| match mode {
-            Mode::Observe => Standing::Shadowed,
-            Mode::Enforce => Standing::Decided {
-                as_tab,
-                until: self.at.awake + 30 * SECOND,
-            },
-        };
+        let until = self.at.awake + 30 * SECOND;
         for tab in &mut self.tabs {
             if chosen.iter().any(|&(id, _)| id == tab.id) {
-                tab.standing = standing(tab.id);
+                match mode {
+                    Mode::Observe => tab.shadowed = true,
+                    Mode::Enforce => {
+                        let as_tab = tab.id;
+                        tab.order = Order::Decided { as_tab, until };
+                    }
+                }
             }
         }
         outputs
@@ -1187,8 +1152,10 @@ fn changed(tab: &mut Tab, changes: TabChanges, at: Clocks) {
     tab.capturing = changes.capturing.unwrap_or(tab.capturing);
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "at most 10,080 minutes, by the settings' ranges"
+)]
 fn minutes(minutes: f64) -> i64 {
-    // Settings have at most three decimals in practice; the engine rounds to milliseconds.
-    let ms = (minutes * 60_000.0).round();
-    ms as i64
+    (minutes * 60_000.0).round() as i64
 }
