@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use engine::{Engine, Event, Guard, Orchestrator, Output, TabId};
+use engine::{Engine, Event, Guard, Orchestrator, TabId};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

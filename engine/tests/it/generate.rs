@@ -178,7 +178,7 @@ impl What {
 }
 
 /// Sessions that look like sessions, in whatever order.
-pub(crate) fn script() -> impl Strategy<Value = Script> {
+pub(crate) fn script() -> BoxedStrategy<Script> {
     let first = prop_oneof![
         9 => snapshot(true).prop_map(Input::SessionStarted),
         1 => input(),
@@ -187,18 +187,20 @@ pub(crate) fn script() -> impl Strategy<Value = Script> {
         after_ms: 0,
         what: What::Event(input),
     });
-    (policy(), mode(), first, vec(step(), 1..70)).prop_map(|(policy, mode, first, mut steps)| {
-        steps.insert(0, first);
-        Script {
-            policy,
-            mode,
-            steps,
-        }
-    })
+    (policy(), mode(), first, vec(step(), 1..70))
+        .prop_map(|(policy, mode, first, mut steps)| {
+            steps.insert(0, first);
+            Script {
+                policy,
+                mode,
+                steps,
+            }
+        })
+        .boxed()
 }
 
 /// Events with nothing left out: any id, any time, any number.
-pub(crate) fn extreme_events() -> impl Strategy<Value = Vec<Event>> {
+pub(crate) fn extreme_events() -> BoxedStrategy<Vec<Event>> {
     let number = prop_oneof![
         Just(i64::MIN),
         Just(i64::MAX),
@@ -218,17 +220,19 @@ pub(crate) fn extreme_events() -> impl Strategy<Value = Vec<Event>> {
         t_ms,
         input: if is_usual { usual } else { extreme },
     });
-    vec(event, 1..60)
+    vec(event, 1..60).boxed()
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> BoxedStrategy<Step> {
     let what = prop_oneof![
         30 => input().prop_map(What::Event),
         1 => (0_usize..4, orders(), option::weighted(0.7, new_tab_id()))
             .prop_map(|(nth, order, new_id)| What::Discarded { nth, order, new_id }),
         2 => (0_usize..3).prop_map(|nth| What::Refused { nth }),
     ];
-    (pause(), what).prop_map(|(after_ms, what)| Step { after_ms, what })
+    (pause(), what)
+        .prop_map(|(after_ms, what)| Step { after_ms, what })
+        .boxed()
 }
 
 fn orders() -> impl Strategy<Value = [Line; 3]> {
@@ -290,7 +294,7 @@ fn seldom() -> impl Strategy<Value = Option<bool>> {
     prop_oneof![8 => Just(None), 8 => Just(Some(false)), 1 => Just(Some(true))]
 }
 
-fn tab_facts(is_first: bool) -> impl Strategy<Value = TabFacts> {
+fn tab_facts(is_first: bool) -> BoxedStrategy<TabFacts> {
     let page = option::weighted(if is_first { 0.97 } else { 0.6 }, page());
     let active = prop_oneof![3 => Just(None), 2 => Just(Some(false)), 1 => Just(Some(true))];
     let auto_discardable =
@@ -327,9 +331,10 @@ fn tab_facts(is_first: bool) -> impl Strategy<Value = TabFacts> {
                 ..TabFacts::new(tab, win)
             }
         })
+        .boxed()
 }
 
-fn snapshot(is_first: bool) -> impl Strategy<Value = Snapshot> {
+fn snapshot(is_first: bool) -> BoxedStrategy<Snapshot> {
     let user = prop_oneof![
         4 => Just(Some(UserState::Active)),
         1 => Just(Some(UserState::Idle)),
@@ -338,22 +343,24 @@ fn snapshot(is_first: bool) -> impl Strategy<Value = Snapshot> {
     let windows = vec(win_id(), 1..4);
     let focused = option::weighted(0.8, win_id());
     let tabs = vec(tab_facts(is_first), if is_first { 4..12 } else { 0..10 });
-    (user, windows, focused, tabs).prop_map(|(user, mut windows, focused, tabs)| {
-        windows.sort();
-        windows.dedup();
-        let windows = windows.into_iter().map(|win| WindowFacts {
-            win,
-            focused: focused == Some(win),
-        });
-        Snapshot {
-            user,
-            windows: windows.collect(),
-            tabs,
-        }
-    })
+    (user, windows, focused, tabs)
+        .prop_map(|(user, mut windows, focused, tabs)| {
+            windows.sort();
+            windows.dedup();
+            let windows = windows.into_iter().map(|win| WindowFacts {
+                win,
+                focused: focused == Some(win),
+            });
+            Snapshot {
+                user,
+                windows: windows.collect(),
+                tabs,
+            }
+        })
+        .boxed()
 }
 
-fn changes() -> impl Strategy<Value = TabChanges> {
+fn changes() -> BoxedStrategy<TabChanges> {
     let told = || option::weighted(0.5, any::<bool>());
     let one = prop_oneof![
         3 => told().prop_map(|audible| TabChanges { audible, ..TabChanges::default() }),
@@ -373,10 +380,10 @@ fn changes() -> impl Strategy<Value = TabChanges> {
         unsaved: Some(false),
         capturing: Some(false),
     };
-    prop_oneof![3 => one, 2 => Just(calm)]
+    prop_oneof![3 => one, 2 => Just(calm)].boxed()
 }
 
-pub(crate) fn metrics() -> impl Strategy<Value = Metrics> {
+pub(crate) fn metrics() -> BoxedStrategy<Metrics> {
     let used = prop_oneof![
         3 => 400_u64..700,
         2 => 700_u64..850,
@@ -416,6 +423,7 @@ pub(crate) fn metrics() -> impl Strategy<Value = Metrics> {
                 }
             },
         )
+        .boxed()
 }
 
 fn knowledge() -> impl Strategy<Value = Vec<HostKnowledge>> {
@@ -434,7 +442,7 @@ fn knowledge() -> impl Strategy<Value = Vec<HostKnowledge>> {
     vec(host, 0..4)
 }
 
-fn input() -> impl Strategy<Value = Input> {
+fn input() -> BoxedStrategy<Input> {
     let severity = select(vec![Severity::Moderate, Severity::Critical]);
     let user = select(vec![
         UserState::Active,
@@ -486,10 +494,10 @@ fn input() -> impl Strategy<Value = Input> {
         1 => knowledge().prop_map(Input::KnowledgeCarried),
         1 => snapshot(false).prop_map(Input::SessionStarted),
     ];
-    prop_oneof![10 => tabs, 2 => windows, 2 => user, 11 => machine]
+    prop_oneof![10 => tabs, 2 => windows, 2 => user, 11 => machine].boxed()
 }
 
-fn extreme_input() -> impl Strategy<Value = Input> {
+fn extreme_input() -> BoxedStrategy<Input> {
     let id = || {
         prop_oneof![
             Just(i64::MIN),
@@ -584,15 +592,16 @@ fn extreme_input() -> impl Strategy<Value = Input> {
         2 => big().prop_map(|ms| Input::Suspended { ms }),
         1 => carried,
     ]
+    .boxed()
 }
 
 /// Policies: half of them quick to act, so that sessions of an hour see decisions; the others
 /// drawn from the whole table of settings.
-pub(crate) fn policy() -> impl Strategy<Value = PolicyDocument> {
-    prop_oneof![3 => quick_policy(), 1 => any_policy()]
+pub(crate) fn policy() -> BoxedStrategy<PolicyDocument> {
+    prop_oneof![3 => quick_policy(), 1 => any_policy()].boxed()
 }
 
-fn quick_policy() -> impl Strategy<Value = PolicyDocument> {
+fn quick_policy() -> BoxedStrategy<PolicyDocument> {
     let minutes = || select(vec![1.0, 1.0, 2.0, 3.0, 5.0, 15.0]);
     let batch = || select(vec![1_u32, 2, 3, 64]);
     let target = option::weighted(0.2, 5.0..60.0);
@@ -615,91 +624,98 @@ fn quick_policy() -> impl Strategy<Value = PolicyDocument> {
         ),
         (0..3_u8, select(vec![0_u8, 5, 20]), any::<bool>()),
     );
-    whole.prop_map(|(times, limits, batches, switches, last)| {
-        let (ttl_minutes, out_ttl_minutes, cluster_minutes) = times;
-        let (ttl_minimum_seconds, familiarity_cap) = limits;
-        let (cooldown_seconds, batch_high, batch_medium, batch_max, target) = batches;
-        let (gate, focus, proactive, act_from_high, cluster_cap) = switches;
-        let (clock, hysteresis, largest) = last;
-        let mut settings = Settings {
-            ttl_minutes,
-            ttl_clock: [
-                engine::TtlClock::Active,
-                engine::TtlClock::Awake,
-                engine::TtlClock::Wall,
-            ][usize::from(clock)],
-            ttl_minimum_seconds,
-            familiarity_cap,
-            gate: if gate == 0 {
-                engine::Gate::Always
-            } else {
-                engine::Gate::Pressure
-            },
-            act_from: if act_from_high {
-                engine::ActFrom::High
-            } else {
-                engine::ActFrom::Medium
-            },
-            cooldown_seconds,
-            batch_high,
-            batch_medium,
-            batch_max,
-            target_free_percent: target,
-            rank: if largest {
-                engine::Rank::Largest
-            } else {
-                engine::Rank::Lru
-            },
-            ..Settings::default()
-        };
-        settings.protected_domains.push(".safe.example".to_owned());
-        settings.protected_domains.push("bank.example".to_owned());
-        settings.focus = engine::Focus {
-            enabled: focus > 0,
-            proactive,
-            out_ttl_minutes,
-            cluster_minutes,
-            cluster_cap,
-        };
-        settings.pressure.hysteresis = hysteresis;
-        PolicyDocument::new(settings).expect("each value is within its range")
-    })
+    whole
+        .prop_map(|(times, limits, batches, switches, last)| {
+            let (ttl_minutes, out_ttl_minutes, cluster_minutes) = times;
+            let (ttl_minimum_seconds, familiarity_cap) = limits;
+            let (cooldown_seconds, batch_high, batch_medium, batch_max, target) = batches;
+            let (gate, focus, proactive, act_from_high, cluster_cap) = switches;
+            let (clock, hysteresis, largest) = last;
+            let mut settings = Settings {
+                ttl_minutes,
+                ttl_clock: [
+                    engine::TtlClock::Active,
+                    engine::TtlClock::Awake,
+                    engine::TtlClock::Wall,
+                ][usize::from(clock)],
+                ttl_minimum_seconds,
+                familiarity_cap,
+                gate: if gate == 0 {
+                    engine::Gate::Always
+                } else {
+                    engine::Gate::Pressure
+                },
+                act_from: if act_from_high {
+                    engine::ActFrom::High
+                } else {
+                    engine::ActFrom::Medium
+                },
+                cooldown_seconds,
+                batch_high,
+                batch_medium,
+                batch_max,
+                target_free_percent: target,
+                rank: if largest {
+                    engine::Rank::Largest
+                } else {
+                    engine::Rank::Lru
+                },
+                ..Settings::default()
+            };
+            settings.protected_domains.push(".safe.example".to_owned());
+            settings.protected_domains.push("bank.example".to_owned());
+            settings.focus = engine::Focus {
+                enabled: focus > 0,
+                proactive,
+                out_ttl_minutes,
+                cluster_minutes,
+                cluster_cap,
+            };
+            settings.pressure.hysteresis = hysteresis;
+            PolicyDocument::new(settings).expect("each value is within its range")
+        })
+        .boxed()
 }
 
 /// Any valid policy, from the table of settings: half of the settings keep their defaults, the
 /// others are at an end of their range or anywhere between.
-fn any_policy() -> impl Strategy<Value = PolicyDocument> {
+fn any_policy() -> BoxedStrategy<PolicyDocument> {
     let settings = vec((any::<bool>(), 0_u8..4, 0.0..=1.0_f64), SETTINGS.len());
-    settings.prop_filter_map("two settings contradict each other", |draws| {
-        let mut document = PolicyDocument::default().to_json();
-        for (setting, (keeps_default, kind, share)) in SETTINGS.iter().zip(draws) {
-            if keeps_default {
-                continue;
-            }
-            let value = match setting.takes {
-                Takes::Number {
-                    min, max, whole, ..
-                } => {
-                    let number = match kind {
-                        0 => min,
-                        1 => max,
-                        2 => min + share * (max - min),
-                        // Near the lower end, where more happens.
-                        _ => min + share * (max - min) / 100.0,
-                    };
-                    if whole {
-                        serde_json::json!(number.round() as u64)
-                    } else {
-                        serde_json::json!(number)
-                    }
+    settings
+        .prop_filter_map("two settings contradict each other", |draws| {
+            let mut document = PolicyDocument::default().to_json();
+            for (setting, (keeps_default, kind, share)) in SETTINGS.iter().zip(draws) {
+                if keeps_default {
+                    continue;
                 }
-                Takes::Switch => serde_json::json!(share > 0.5),
-                Takes::Choice { of } => serde_json::json!(of[usize::from(kind) % of.len()]),
-                Takes::Domains => serde_json::json!([HOSTS[usize::from(kind)], ".safe.example"]),
-            };
-            let pointer = format!("/{}", setting.path.replace('.', "/"));
-            *document.pointer_mut(&pointer)? = value;
-        }
-        PolicyDocument::from_json(&document.to_string()).ok()
-    })
+                let value = match setting.takes {
+                    Takes::Number {
+                        min, max, whole, ..
+                    } => {
+                        let number = match kind {
+                            0 => min,
+                            1 => max,
+                            2 => min + share * (max - min),
+                            // Near the lower end, where more happens.
+                            _ => min + share * (max - min) / 100.0,
+                        };
+                        let text = if whole {
+                            format!("{number:.0}")
+                        } else {
+                            number.to_string()
+                        };
+                        serde_json::from_str(&text).expect("a finite number is JSON")
+                    }
+                    Takes::Switch => serde_json::json!(share > 0.5),
+                    Takes::Choice { of } => serde_json::json!(of[usize::from(kind) % of.len()]),
+                    Takes::Domains => {
+                        serde_json::json!([HOSTS[usize::from(kind)], ".safe.example"])
+                    }
+                };
+                let pointer = format!("/{}", setting.path.replace('.', "/"));
+                *document.pointer_mut(&pointer)? = value;
+            }
+            PolicyDocument::from_json(&document.to_string()).ok()
+        })
+        .boxed()
 }

@@ -3,3 +3,5 @@
 mod agreement;
 mod generate;
 mod model;
+mod properties;
+mod watch;
