@@ -196,7 +196,7 @@ impl Connection {
                 lost_samples,
                 ..
             }) => session
-                .recover(&self.policy, self.mode, lost_samples, now)
+                .recover(&self.policy, self.mode, lost_samples, now, &mut tools)
                 .and_then(|()| session.close(now, &mut tools)),
             Log::Failed(Failure { session: None, .. }) => return Ending::DataLost,
         };
@@ -450,7 +450,13 @@ impl Connection {
         match failure.session {
             None => self.open_log(failure.lost_samples, wait_ms, now),
             Some(mut session) => {
-                match session.recover(&self.policy, self.mode, failure.lost_samples, now) {
+                let Outside { port, sampler, .. } = &mut self.outside;
+                let mut tools = Tools {
+                    port: &mut **port,
+                    sampler: &mut **sampler,
+                };
+                let lost_samples = failure.lost_samples;
+                match session.recover(&self.policy, self.mode, lost_samples, now, &mut tools) {
                     Ok(()) => self.opened(session),
                     // The session keeps count of what was lost up to here.
                     Err(error) => self.fail(Some(session), &error, 0, wait_ms, now),

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use engine::{HostKnowledge, Mode, Output, PolicyDocument, SEMANTICS, TabId};
 use recorder::{
-    Body, Dropped, ExtEvent, KnowledgeCarried, Line, LogResumed, Metrics, ModeChanged, Opening,
-    Origin, Paused, PolicyChanged, PolicySource, Privacy, ResumeReason, Resumed, Source, Storage,
+    Body, Dropped, ExtEvent, KnowledgeCarried, Line, LogResumed, ModeChanged, Opening, Origin,
+    Paused, PolicyChanged, PolicySource, Privacy, ResumeReason, Resumed, Source, Storage,
     TabMemory, TraceWriter, WriteError,
 };
 use serde_json::Value;
@@ -27,6 +27,10 @@ use crate::protocol::{
 
 /// How often the machine is sampled.
 pub const SAMPLE_MS: i64 = 5_000;
+
+/// How long after the beginning the first sample is taken: processor use is a difference of two
+/// readings, and by then the extension has told what is open.
+const FIRST_SAMPLE_MS: i64 = 1_000;
 
 /// How often a sample holds the browser's memory.
 const BROWSER_SAMPLE_MS: i64 = 60_000;
@@ -81,6 +85,8 @@ pub struct Session {
     acknowledged_n: u64,
     next_sample_ms: i64,
     next_browser_sample_ms: i64,
+    /// The browser's proportional memory, and when it was measured.
+    browser_bytes: Option<(i64, u64)>,
     lost_samples: u64,
 }
 
@@ -161,7 +167,8 @@ impl Session {
             has_unsynced_decision: false,
             again: VecDeque::new(),
             unsynced_since_ms: None,
-            next_sample_ms: now.boot_ms,
+            next_sample_ms: now.boot_ms + FIRST_SAMPLE_MS,
+            browser_bytes: None,
             next_browser_sample_ms: now.boot_ms,
             lost_samples: beginning.lost_samples,
         }
@@ -240,6 +247,8 @@ impl Session {
     /// was written is read anew, so that engine and log agree whatever the failure left behind.
     /// `lost_samples` are those that could not be logged since the last try.
     ///
+    /// It ends with a sample: a log that took one can be written.
+    ///
     /// # Errors
     /// What the file system still refuses. It may be tried again.
     pub fn recover(
@@ -248,6 +257,7 @@ impl Session {
         mode: Mode,
         lost_samples: u64,
         now: Reading,
+        tools: &mut Tools<'_>,
     ) -> Result<(), WriteError> {
         self.lost_samples += lost_samples;
         let mut history = History::default();
@@ -271,12 +281,17 @@ impl Session {
             self.record_at(t_ms, src, n, at_ms, body)?;
             self.again.pop_front();
         }
+        // What was decided before the failure has had its moment.
+        self.unsynced_orders.clear();
+        self.orders = Orders::default();
         self.look(now)?;
         self.tell_settings(policy, mode, now)?;
         self.tell_lost_samples(now)?;
+        self.sample(Detail::Machine, now, tools)?;
+        self.next_sample_ms = now.boot_ms + SAMPLE_MS;
         self.writer.sync()?;
+        // Acknowledgements and orders wait for the next tick: the extension is greeted first.
         self.unsynced_since_ms = None;
-        self.next_sample_ms = now.boot_ms;
         Ok(())
     }
 
@@ -475,14 +490,11 @@ impl Session {
     pub fn tick(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
         self.look(now)?;
         if let Some(discarded) = self.orders.settle(now.boot_ms) {
-            let after = self
-                .sample(Detail::MachineAndBrowser, now, tools)?
-                .browser_pss;
+            let after = self.measure_browser(now, tools)?;
             self.record_freed(discarded.tab, discarded.before_bytes, after, now)?;
         }
         if now.boot_ms >= self.next_sample_ms {
             let detail = if now.boot_ms >= self.next_browser_sample_ms {
-                self.next_browser_sample_ms = now.boot_ms + BROWSER_SAMPLE_MS;
                 Detail::MachineAndBrowser
             } else {
                 Detail::Machine
@@ -651,7 +663,7 @@ impl Session {
     /// After lines were written: syncs what has to be now, tells what may be told, sends the next
     /// order, and keeps the log's checkpoints and segments.
     fn settle(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
-        if self.writer.unsynced_lines() > 0 {
+        if self.writer.unsynced_lines() > 0 || self.has_unsynced_decision {
             let since = *self.unsynced_since_ms.get_or_insert(now.boot_ms);
             if self.has_unsynced_decision || now.boot_ms >= since + SYNC_MS {
                 self.sync(tools)?;
@@ -700,9 +712,7 @@ impl Session {
         };
         tools.port.send(&Outgoing::DiscardTab(order.clone()));
         // After sending: the measure takes some milliseconds, and the discard takes longer.
-        let before = self
-            .sample(Detail::MachineAndBrowser, now, tools)?
-            .browser_pss;
+        let before = self.measure_browser(now, tools)?;
         self.orders.note_before(before);
         if self.has_unsynced_decision {
             self.sync(tools)
@@ -711,18 +721,38 @@ impl Session {
         }
     }
 
+    /// Returns the browser's memory now. The measure at the end of one discard serves for the
+    /// beginning of the next.
+    fn measure_browser(
+        &mut self,
+        now: Reading,
+        tools: &mut Tools<'_>,
+    ) -> Result<Option<u64>, WriteError> {
+        if self
+            .browser_bytes
+            .is_none_or(|(at_ms, _)| at_ms != now.boot_ms)
+        {
+            self.sample(Detail::MachineAndBrowser, now, tools)?;
+        }
+        Ok(self.browser_bytes.map(|(_, bytes)| bytes))
+    }
+
     fn sample(
         &mut self,
         detail: Detail,
         now: Reading,
         tools: &mut Tools<'_>,
-    ) -> Result<Metrics, WriteError> {
+    ) -> Result<(), WriteError> {
         let metrics = tools.sampler.sample(detail);
+        if detail == Detail::MachineAndBrowser {
+            self.browser_bytes = metrics.browser_pss.map(|bytes| (now.boot_ms, bytes));
+            self.next_browser_sample_ms = now.boot_ms + BROWSER_SAMPLE_MS;
+        }
         self.record(now, Body::Metrics(metrics))?;
         if self.writer.unsynced_lines() > 0 {
             self.unsynced_since_ms.get_or_insert(now.boot_ms);
         }
-        Ok(metrics)
+        Ok(())
     }
 
     fn record_freed(

@@ -1,0 +1,11 @@
+//! The real host, driven over pipes as a browser drives it.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
+
+mod client;
+mod installing;
+mod log;
+mod messages;
+mod policy;
+mod session;
+mod trouble;

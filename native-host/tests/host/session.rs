@@ -1,0 +1,375 @@
+//! The session alone, with clocks, samples and a disk that do as they are told.
+
+use std::cell::RefCell;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use engine::{Mode, PolicyDocument};
+use native_host::clock::Reading;
+use native_host::metrics::{Detail, Sampler};
+use native_host::protocol::Outgoing;
+use native_host::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
+use recorder::{Body, Disk, Line, Metrics, SegmentFile, Storage, WriteError};
+use serde_json::{Value, json};
+
+use crate::client::{EAGER_POLICY, discarded, now_ms, read_trace, session_started};
+
+/// Keeps what is sent to it.
+#[derive(Clone, Default)]
+struct Sent(Rc<RefCell<Vec<Value>>>);
+
+impl Sent {
+    fn take(&self) -> Vec<Value> {
+        self.0.take()
+    }
+
+    fn take_types(&self) -> Vec<String> {
+        let types = self.take().into_iter();
+        types
+            .map(|message| message["type"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+impl Port for Sent {
+    fn send(&mut self, message: &Outgoing) {
+        self.0
+            .borrow_mut()
+            .push(serde_json::to_value(message).unwrap());
+    }
+}
+
+/// A machine that is always short of memory, with a browser that shrinks at every look.
+struct ShortOfMemory {
+    browser_bytes: u64,
+}
+
+impl Sampler for ShortOfMemory {
+    fn sample(&mut self, detail: Detail) -> Metrics {
+        let mut metrics = Metrics {
+            ram_total: Some(16 << 30),
+            ram_used: Some(15 << 30),
+            ram_available: Some(1 << 30),
+            cpu: Some(10.0),
+            ..Metrics::default()
+        };
+        if detail == Detail::MachineAndBrowser {
+            self.browser_bytes -= 50 << 20;
+            metrics.browser_pss = Some(self.browser_bytes);
+            metrics.browser_processes = Some(5);
+        }
+        metrics
+    }
+}
+
+/// A disk whose syncs fail as long as it is told so.
+#[derive(Clone, Default)]
+struct FlakyDisk {
+    is_failing: Arc<AtomicBool>,
+}
+
+struct FlakyFile {
+    file: Box<dyn SegmentFile>,
+    is_failing: Arc<AtomicBool>,
+}
+
+impl FlakyDisk {
+    fn wrap(&self, file: Box<dyn SegmentFile>) -> Box<dyn SegmentFile> {
+        Box::new(FlakyFile {
+            file,
+            is_failing: Arc::clone(&self.is_failing),
+        })
+    }
+}
+
+impl Storage for FlakyDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Disk.create(path).map(|file| self.wrap(file))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Disk.append(path).map(|file| self.wrap(file))
+    }
+}
+
+impl SegmentFile for FlakyFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.is_failing.load(Relaxed) {
+            return Err(io::Error::other("the disk is on fire"));
+        }
+        self.file.sync()
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.truncate(bytes)
+    }
+}
+
+/// A session and everything around it.
+struct Bench {
+    folder: tempfile::TempDir,
+    disk: FlakyDisk,
+    sent: Sent,
+    port: Sent,
+    sampler: ShortOfMemory,
+    now: Reading,
+    last_n: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let sent = Sent::default();
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            disk: FlakyDisk::default(),
+            port: sent.clone(),
+            sent,
+            sampler: ShortOfMemory {
+                browser_bytes: 4 << 30,
+            },
+            now: Reading {
+                wall_ms: now_ms(),
+                boot_ms: 1_000_000,
+                awake_ms: 900_000,
+            },
+            last_n: 0,
+        }
+    }
+
+    fn policy() -> PolicyDocument {
+        PolicyDocument::from_toml(EAGER_POLICY).unwrap()
+    }
+
+    fn open(&self, mode: Mode) -> Session {
+        let beginning = Beginning {
+            extension_session: uuid::Uuid::from_u128(7),
+            policy: Self::policy(),
+            mode,
+            knowledge: Vec::new(),
+            lost_samples: 0,
+        };
+        let disk = self.disk.clone();
+        Session::open(
+            self.folder.path(),
+            &move || Box::new(disk.clone()),
+            &beginning,
+            self.now,
+        )
+        .unwrap()
+    }
+
+    fn pass(&mut self, ms: i64) {
+        self.now.wall_ms += ms;
+        self.now.boot_ms += ms;
+        self.now.awake_ms += ms;
+    }
+
+    /// Does something with the session, now and with these tools.
+    fn with<T>(&mut self, work: impl FnOnce(Reading, &mut Tools<'_>) -> T) -> T {
+        let mut tools = Tools {
+            port: &mut self.port,
+            sampler: &mut self.sampler,
+        };
+        work(self.now, &mut tools)
+    }
+
+    fn take(&mut self, session: &mut Session, events: &[Value]) -> Result<(), WriteError> {
+        let events: Vec<Value> = events
+            .iter()
+            .map(|event| {
+                self.last_n += 1;
+                let mut event = event.clone();
+                event["n"] = self.last_n.into();
+                event["at_ms"] = self.now.wall_ms.into();
+                event
+            })
+            .collect();
+        self.with(|now, tools| session.take_events(&events, now, tools))
+    }
+
+    fn tick(&mut self, session: &mut Session) -> Result<(), WriteError> {
+        self.with(|now, tools| session.tick(now, tools))
+    }
+
+    fn close(&mut self, session: Session) {
+        self.with(|now, tools| session.close(now, tools)).unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_told_before_it_is_synced_and_at_rest_one_wake_does_it_all() {
+    let mut bench = Bench::new();
+    let mut session = bench.open(Mode::Enforce);
+    bench.take(&mut session, &[session_started(4)]).unwrap();
+    assert_eq!(
+        bench.sent.take_types(),
+        [""; 0],
+        "it is written, and not synced yet"
+    );
+    bench.pass(session.due_ms() - bench.now.boot_ms);
+    bench.tick(&mut session).unwrap();
+    assert_eq!(bench.sent.take_types(), ["ack"]);
+
+    // The first sample leads to two decisions, which are synced at once; one order is sent.
+    bench.pass(session.due_ms() - bench.now.boot_ms);
+    bench.tick(&mut session).unwrap();
+    let sent = bench.sent.take();
+    assert_eq!((sent.len(), &sent[0]["tab"]), (1, &json!(2)));
+
+    // Nobody answers. The next one is sent when the outcome is given up.
+    let mut waited_ms = 0;
+    while bench.sent.0.borrow().is_empty() {
+        let wait_ms = session.due_ms() - bench.now.boot_ms;
+        assert!((1..=SAMPLE_MS).contains(&wait_ms), "{wait_ms}");
+        waited_ms += wait_ms;
+        bench.pass(wait_ms);
+        bench.tick(&mut session).unwrap();
+    }
+    assert_eq!(
+        (waited_ms, &bench.sent.take()[0]["tab"]),
+        (30_000, &json!(3))
+    );
+    bench.close(session);
+    read_trace(bench.folder.path());
+}
+
+#[test]
+fn a_discard_is_measured_between_its_order_and_its_settling() {
+    let mut bench = Bench::new();
+    let mut session = bench.open(Mode::Enforce);
+    bench.take(&mut session, &[session_started(4)]).unwrap();
+    bench.pass(1_000);
+    bench.tick(&mut session).unwrap();
+    let order = bench.sent.take().pop().unwrap();
+    bench.pass(50);
+    bench.take(&mut session, &discarded(&order, 102)).unwrap();
+    bench.pass(299);
+    bench.tick(&mut session).unwrap();
+    assert_eq!(
+        bench
+            .sent
+            .0
+            .borrow()
+            .iter()
+            .filter(|it| it["type"] == "discard_tab")
+            .count(),
+        0
+    );
+    bench.pass(1);
+    bench.tick(&mut session).unwrap();
+    assert_eq!(bench.sent.take().pop().unwrap()["tab"], 3);
+    bench.close(session);
+
+    let trace = read_trace(bench.folder.path());
+    let [line] = trace.of_type("tab_memory")[..] else {
+        panic!()
+    };
+    let Body::TabMemory(memory) = &line.body else {
+        panic!()
+    };
+    assert_eq!((memory.tab.0, memory.bytes), (102, 50 << 20));
+}
+
+#[test]
+fn a_failed_sync_acknowledges_nothing_and_orders_nothing() {
+    let mut bench = Bench::new();
+    let mut session = bench.open(Mode::Enforce);
+    bench.take(&mut session, &[session_started(4)]).unwrap();
+    bench.pass(500);
+    bench.tick(&mut session).unwrap();
+    assert_eq!(bench.sent.take_types(), ["ack"]);
+
+    bench.disk.is_failing.store(true, Relaxed);
+    let closed = json!({"type": "tab_closed", "tab": 4});
+    bench.take(&mut session, &[closed]).unwrap();
+    bench.pass(500);
+    let error = bench.tick(&mut session).unwrap_err();
+    assert!(matches!(error, WriteError::SyncFailed { .. }), "{error}");
+    let recover = |bench: &mut Bench, session: &mut Session| {
+        bench.with(|now, tools| session.recover(&Bench::policy(), Mode::Observe, 1, now, tools))
+    };
+    recover(&mut bench, &mut session).unwrap_err();
+    recover(&mut bench, &mut session).unwrap_err();
+    assert_eq!(bench.sent.take_types(), [""; 0]);
+
+    bench.disk.is_failing.store(false, Relaxed);
+    recover(&mut bench, &mut session).unwrap();
+    assert_eq!(
+        (session.last_n(), session.status(0).tabs),
+        (2, 3),
+        "what was taken is not lost"
+    );
+    assert_eq!(
+        session.status(0).mode,
+        Mode::Observe,
+        "it was changed meanwhile"
+    );
+    bench.tick(&mut session).unwrap();
+    assert_eq!(bench.sent.take(), [json!({"type": "ack", "n": 2})]);
+    bench.close(session);
+
+    let trace = read_trace(bench.folder.path());
+    assert_eq!(trace.numbers(), [1, 2]);
+    let [line] = trace.of_type("dropped")[..] else {
+        panic!()
+    };
+    let Body::Dropped(dropped) = &line.body else {
+        panic!()
+    };
+    assert_eq!((dropped.from, dropped.count), (None, 3));
+}
+
+#[test]
+fn a_sleep_is_told_before_anything_that_comes_after_it() {
+    let mut bench = Bench::new();
+    let mut session = bench.open(Mode::Observe);
+    bench.take(&mut session, &[session_started(4)]).unwrap();
+    // A night with the lid closed, and a wall clock that was set meanwhile.
+    bench.now.wall_ms += 28_800_000 - 7_200_000;
+    bench.now.boot_ms += 28_800_000;
+    let closed = json!({"type": "tab_closed", "tab": 4});
+    bench.take(&mut session, &[closed]).unwrap();
+    bench.close(session);
+
+    let trace = read_trace(bench.folder.path());
+    let is_first = |line: &Line| line.body.type_name() == "suspended";
+    let first = trace.lines.iter().position(is_first).unwrap();
+    let of = |index: usize| &trace.lines[first + index];
+    assert!(matches!(&of(0).body, Body::Suspended(it) if it.ms == 28_800_000));
+    assert!(matches!(&of(1).body, Body::ClockStepped(it) if it.by_ms == -7_200_000));
+    assert!(matches!(&of(2).body, Body::TabClosed(_)));
+    // The event's own time is of the clock that was set back, and is read so.
+    assert_eq!(of(2).t_ms, of(1).t_ms);
+    let began = trace.lines[0].t_ms;
+    assert_eq!(of(2).t_ms - began, 28_800_000);
+}
+
+#[test]
+fn a_host_that_comes_back_after_the_wall_clock_was_set_goes_on_in_time() {
+    let mut bench = Bench::new();
+    let mut session = bench.open(Mode::Observe);
+    bench.take(&mut session, &[session_started(4)]).unwrap();
+    bench.close(session);
+    bench.pass(10_000);
+    bench.now.wall_ms -= 3_600_000;
+    let session = bench.open(Mode::Observe);
+    bench.close(session);
+    let trace = read_trace(bench.folder.path());
+    let [line] = trace.of_type("clock_stepped")[..] else {
+        panic!()
+    };
+    let Body::ClockStepped(stepped) = &line.body else {
+        panic!()
+    };
+    assert_eq!(
+        stepped.by_ms, -3_590_000,
+        "no host saw the ten seconds pass"
+    );
+}

@@ -1,0 +1,161 @@
+//! Disks that are full, folders that cannot be written, logs that another host holds.
+
+use std::fs;
+
+use recorder::Body;
+use rustix::process::{Resource, Rlimit, prlimit};
+use serde_json::{Value, json};
+
+use crate::client::{EAGER_POLICY, Home, Host, hello, new_session, session_started};
+
+fn opened(tab: i64) -> Value {
+    json!({"type": "tab_opened", "tab": tab, "win": 1, "host": "new.example", "scheme": "https"})
+}
+
+#[test]
+fn without_a_log_nothing_is_taken_and_the_hello_waits() {
+    let home = Home::new();
+    fs::create_dir_all(home.state()).unwrap();
+    fs::write(home.traces(), "no folder").unwrap();
+    let mut host = Host::start(&home);
+    host.send(&hello(&new_session()));
+    let error = host.expect_error("log_unavailable");
+    assert!(
+        error["message"].as_str().unwrap().contains("traces"),
+        "{error}"
+    );
+
+    host.send_events(&[session_started(3)]);
+    let status = host.status();
+    assert_eq!(status["log"]["state"], "failed");
+    assert!(!status["log"]["error"].as_str().unwrap().is_empty());
+    assert_eq!(
+        (&status["level"], &status["session"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(host.ask(json!({"type": "ping"}))["type"], "pong");
+    assert_eq!(host.ask(json!({"type": "policy"}))["type"], "policy");
+    for request in [
+        json!({"type": "set_mode", "mode": "enforce"}),
+        json!({"type": "pause"}),
+        json!({"type": "change_policy", "preset": "eager"}),
+        json!({"type": "explain", "tab": 1}),
+    ] {
+        assert_eq!(host.ask(request)["code"], "log_unavailable");
+    }
+
+    fs::remove_file(home.traces()).unwrap();
+    let hello = host.expect("hello");
+    assert_eq!(
+        (&hello["last_n"], &hello["mode"]),
+        (&json!(0), &json!("observe"))
+    );
+    host.go_back_to(0);
+    host.log_events(&[session_started(3)]);
+    assert_eq!(host.passed("ack"), 0, "nothing was acknowledged before");
+    host.close();
+    assert_eq!(home.read_trace().numbers(), [1]);
+}
+
+#[test]
+fn a_host_that_never_had_a_log_says_so_with_its_exit_code() {
+    let home = Home::new();
+    fs::create_dir_all(home.state()).unwrap();
+    fs::write(home.traces(), "no folder").unwrap();
+    let mut host = Host::start(&home);
+    host.send(&hello(&new_session()));
+    host.expect_error("log_unavailable");
+    host.hang_up();
+    assert_eq!(host.await_end().0, Some(3));
+}
+
+/// Lets the host's files grow by so many bytes from here, and no further; `None` lifts the limit.
+fn limit_growth(home: &Home, host: &Host, bytes: Option<u64>) {
+    let length = |path: std::path::PathBuf| fs::metadata(path).unwrap().len();
+    let log = fs::read_dir(home.traces())
+        .unwrap()
+        .map(|entry| length(entry.unwrap().path()));
+    let present = log.max().unwrap();
+    let limit = Rlimit {
+        current: bytes.map(|bytes| present + bytes),
+        maximum: None,
+    };
+    prlimit(Some(host.pid()), Resource::Fsize, limit).unwrap();
+}
+
+#[test]
+fn a_full_disk_stops_everything_and_room_lets_it_go_on() {
+    let home = Home::with_policy(EAGER_POLICY);
+    let (mut host, first) = Host::connect(&home, &new_session());
+    let acknowledged = host.log_events(&[session_started(4)]);
+    // Whatever comes next is cut in its middle.
+    limit_growth(&home, &host, Some(40));
+    host.send_events(&[opened(10), opened(11)]);
+    let error = host.expect_error("log_unavailable");
+    assert!(error["fix"].as_str().unwrap().contains("room"), "{error}");
+    host.send_events(&[json!({"type": "prune_requested"})]);
+    assert_eq!(host.status()["log"]["state"], "failed");
+    // It has tried again in vain.
+    host.expect_error("log_unavailable");
+    assert_eq!((host.passed("ack"), host.passed("discard_tab")), (0, 0));
+
+    limit_growth(&home, &host, None);
+    let again = host.expect("hello");
+    assert_eq!(again["session"], first["session"]);
+    assert_eq!(again["last_n"], acknowledged);
+    host.go_back_to(acknowledged);
+    let n = host.log_events(&[session_started(4), opened(10), opened(11)]);
+    assert_eq!(host.status()["tabs"], 6);
+    host.close();
+
+    let trace = home.read_trace();
+    assert!(trace.is_sealed);
+    assert_eq!(trace.numbers(), (1..=n).collect::<Vec<_>>());
+    assert_eq!(
+        trace.torn_bytes, 0,
+        "no line is glued onto the stump of another"
+    );
+}
+
+#[test]
+fn samples_that_could_not_be_logged_are_told_as_dropped() {
+    let home = Home::new();
+    let (mut host, _) = Host::connect(&home, &new_session());
+    host.log_events(&[session_started(2)]);
+    limit_growth(&home, &host, Some(40));
+    // A sample finds it full, and two tries later it still is: by the next one 7 s are gone.
+    for _ in 0..3 {
+        host.expect_error("log_unavailable");
+    }
+    limit_growth(&home, &host, None);
+    host.expect("hello");
+    host.close();
+    let trace = home.read_trace();
+    let [line] = trace.of_type("dropped")[..] else {
+        panic!()
+    };
+    let Body::Dropped(dropped) = &line.body else {
+        panic!()
+    };
+    assert_eq!((dropped.from, &*dropped.why), (None, "log_unavailable"));
+    assert!((1..=3).contains(&dropped.count), "{}", dropped.count);
+}
+
+#[test]
+fn a_log_that_another_host_writes_is_waited_for() {
+    let home = Home::new();
+    let session = new_session();
+    let (mut first, opened_by_first) = Host::connect(&home, &session);
+    first.log_events(&[session_started(3)]);
+    let mut second = Host::start(&home);
+    second.send(&hello(&session));
+    let error = second.expect_error("log_locked");
+    assert_eq!(error["pid"], first.child.id());
+    first.log_events(&[opened(10)]);
+    first.close();
+    let hello = second.expect("hello");
+    assert_eq!(hello["session"], opened_by_first["session"]);
+    assert_eq!(hello["last_n"], 2);
+    second.close();
+    assert_eq!(home.read_trace().numbers(), [1, 2]);
+}
