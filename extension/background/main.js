@@ -97,13 +97,13 @@ async function open(browser, sequence) {
 
   const port = new HostPort(browser, saved, store, session.id, {
     onHello(hello) {
-      outbox.open(Number(hello.last_n ?? 0), (message) => port.post(message));
+      outbox.open(whole(hello.last_n), (message) => port.post(message));
       if (!isSnapshotFresh) snapshotSoon();
       isSnapshotFresh = false;
     },
     onGone: () => outbox.close(),
     onMessage(message) {
-      if (message.type === "ack") outbox.acknowledge(Number(message.n));
+      if (message.type === "ack") outbox.acknowledge(whole(message.n));
       else if (message.type === "discard_tab") sequence.run(() => order(message));
       else if (message.type === "error") complained(message);
     },
@@ -137,7 +137,7 @@ async function open(browser, sequence) {
   function complained(error) {
     report(`the host says ${error.code}: ${error.message}`);
     if (error.code === "event_gap") {
-      outbox.sendAgain(Number(error.expected));
+      outbox.sendAgain(whole(error.expected));
     } else if (error.code === "bad_event" && browser.now() - complaintAt >= SNAPSHOT_EVERY_MS) {
       complaintAt = browser.now();
       snapshotSoon();
@@ -153,6 +153,18 @@ async function open(browser, sequence) {
   forms.refresh().catch(report);
   port.connect();
   return { tracker, outbox, port, executor, forms };
+}
+
+/**
+ * A number of an event, as the host tells it.
+ *
+ * @param {unknown} value
+ */
+function whole(value) {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+    throw new Error(`the host sent ${JSON.stringify(value)} for the number of an event`);
+  }
+  return value;
 }
 
 /**

@@ -135,11 +135,16 @@ export class Outbox {
   }
 
   /**
-   * All up to this number is in the log and synced.
+   * All up to this number is in the log and synced. What was not sent cannot be.
    *
    * @param {number} n
    */
   acknowledge(n) {
+    this.#remove(Math.min(n, this.#sentN));
+  }
+
+  /** @param {number} n the last one to go */
+  #remove(n) {
     const kept = this.#items.findIndex((item) => item.n > n);
     const gone = this.#items.splice(0, kept === -1 ? this.#items.length : kept);
     for (const item of gone) {
@@ -203,7 +208,7 @@ export class Outbox {
   #giveUp(why) {
     const from = this.#items[0]?.from;
     if (from === undefined) return;
-    this.acknowledge(this.#lastN);
+    this.#remove(this.#lastN);
     this.#insertLost({ from, count: this.#lastN - from + 1, why });
     this.#sentN = Math.min(this.#sentN, this.#lastN - 1);
     this.#onLost();

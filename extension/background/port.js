@@ -180,7 +180,13 @@ export class HostPort {
     this.#greetedAt = null;
     this.#complaint = false;
     port.onMessage((message) => {
-      if (this.#port === port) this.#receive(message);
+      if (this.#port !== port) return;
+      try {
+        this.#receive(message);
+      } catch (error) {
+        // What the host says is not trusted to make sense. It is heard no less after that.
+        report(error);
+      }
     });
     port.onDisconnect((reason) => {
       if (this.#port === port) this.#gone(reason);

@@ -144,6 +144,22 @@ test("an order that is none is reported, and what follows it is heard", async (t
   assert.deepEqual(types(browser.port), ["session_started", "tab_changed"]);
 });
 
+test("a host that talks nonsense loses nothing", async (t) => {
+  const reported = t.mock.method(console, "error", () => {});
+  const browser = await started();
+  await browser.port.says(hello());
+  for (const n of [undefined, null, "1", -1, 1.5, NaN]) {
+    await browser.port.says({ type: "ack", n });
+    await browser.port.says({ type: "error", code: "event_gap", message: "gap", expected: n });
+  }
+  await settle();
+  assert.ok(reported.mock.callCount() >= 12);
+  assert.ok("event:1" in browser.stored.session);
+  await browser.port.says({ type: "ack", n: 1 });
+  await settle();
+  assert.ok(!("event:1" in browser.stored.session));
+});
+
 test("a gap that the host finds is filled, and a refused event leads to one snapshot", async (t) => {
   t.mock.method(console, "error", () => {});
   const browser = await started();

@@ -59,6 +59,20 @@ test("what is acknowledged is no longer kept, and not sent again", async () => {
   assert.deepEqual(numbers(open(outbox, 3)), [4, 5]);
 });
 
+test("an acknowledgement of what was never sent removes nothing", async () => {
+  const browser = new FakeBrowser();
+  const { outbox } = await outboxOf(browser);
+  open(outbox, 0);
+  append(outbox, 1);
+  await settle();
+  outbox.close();
+  append(outbox, 1, 2);
+  await settle();
+  outbox.acknowledge(99);
+  await settle();
+  assert.deepEqual(stored(browser), [2]);
+});
+
 test("events wait while there is no host", async () => {
   const browser = new FakeBrowser();
   const { outbox } = await outboxOf(browser);
@@ -196,9 +210,11 @@ test("a message stays far below what the host takes", async () => {
 test("a full outbox gives up all it holds, and says from where and how many", async () => {
   const browser = new FakeBrowser();
   const { outbox, lost } = await outboxOf(browser);
+  open(outbox, 0);
   append(outbox, KEPT_EVENTS);
   await settle();
   outbox.acknowledge(10);
+  outbox.close();
   append(outbox, 11, KEPT_EVENTS + 1);
   await settle();
   assert.deepEqual(lost, ["lost"]);
