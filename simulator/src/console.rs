@@ -3,7 +3,7 @@
 //! A trace may come from a stranger, so its text reaches a terminal only through [`Safe`].
 
 use std::fmt;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -30,6 +30,11 @@ impl Console {
     pub(crate) fn json(&mut self, object: &impl Serialize) -> anyhow::Result<()> {
         let text = serde_json::to_string(object)?;
         self.line(text)
+    }
+
+    /// Whether data is read by people as it comes.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.out.get_ref().is_terminal()
     }
 
     pub(crate) fn flush(&mut self) -> anyhow::Result<()> {

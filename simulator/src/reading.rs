@@ -36,14 +36,24 @@ pub(crate) struct Ending {
     pub(crate) missing_segment: Option<u32>,
 }
 
+/// What is shown while a trace is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// How far it has come, if the trace is large and stderr is a terminal.
+    Progress,
+    /// Nothing: the command's own lines come out meanwhile.
+    Nothing,
+}
+
 /// Reads a trace to its end, or until `take` has enough. What is odd about the end is told.
 pub(crate) fn read(
     trace: &Trace,
+    show: Show,
     console: &mut Console,
     mut take: impl FnMut(Line, &mut Console) -> anyhow::Result<ControlFlow<()>>,
 ) -> anyhow::Result<Ending> {
     let mut reader = trace.read();
-    let progress = Progress::of(trace.segments());
+    let progress = Progress::of(trace.segments(), show);
     let mut has_enough = false;
     while let Some(line) = reader.next() {
         let line = line?;
@@ -98,14 +108,14 @@ struct Progress {
 }
 
 impl Progress {
-    fn of(segments: &[Segment]) -> Self {
+    fn of(segments: &[Segment], show: Show) -> Self {
         let size = |segment: &Segment| fs::metadata(&segment.path).map_or(0, |file| file.len());
         let files: Vec<_> = segments
             .iter()
             .map(|segment| (segment.path.clone(), size(segment)))
             .collect();
         let total = files.iter().map(|(_, size)| size).sum();
-        let bar = if total < PROGRESS_FROM_BYTES {
+        let bar = if show == Show::Nothing || total < PROGRESS_FROM_BYTES {
             ProgressBar::hidden()
         } else {
             let style = "{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";

@@ -77,9 +77,9 @@ struct Awaited {
 }
 
 impl Awaited {
-    /// Whether nothing is known of what became of it.
+    /// Whether the recording has told of no discard so far. A refusal ends the wait.
     fn is_open(self) -> bool {
-        !self.is_discarded && !self.is_answered
+        !self.is_discarded
     }
 }
 

@@ -13,7 +13,7 @@ use simulator::biography::{
 use crate::args::ExplainArgs;
 use crate::console::{Console, Safe, date, number, span};
 use crate::outcome::Outcome;
-use crate::reading::{read, shown};
+use crate::reading::{Show, read, shown};
 
 /// How many open tabs an error names.
 const TABS_NAMED: usize = 12;
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &ExplainArgs, console: &mut Console) -> anyhow::Result<O
     }
     let birth = find(&trace, args.tab, console)?;
     let mut biography = Biography::new(birth, args.at);
-    let end = read(&trace, console, |line, _| {
+    let end = read(&trace, Show::Progress, console, |line, _| {
         biography.take(line);
         Ok(ControlFlow::Continue(()))
     })?;
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &ExplainArgs, console: &mut Console) -> anyhow::Result<O
 fn find(trace: &Trace, tab: TabId, console: &mut Console) -> anyhow::Result<Birth> {
     let mut search = Search::new(tab);
     let mut found = None;
-    read(trace, console, |line, _| {
+    read(trace, Show::Progress, console, |line, _| {
         found = search.take(line);
         Ok(match found {
             Some(_) => ControlFlow::Break(()),

@@ -14,7 +14,7 @@ use super::each_trace;
 use crate::args::InfoArgs;
 use crate::console::{Console, Safe, bytes, count, date, number, span};
 use crate::outcome::Outcome;
-use crate::reading::{Ending, read, shown};
+use crate::reading::{Ending, Show, read, shown};
 
 pub(crate) fn run(args: &InfoArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut is_first = true;
@@ -39,7 +39,7 @@ struct Report<'a> {
 fn info(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outcome> {
     let trace = Trace::open(path)?;
     let mut survey = Survey::new();
-    let end = read(&trace, console, |line, _| {
+    let end = read(&trace, Show::Progress, console, |line, _| {
         survey.take(line);
         Ok(ControlFlow::Continue(()))
     })?;

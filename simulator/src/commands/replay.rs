@@ -13,7 +13,7 @@ use crate::args::ReplayArgs;
 use crate::console::{Console, bytes, count, cut, date, number, percent, span};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::{Ending, read, shown};
+use crate::reading::{Ending, Show, read, shown};
 
 /// Everything that the command line says, resolved.
 struct Plan {
@@ -65,7 +65,12 @@ fn replay(path: &Path, plan: &Plan, console: &mut Console) -> anyhow::Result<Out
         }
         anyhow::Ok(())
     };
-    let end = read(&trace, console, |line, console| {
+    let show = if plan.decisions && console.is_terminal() {
+        Show::Nothing
+    } else {
+        Show::Progress
+    };
+    let end = read(&trace, show, console, |line, console| {
         replay.take(line, &mut decided);
         write_all(&mut decided, console)?;
         Ok(ControlFlow::Continue(()))

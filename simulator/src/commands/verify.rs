@@ -11,7 +11,7 @@ use super::each_trace;
 use crate::args::VerifyArgs;
 use crate::console::{Console, Safe, count, date, number};
 use crate::outcome::Outcome;
-use crate::reading::{Ending, read, shown};
+use crate::reading::{Ending, Show, read, shown};
 
 pub(crate) fn run(args: &VerifyArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     each_trace(&args.traces, console, |path, console| {
@@ -54,7 +54,7 @@ fn verify(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outc
         return Ok(Outcome::NotAnswered);
     }
     let mut verification = Verification::new();
-    let end = read(&trace, console, |line, _| {
+    let end = read(&trace, Show::Progress, console, |line, _| {
         verification.take(line);
         Ok(ControlFlow::Continue(()))
     })?;

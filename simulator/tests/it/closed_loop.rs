@@ -98,6 +98,10 @@ fn replay(bodies: &[Body], decide: &[(u64, &[i64])]) -> Told {
     }
     let mut last = replay.clone();
     let score = replay.finish(&mut decided);
+    let ended = score.discards + score.refused + score.unanswered;
+    assert_eq!(score.decisions, ended, "each decision comes to one end");
+    let gone = score.reloads + score.closed_while_held + score.held_at_end;
+    assert_eq!(score.discards, gone, "each discard comes to one end");
     // What is decided last is carried out at the end; look at it there, too.
     last.take(line(1_000, user(UserState::Active)), &mut Vec::new());
     let seen = last.engine().policy().seen[1..].to_vec();
