@@ -160,6 +160,11 @@ impl<P: Policy> Replay<P> {
         &self.engine
     }
 
+    /// Whether the policy holds a tab discarded.
+    pub fn holds(&self, tab: TabId) -> bool {
+        self.held.contains_key(&tab)
+    }
+
     /// Takes the next line of the recording in, and adds what the policy decided to `decided`. A
     /// decision comes with the first line after its cause and the recorded outputs on that.
     pub fn take(&mut self, line: Line, decided: &mut Vec<Replayed>) {
@@ -351,10 +356,10 @@ impl<P: Policy> Replay<P> {
                 )
             }
             Input::TabActivated { tab, .. } => {
-                let back = Some(*tab).filter(|&tab| self.is_held(tab));
+                let back = Some(*tab).filter(|&tab| self.holds(tab));
                 (Kept::AsItIs, Then::back(back, Return::Untold))
             }
-            Input::TabNavigated { tab, .. } if self.is_held(*tab) => {
+            Input::TabNavigated { tab, .. } if self.holds(*tab) => {
                 if self
                     .engine
                     .world()
@@ -370,7 +375,7 @@ impl<P: Policy> Replay<P> {
             }
             Input::TabLoaded { tab, .. } => {
                 let is_loading = |world: &World| world.tab(*tab).is_some_and(|tab| tab.is_loading);
-                let kept = if self.is_held(*tab) {
+                let kept = if self.holds(*tab) {
                     Kept::Impossible
                 } else if is_loading(self.recorded.world()) && !is_loading(self.engine.world()) {
                     // The end of a restore that did not happen here.
@@ -380,7 +385,7 @@ impl<P: Policy> Replay<P> {
                 };
                 (kept, Then::Nothing)
             }
-            Input::TabChanged { tab, changes } if self.is_held(*tab) => {
+            Input::TabChanged { tab, changes } if self.holds(*tab) => {
                 (rewrite_changes(*tab, *changes), Then::Nothing)
             }
             Input::TabRestored { tab } => {
@@ -388,7 +393,7 @@ impl<P: Policy> Replay<P> {
                 if facts.is_some_and(|tab| !tab.is_discarded) {
                     return (Kept::TakenOut, Then::Nothing);
                 }
-                let back = Some(*tab).filter(|&tab| self.is_held(tab));
+                let back = Some(*tab).filter(|&tab| self.holds(tab));
                 (Kept::AsItIs, Then::back(back, Return::Told))
             }
             Input::TabDiscarded { tab, by } => self.rewrite_discard(*tab, *by),
@@ -422,7 +427,7 @@ impl<P: Policy> Replay<P> {
     fn rewrite_facts(&self, facts: &mut TabFacts) -> bool {
         let is_discarded = |world: &World| world.tab(facts.tab).map(|tab| tab.is_discarded);
         let was_discarded = is_discarded(self.recorded.world()) == Some(true);
-        if self.is_held(facts.tab) {
+        if self.holds(facts.tab) {
             let is_loaded_again = was_discarded && facts.discarded == Some(false);
             let returns = facts.active == Some(true) || is_loaded_again;
             *facts = TabFacts {
@@ -518,10 +523,6 @@ impl<P: Policy> Replay<P> {
         if how == Return::Untold && !is_loading {
             self.feed(Input::TabLoaded { tab, load_ms: None });
         }
-    }
-
-    fn is_held(&self, tab: TabId) -> bool {
-        self.held.contains_key(&tab)
     }
 }
 

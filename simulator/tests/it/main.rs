@@ -4,5 +4,6 @@
 
 mod closed_loop;
 mod commands;
+mod properties;
 mod recorded;
 mod recording;

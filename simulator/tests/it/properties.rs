@@ -1,0 +1,157 @@
+//! What holds of a replay whatever the recording says, possible or not.
+
+use engine::{
+    DiscardedBy, Engine, Mode, Orchestrator, PolicyDocument, Seq, Settings, TabId, UserState,
+    WindowId,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use recorder::{
+    Body, DiscardOutcome, Line, Metrics, PruneRequested, SessionStarted, Tab, TabActivated,
+    TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMoved, TabNavigated, TabReplaced,
+    TabRestored, UserIdle, Window, WindowClosed,
+};
+use simulator::baselines::Never;
+use simulator::replay::Replay;
+
+use crate::recording::{START_MS, decision, tab};
+
+/// A few tabs in two windows, so that events meet.
+fn id() -> impl Strategy<Value = TabId> {
+    (1..=6_i64).prop_map(TabId)
+}
+
+fn win() -> impl Strategy<Value = WindowId> {
+    (1..=2_i64).prop_map(WindowId)
+}
+
+fn facts() -> impl Strategy<Value = Tab> {
+    (id(), win(), any::<[Option<bool>; 4]>()).prop_map(|(id, win, flags)| Tab {
+        win,
+        active: flags[0],
+        discarded: flags[1],
+        loading: flags[2],
+        audible: flags[3],
+        ..tab(id.0)
+    })
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    let by = prop_oneof![Just(DiscardedBy::Orchestrator), Just(DiscardedBy::Other)];
+    let state = prop_oneof![Just(UserState::Active), Just(UserState::Idle)];
+    prop_oneof![
+        1 => vec(facts(), 0..6).prop_map(|tabs| Body::SessionStarted(SessionStarted {
+            browser: None,
+            browser_version: None,
+            extension_version: None,
+            idle: Some(UserState::Active),
+            windows: vec![Window { win: WindowId(1), focused: true }],
+            tabs,
+        })),
+        3 => facts().prop_map(Body::TabOpened),
+        4 => (id(), win()).prop_map(|(tab, win)| Body::TabActivated(TabActivated { tab, win })),
+        3 => (id(), 1..4).prop_map(|(tab, host)| Body::TabNavigated(TabNavigated {
+            tab,
+            host: Some(format!("host-{host}.example.org")),
+            scheme: None,
+            protected: None,
+        })),
+        3 => id().prop_map(|tab| Body::TabLoaded(TabLoaded { tab, ms: None })),
+        2 => (id(), any::<[Option<bool>; 4]>()).prop_map(|(tab, flags)| {
+            Body::TabChanged(TabChanged {
+                pinned: flags[0],
+                audible: flags[1],
+                unsaved: flags[2],
+                capturing: flags[3],
+                ..TabChanged::new(tab)
+            })
+        }),
+        1 => (id(), win()).prop_map(|(tab, win)| Body::TabMoved(TabMoved { tab, win })),
+        2 => (id(), id()).prop_map(|(tab, old)| Body::TabReplaced(TabReplaced { tab, old })),
+        4 => (id(), by).prop_map(|(tab, by)| Body::TabDiscarded(TabDiscarded { tab, by })),
+        3 => id().prop_map(|tab| Body::TabRestored(TabRestored { tab })),
+        2 => id().prop_map(|tab| Body::TabClosed(TabClosed { tab })),
+        1 => win().prop_map(|win| Body::WindowClosed(WindowClosed { win })),
+        1 => state.prop_map(|state| Body::UserIdle(UserIdle { state })),
+        1 => proptest::option::of(id()).prop_map(|tab| {
+            Body::PruneRequested(PruneRequested { tab })
+        }),
+        2 => (0..60_u64, id(), any::<bool>()).prop_map(|(decision, tab, ok)| {
+            Body::DiscardOutcome(DiscardOutcome { decision: Seq(decision), tab, ok, why: None })
+        }),
+        4 => Just(Body::Metrics(Metrics::default())),
+        // Its cause is the line before it; that is put right below.
+        3 => id().prop_map(|tab| Body::Decision(decision(Seq(0), tab).into())),
+    ]
+}
+
+/// A policy that discards whatever it may, as soon as it may.
+fn greedy() -> Orchestrator {
+    let policy = PolicyDocument::new(Settings {
+        gate: engine::Gate::Always,
+        ttl_minutes: 1.0,
+        focus: engine::Focus {
+            enabled: false,
+            ..engine::Focus::default()
+        },
+        ..Settings::default()
+    });
+    Orchestrator::new(policy.unwrap())
+}
+
+fn lines(bodies: Vec<Body>) -> Vec<Line> {
+    let mut input = Seq(0);
+    let line = |(seq, mut body): (u64, Body)| {
+        match &mut body {
+            Body::Decision(decision) => decision.cause = input,
+            _ => input = Seq(seq),
+        }
+        Line {
+            seq: Seq(seq),
+            t_ms: START_MS + 45_000 * seq.cast_signed(),
+            src: body.source().unwrap(),
+            n: None,
+            at_ms: None,
+            body,
+        }
+    };
+    (0..).zip(bodies).map(line).collect()
+}
+
+proptest! {
+    #[test]
+    fn what_the_user_did_is_the_same_in_both_worlds_and_all_is_accounted_for(
+        bodies in vec(body(), 0..60)
+    ) {
+        let mut recorded = Engine::new(Never, Mode::Observe);
+        let mut replay = Replay::new(greedy());
+        let mut decided = Vec::new();
+        for line in lines(bodies) {
+            if let Some(event) = line.event() {
+                recorded.step(&event, &mut Vec::new());
+            }
+            replay.take(line, &mut decided);
+            let places = |tab: &engine::Tab| (tab.id, tab.win, tab.is_active, tab.is_pinned);
+            let ours: Vec<_> = replay.engine().world().tabs().map(places).collect();
+            let theirs: Vec<_> = recorded.world().tabs().map(places).collect();
+            prop_assert_eq!(ours, theirs);
+            for tab in replay.engine().world().tabs() {
+                // A tab is discarded because the policy holds it, or because another discarded it.
+                let there = recorded.world().tab(tab.id);
+                if replay.holds(tab.id) {
+                    prop_assert!(tab.is_discarded, "{tab:?}");
+                } else if tab.is_discarded {
+                    prop_assert!(there.is_some_and(|tab| tab.is_discarded), "{tab:?}");
+                }
+            }
+        }
+        let score = replay.finish(&mut decided);
+        prop_assert_eq!(score.decisions, decided.len() as u64);
+        prop_assert_eq!(score.decisions, score.discards + score.refused + score.unanswered);
+        prop_assert_eq!(
+            score.discards,
+            score.reloads + score.closed_while_held + score.held_at_end
+        );
+        prop_assert!(score.early_returns <= score.reloads);
+    }
+}
