@@ -4,4 +4,6 @@ mod agreement;
 mod generate;
 mod model;
 mod properties;
+mod rules;
+mod scene;
 mod watch;
