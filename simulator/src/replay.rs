@@ -360,12 +360,8 @@ impl<P: Policy> Replay<P> {
                 (Kept::AsItIs, Then::back(back, Return::Untold))
             }
             Input::TabNavigated { tab, .. } if self.holds(*tab) => {
-                if self
-                    .engine
-                    .world()
-                    .tab(*tab)
-                    .is_some_and(|tab| tab.is_active)
-                {
+                let here = self.engine.world().tab(*tab);
+                if here.is_some_and(|tab| tab.is_active) {
                     // Somebody looks at it; coming back it catches up with where it went.
                     let then = Then::back(Some(*tab), Return::Untold);
                     (Kept::TakenOut, then)
@@ -401,6 +397,7 @@ impl<P: Policy> Replay<P> {
                 (self.rewrite_outcome(*decision, *ok), Then::Nothing)
             }
             Input::PolicyChanged(_) | Input::ModeChanged(_) => (Kept::TakenOut, Then::Nothing),
+            // What the user and the machine did.
             _ => (Kept::AsItIs, Then::Nothing),
         }
     }
