@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use engine::{
-    Decision, Engine, Event, Input, Level, Metrics, Mode, Orchestrator, Output, PolicyDocument,
-    Reason, Seq, Snapshot, TabFacts, TabId, Verdict, WindowId,
+    Decision, Engine, Event, Input, Level, Metrics, Mode, Orchestrator, Output, Page,
+    PolicyDocument, Reason, Seq, Snapshot, TabFacts, TabId, Verdict, WindowId,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -228,135 +228,128 @@ fn the_sessions_reach_what_they_should() {
 }
 
 /// Proves that the watchman objects: it is told of decisions that nobody may make.
-#[test]
-fn the_watchman_objects_to_a_decision_on_a_guarded_tab() {
-    let policy = PolicyDocument::default();
-    let facts = TabFacts {
-        page: Some(engine::Page::Web("a.example".to_owned())),
-        ..TabFacts::new(TabId(1), WindowId(1))
-    };
-    let decision = Decision {
-        cause: Seq(1),
-        tab: TabId(1),
-        rank: 0,
-        idle_ms: 3_600_000,
-        ttl_ms: 180_000,
-        in_focus: false,
-        familiarity: 1,
-        score: 80,
-        level: Level::High,
-        reasons: Vec::new(),
-        mode: Mode::Enforce,
-        policy_hash: policy.hash(),
-    };
-    let verdict_on = |facts: TabFacts, after_ms: i64| {
-        let mut watch = Watch::new(policy.clone(), Mode::Enforce);
-        let snapshot = Snapshot {
-            tabs: vec![facts],
+mod the_watchman_objects {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    /// Shows the watchman two tabs, then inputs at their times, each with decisions on these tabs.
+    fn verdict(facts: &TabFacts, mode: Mode, steps: &[(i64, Input, &[i64])]) -> String {
+        let mut watch = Watch::new(PolicyDocument::default(), mode);
+        let other = TabFacts {
+            tab: TabId(2),
+            ..plain()
+        };
+        let snapshot = Input::SessionStarted(Snapshot {
+            tabs: vec![facts.clone(), other],
             ..Snapshot::default()
-        };
-        let start = Event {
-            seq: Seq(0),
-            t_ms: 0,
-            input: Input::SessionStarted(snapshot),
-        };
-        let sample = Event {
-            seq: Seq(1),
-            t_ms: after_ms,
-            input: Input::Metrics(Metrics::default()),
-        };
-        watch
-            .see(&start, &[])
-            .and_then(|()| watch.see(&sample, &[Output::Decision(decision.clone())]))
-            .err()
-            .unwrap_or_default()
-    };
-    let hour = 3_600_000;
-    assert_eq!(verdict_on(facts.clone(), hour), "");
-    let yes = Some(true);
-    for (objection, facts) in [
-        (
-            "in front",
-            TabFacts {
-                active: yes,
-                ..facts.clone()
-            },
-        ),
-        (
-            "pinned",
-            TabFacts {
-                pinned: yes,
-                ..facts.clone()
-            },
-        ),
-        (
-            "audible",
-            TabFacts {
-                audible: yes,
-                ..facts.clone()
-            },
-        ),
-        (
-            "capturing",
-            TabFacts {
-                capturing: yes,
-                ..facts.clone()
-            },
-        ),
-        (
-            "unsaved",
-            TabFacts {
-                unsaved: yes,
-                ..facts.clone()
-            },
-        ),
-        (
-            "not auto-discardable",
-            TabFacts {
-                auto_discardable: Some(false),
-                ..facts.clone()
-            },
-        ),
-        (
-            "protected",
-            TabFacts {
-                protected: yes,
-                ..facts.clone()
-            },
-        ),
-        (
-            "internal",
-            TabFacts {
-                page: None,
-                ..facts.clone()
-            },
-        ),
-        (
-            "loading",
-            TabFacts {
-                loading: yes,
-                ..facts.clone()
-            },
-        ),
-        (
-            "discarded",
-            TabFacts {
-                discarded: yes,
-                ..facts.clone()
-            },
-        ),
-        (
-            "not there",
-            TabFacts {
-                tab: TabId(2),
-                ..facts.clone()
-            },
-        ),
-    ] {
-        let verdict = verdict_on(facts, hour);
-        assert!(verdict.contains(objection), "{objection}: {verdict}");
+        });
+        let start = [(0, snapshot, &[][..])];
+        for (seq, (t_ms, input, tabs)) in (0..).map(Seq).zip(start.iter().chain(steps)) {
+            let is_request = matches!(input, Input::PruneRequested { .. });
+            let decisions = (0..).zip(*tabs).map(|(rank, &tab)| {
+                Output::Decision(Decision {
+                    cause: seq,
+                    tab: TabId(tab),
+                    rank,
+                    idle_ms: 0,
+                    ttl_ms: 0,
+                    in_focus: false,
+                    familiarity: 1,
+                    score: 60,
+                    level: Level::Medium,
+                    reasons: Vec::from_iter(is_request.then_some(Reason::Requested)),
+                    mode: if is_request { Mode::Enforce } else { mode },
+                    policy_hash: String::new(),
+                })
+            });
+            let event = Event {
+                seq,
+                t_ms: *t_ms,
+                input: input.clone(),
+            };
+            if let Err(broken) = watch.see(&event, &decisions.collect::<Vec<_>>()) {
+                return broken;
+            }
+        }
+        "nothing".to_owned()
     }
-    assert!(verdict_on(facts, 59_999).contains("young"));
+
+    fn plain() -> TabFacts {
+        TabFacts {
+            page: Some(Page::Web("a.example".to_owned())),
+            ..TabFacts::new(TabId(1), WindowId(1))
+        }
+    }
+
+    fn sample() -> Input {
+        Input::Metrics(Metrics::default())
+    }
+
+    #[test]
+    fn to_a_decision_on_a_guarded_tab() {
+        let after = |ms, facts| verdict(&facts, Mode::Enforce, &[(ms, sample(), &[1])]);
+        let yes = Some(true);
+        #[rustfmt::skip]
+        let cases = [
+            ("nothing", plain()),
+            ("in front", TabFacts { active: yes, ..plain() }),
+            ("pinned", TabFacts { pinned: yes, ..plain() }),
+            ("audible", TabFacts { audible: yes, ..plain() }),
+            ("capturing", TabFacts { capturing: yes, ..plain() }),
+            ("unsaved", TabFacts { unsaved: yes, ..plain() }),
+            ("not auto-discardable", TabFacts { auto_discardable: Some(false), ..plain() }),
+            ("protected", TabFacts { protected: yes, ..plain() }),
+            ("protected", TabFacts { page: Some(Page::Web("x.zoom.us".to_owned())), ..plain() }),
+            ("internal", TabFacts { page: None, ..plain() }),
+            ("loading", TabFacts { loading: yes, ..plain() }),
+            ("discarded", TabFacts { discarded: yes, ..plain() }),
+            ("not there", TabFacts { tab: TabId(3), ..plain() }),
+        ];
+        for (objection, facts) in cases {
+            let verdict = after(HOUR, facts);
+            assert!(verdict.contains(objection), "{objection}: {verdict}");
+        }
+        assert!(after(59_999, plain()).contains("young"));
+    }
+
+    #[test]
+    fn to_a_decision_at_the_wrong_time() {
+        let request = || Input::PruneRequested { tab: None };
+        let pause = Input::Paused {
+            until_ms: Some(HOUR + 1),
+        };
+        let enforce = |steps: &[_]| verdict(&plain(), Mode::Enforce, steps);
+        for (objection, found) in [
+            (
+                "in a pause",
+                enforce(&[(0, pause, &[]), (HOUR, sample(), &[1])]),
+            ),
+            ("at once", enforce(&[(HOUR, sample(), &[1, 2])])),
+            (
+                "after the last",
+                enforce(&[(HOUR, sample(), &[1]), (HOUR + 59_999, sample(), &[2])]),
+            ),
+            (
+                "awaited",
+                enforce(&[(HOUR, sample(), &[1]), (HOUR + 29_999, request(), &[1])]),
+            ),
+            (
+                "noted already",
+                verdict(
+                    &plain(),
+                    Mode::Observe,
+                    &[(HOUR, sample(), &[1]), (2 * HOUR, sample(), &[1])],
+                ),
+            ),
+            (
+                "nothing",
+                enforce(&[(HOUR, sample(), &[1]), (HOUR + 60_000, sample(), &[1])]),
+            ),
+        ] {
+            assert!(found.contains(objection), "{objection}: {found}");
+        }
+    }
 }
 
 fn step(engine: &mut Engine<Orchestrator>, event: &Event) -> Vec<Output> {
