@@ -4,7 +4,7 @@
 
 use std::io::ErrorKind;
 
-use engine::{Mode, PolicyDocument, PolicyError, SEMANTICS};
+use engine::{HostKnowledge, Mode, PolicyDocument, PolicyError, SEMANTICS};
 use recorder::{PolicySource, Storage, WriteError};
 
 use crate::clock::Reading;
@@ -157,7 +157,9 @@ impl Connection {
         self.with_log(now, |session, tools| session.tick(now, tools));
         if now.boot_ms >= self.next_knowledge_ms {
             self.next_knowledge_ms = now.boot_ms + KNOWLEDGE_MS;
-            self.keep_knowledge();
+            if let Log::Open(session) = &self.log {
+                keep_knowledge(&self.outside.paths, session.knowledge());
+            }
         }
     }
 
@@ -178,35 +180,37 @@ impl Connection {
         self.ending
     }
 
-    /// Ends the connection: keeps what was learnt and seals the log.
+    /// Ends the connection: seals the log and keeps what was learnt.
     pub fn finish(mut self, now: Reading) -> Ending {
-        self.keep_knowledge();
         let ending = self.ending.unwrap_or(Ending::Sealed);
         let Outside { port, sampler, .. } = &mut self.outside;
         let mut tools = Tools {
             port: &mut **port,
             sampler: &mut **sampler,
         };
-        let closed = match self.log {
+        let (mut session, lost_samples) = match self.log {
             Log::Closed => return ending,
-            Log::Open(session) => session.close(now, &mut tools),
-            // A last try: the disk may have room again.
+            Log::Open(session) => (session, None),
+            Log::Failed(Failure { session: None, .. }) => return Ending::DataLost,
             Log::Failed(Failure {
-                session: Some(mut session),
+                session: Some(session),
                 lost_samples,
                 ..
-            }) => session
-                .recover(&self.policy, self.mode, lost_samples, now, &mut tools)
-                .and_then(|()| session.close(now, &mut tools)),
-            Log::Failed(Failure { session: None, .. }) => return Ending::DataLost,
+            }) => (session, Some(lost_samples)),
         };
-        match closed {
-            Ok(()) => ending,
-            Err(error) => {
-                crate::report(format_args!("the log stays unsealed: {error}"));
-                Ending::DataLost
-            }
+        let recovered = match lost_samples {
+            None => Ok(()),
+            // A last try: the disk may have room again.
+            Some(lost) => session.recover(&self.policy, self.mode, lost, now, &mut tools),
+        };
+        let knowledge = session.knowledge();
+        // The seal first: a browser gives its hosts two seconds.
+        if let Err(error) = recovered.and_then(|()| session.close(now, &mut tools)) {
+            crate::report(format_args!("the log stays unsealed: {error}"));
+            return Ending::DataLost;
         }
+        keep_knowledge(&self.outside.paths, knowledge);
+        ending
     }
 
     fn take_hello(&mut self, hello: ExtensionHello, now: Reading) {
@@ -380,6 +384,8 @@ impl Connection {
             Some(Ok(policy)) => {
                 self.use_policy(&policy, PolicySource::File, now);
             }
+            // Before the hello nobody listens; it is told after it.
+            Some(Err(_)) if !matches!(self.log, Log::Open(_)) => {}
             Some(Err(refusal)) => self.send(bad_file(&refusal)),
         }
     }
@@ -458,6 +464,10 @@ impl Connection {
                 let lost_samples = failure.lost_samples;
                 match session.recover(&self.policy, self.mode, lost_samples, now, &mut tools) {
                     Ok(()) => self.opened(session),
+                    // What it wrote is gone or damaged: the next try opens the log anew.
+                    Err(error @ WriteError::Unreadable(_)) => {
+                        self.fail(None, &error, lost_samples, wait_ms, now);
+                    }
                     // The session keeps count of what was lost up to here.
                     Err(error) => self.fail(Some(session), &error, 0, wait_ms, now),
                 }
@@ -505,16 +515,6 @@ impl Connection {
             lost_samples,
             counted_ms: now.boot_ms,
         });
-    }
-
-    fn keep_knowledge(&self) {
-        let Log::Open(session) = &self.log else {
-            return;
-        };
-        let path = self.outside.paths.knowledge();
-        if let Err(error) = kept::write_knowledge(&path, session.knowledge()) {
-            crate::report(format_args!("what was learnt is not kept: {error}"));
-        }
     }
 
     // ---- Answers ------------------------------------------------------------------------------
@@ -581,6 +581,12 @@ impl Failure {
         let lost = (now.boot_ms - self.counted_ms) / SAMPLE_MS;
         self.lost_samples += lost.unsigned_abs();
         self.counted_ms += lost * SAMPLE_MS;
+    }
+}
+
+fn keep_knowledge(paths: &Paths, hosts: Vec<HostKnowledge>) {
+    if let Err(error) = kept::write_knowledge(&paths.knowledge(), hosts) {
+        crate::report(format_args!("what was learnt is not kept: {error}"));
     }
 }
 

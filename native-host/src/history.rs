@@ -92,11 +92,10 @@ impl History {
     /// The browser's memory is measured once a minute: what was last known of it stays.
     fn note_metrics(&mut self, metrics: &Metrics) {
         let before = std::mem::replace(&mut self.metrics, *metrics);
-        if metrics.browser_processes.is_none() {
-            self.metrics.browser_rss = before.browser_rss;
-            self.metrics.browser_pss = before.browser_pss;
-            self.metrics.browser_processes = before.browser_processes;
-        }
+        let now = &mut self.metrics;
+        now.browser_rss = now.browser_rss.or(before.browser_rss);
+        now.browser_pss = now.browser_pss.or(before.browser_pss);
+        now.browser_processes = now.browser_processes.or(before.browser_processes);
         self.has_metrics = true;
     }
 

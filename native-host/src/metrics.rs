@@ -7,15 +7,18 @@ use sysinfo::System;
 
 use crate::power::PowerSensor;
 use crate::pressure_stall;
-use crate::process_tree::{Pid, ProcessTree};
+use crate::process_tree::{Extent, Pid, ProcessTree};
 
 /// What a sample should hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// The machine.
     Machine,
-    /// The machine and the browser's memory, which costs 5 to 12 ms.
-    MachineAndBrowser,
+    /// The machine and the browser's memory, of which the proportional size is left out when
+    /// measuring it would cost too much of the host's budget at rest.
+    WithBrowser,
+    /// The machine and the browser's memory, whatever it costs: around a discard.
+    AroundDiscard,
 }
 
 /// Takes samples of the machine.
@@ -32,6 +35,7 @@ pub struct MachineSampler {
     power: PowerSensor,
     processes: ProcessTree,
     browser: Option<Pid>,
+    budget: Budget,
 }
 
 impl MachineSampler {
@@ -49,6 +53,24 @@ impl MachineSampler {
             power: PowerSensor::default(),
             processes: ProcessTree::default(),
             browser,
+            budget: Budget::default(),
+        }
+    }
+
+    fn add_browser(&mut self, metrics: &mut Metrics, is_due: bool) {
+        let Some(browser) = self.browser else { return };
+        let own = std::process::id();
+        let memory = if is_due || self.budget.has_room() {
+            let processes = &mut self.processes;
+            self.budget
+                .spend(|| processes.measure(browser, own, Extent::Proportional))
+        } else {
+            self.processes.measure(browser, own, Extent::Resident)
+        };
+        if let Some(memory) = memory {
+            metrics.browser_rss = Some(memory.rss_bytes);
+            metrics.browser_pss = memory.pss_bytes;
+            metrics.browser_processes = Some(memory.process_count);
         }
     }
 }
@@ -76,16 +98,44 @@ impl Sampler for MachineSampler {
             metrics.psi_some_avg10 = Some(stall.some_avg10);
             metrics.psi_full_avg10 = Some(stall.full_avg10);
         }
-        if detail == Detail::MachineAndBrowser
-            && let Some(browser) = self.browser
-            && let Some(memory) = self.processes.measure(browser, std::process::id())
-        {
-            metrics.browser_rss = Some(memory.rss_bytes);
-            metrics.browser_pss = memory.pss_bytes;
-            metrics.browser_processes = Some(memory.process_count);
+        if detail != Detail::Machine {
+            self.add_browser(&mut metrics, detail == Detail::AroundDiscard);
         }
         metrics
     }
+}
+
+/// Keeps the proportional size within what the host may cost.
+///
+/// The kernel walks the page tables of every process for it: about a millisecond each, so that
+/// with hundreds of tabs a walk a minute would be more than all else together.
+#[derive(Debug, Default)]
+struct Budget {
+    last: Option<(Instant, Duration)>,
+}
+
+impl Budget {
+    /// After a walk, this many times what it took is waited for before the next one: at most
+    /// 0.05 % of a core goes into it.
+    const REST: u32 = 2_000;
+
+    fn has_room(&self) -> bool {
+        self.last
+            .is_none_or(|(at, cost)| at.elapsed() >= cost * Self::REST)
+    }
+
+    fn spend<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let before = processor_time();
+        let result = work();
+        self.last = Some((Instant::now(), processor_time().saturating_sub(before)));
+        result
+    }
+}
+
+/// The time that this thread was on a processor.
+fn processor_time() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// Use of the processor over all cores since the reading before.
@@ -133,8 +183,33 @@ mod tests {
         assert_eq!(machine.cpu, None, "a first reading tells nothing");
         assert_eq!(machine.browser_rss, None, "it was not asked for");
 
-        let both = sampler.sample(Detail::MachineAndBrowser);
+        let both = sampler.sample(Detail::WithBrowser);
         assert!(both.browser_rss.unwrap() > 0, "{both:?}");
         assert!(both.browser_processes.unwrap() > 0, "{both:?}");
+    }
+
+    #[test]
+    fn a_costly_measure_rests_in_proportion() {
+        let ago = |ms| {
+            Instant::now()
+                .checked_sub(Duration::from_millis(ms))
+                .unwrap()
+        };
+        let budget = |ms, cost_ms| Budget {
+            last: Some((ago(ms), Duration::from_millis(cost_ms))),
+        };
+        assert!(Budget::default().has_room());
+        assert!(budget(60_000, 30).has_room());
+        assert!(!budget(59_000, 30).has_room());
+        assert!(!budget(60_000, 100).has_room());
+
+        let mut budget = Budget::default();
+        let spun = budget.spend(|| {
+            let until = processor_time() + Duration::from_millis(2);
+            while processor_time() < until {}
+            7
+        });
+        assert_eq!(spun, 7);
+        assert!(!budget.has_room(), "2 ms of work are 4 s of rest");
     }
 }

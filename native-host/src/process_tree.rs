@@ -18,12 +18,21 @@ use std::{fs, io};
 /// A process id.
 pub type Pid = u32;
 
+/// How much of a tree's memory is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The resident size, which stands where the tree does.
+    Resident,
+    /// The proportional size, too.
+    Proportional,
+}
+
 /// What a tree of processes holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TreeMemory {
     /// Resident memory in bytes; shared pages count in each process.
     pub rss_bytes: u64,
-    /// Proportional memory in bytes; `None` unless it is known of every process.
+    /// Proportional memory in bytes; `None` unless it was asked for and is known of every process.
     pub pss_bytes: Option<u64>,
     /// How many processes there are.
     pub process_count: u32,
@@ -57,7 +66,7 @@ impl ProcessTree {
     /// Measures a process and all below it, but for one of them and what is below that.
     ///
     /// `None` where there is no such process, or no `/proc` at all.
-    pub fn measure(&mut self, root: Pid, but_for: Pid) -> Option<TreeMemory> {
+    pub fn measure(&mut self, root: Pid, but_for: Pid, extent: Extent) -> Option<TreeMemory> {
         let processes = self.list()?;
         let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
         for (&pid, process) in &processes {
@@ -82,7 +91,11 @@ impl ProcessTree {
             if stat.is_zombie {
                 continue;
             }
-            match self.rollup(pid) {
+            let rollup = match extent {
+                Extent::Resident => Rollup::Hidden,
+                Extent::Proportional => self.rollup(pid),
+            };
+            match rollup {
                 Rollup::Known {
                     rss_bytes,
                     pss_bytes,
@@ -232,7 +245,8 @@ mod tests {
         }
 
         fn measure(&self, root: Pid, but_for: Pid) -> Option<TreeMemory> {
-            ProcessTree::in_folder(self.0.path(), 4096).measure(root, but_for)
+            let mut tree = ProcessTree::in_folder(self.0.path(), 4096);
+            tree.measure(root, but_for, Extent::Proportional)
         }
     }
 
@@ -280,12 +294,16 @@ mod tests {
     #[test]
     fn this_very_process_can_be_measured() {
         let own = std::process::id();
-        let memory = ProcessTree::default().measure(own, 0).unwrap();
+        let memory = ProcessTree::default()
+            .measure(own, 0, Extent::Proportional)
+            .unwrap();
         assert!(memory.process_count >= 1);
         assert!(memory.rss_bytes > 100 << 10, "{memory:?}");
         let pss_bytes = memory.pss_bytes.unwrap();
         assert!(pss_bytes > 0 && pss_bytes <= memory.rss_bytes, "{memory:?}");
-        let without = ProcessTree::default().measure(own, own).unwrap();
+        let without = ProcessTree::default()
+            .measure(own, own, Extent::Resident)
+            .unwrap();
         assert_eq!(without.process_count, 0);
     }
 }

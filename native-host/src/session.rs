@@ -495,7 +495,7 @@ impl Session {
         }
         if now.boot_ms >= self.next_sample_ms {
             let detail = if now.boot_ms >= self.next_browser_sample_ms {
-                Detail::MachineAndBrowser
+                Detail::WithBrowser
             } else {
                 Detail::Machine
             };
@@ -732,7 +732,7 @@ impl Session {
             .browser_bytes
             .is_none_or(|(at_ms, _)| at_ms != now.boot_ms)
         {
-            self.sample(Detail::MachineAndBrowser, now, tools)?;
+            self.sample(Detail::AroundDiscard, now, tools)?;
         }
         Ok(self.browser_bytes.map(|(_, bytes)| bytes))
     }
@@ -744,7 +744,7 @@ impl Session {
         tools: &mut Tools<'_>,
     ) -> Result<(), WriteError> {
         let metrics = tools.sampler.sample(detail);
-        if detail == Detail::MachineAndBrowser {
+        if detail != Detail::Machine {
             self.browser_bytes = metrics.browser_pss.map(|bytes| (now.boot_ms, bytes));
             self.next_browser_sample_ms = now.boot_ms + BROWSER_SAMPLE_MS;
         }

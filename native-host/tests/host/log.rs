@@ -365,3 +365,42 @@ fn nobody_else_can_read_what_is_kept() {
     }
     assert!(files >= 5, "{files}");
 }
+
+#[test]
+fn a_host_that_is_killed_again_and_again_loses_nothing_that_it_acknowledged() {
+    let home = Home::with_policy(EAGER_POLICY);
+    let session = new_session();
+    let (mut sent, mut acknowledged) = (0, 0);
+    for round in 0..15 {
+        let (mut host, hello) = Host::connect(&home, &session);
+        let last_n = hello["last_n"].as_u64().unwrap();
+        assert!(
+            (acknowledged..=sent).contains(&last_n),
+            "round {round}: the log has {last_n}, acknowledged were {acknowledged} of {sent}"
+        );
+        // The extension resends and goes on; an order may be on its way when the end comes.
+        host.go_back_to(last_n);
+        host.send_events(&[session_started(5)]);
+        for tab in 0..round * 7 {
+            host.send_events(&[
+                opened(100 + tab),
+                json!({"type": "tab_closed", "tab": 100 + tab}),
+            ]);
+        }
+        sent = host.send_events(&[json!({"type": "prune_requested"})]);
+        if round % 3 == 0 {
+            host.expect_ack(last_n + 1);
+            acknowledged = last_n + 1;
+        } else if round % 3 == 1 {
+            host.status();
+        }
+        host.kill();
+    }
+    let (host, hello) = Host::connect(&home, &session);
+    host.close();
+    let trace = home.read_trace();
+    assert!(trace.is_sealed);
+    let last_n = hello["last_n"].as_u64().unwrap();
+    assert_eq!(trace.numbers(), (1..=last_n).collect::<Vec<_>>());
+    assert_eq!(trace.of_type("log_resumed").len(), 15);
+}

@@ -56,7 +56,7 @@ impl Sampler for ShortOfMemory {
             cpu: Some(10.0),
             ..Metrics::default()
         };
-        if detail == Detail::MachineAndBrowser {
+        if detail != Detail::Machine {
             self.browser_bytes -= 50 << 20;
             metrics.browser_pss = Some(self.browser_bytes);
             metrics.browser_processes = Some(5);

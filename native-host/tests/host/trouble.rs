@@ -69,15 +69,20 @@ fn a_host_that_never_had_a_log_says_so_with_its_exit_code() {
     assert_eq!(host.await_end().0, Some(3));
 }
 
-/// Lets the host's files grow by so many bytes from here, and no further; `None` lifts the limit.
-fn limit_growth(home: &Home, host: &Host, bytes: Option<u64>) {
+const NO_LIMIT: Rlimit = Rlimit {
+    current: None,
+    maximum: None,
+};
+
+/// Lets the host's files grow by so many bytes from here, and no further.
+fn limit_growth(home: &Home, host: &Host, bytes: u64) {
     let length = |path: std::path::PathBuf| fs::metadata(path).unwrap().len();
     let log = fs::read_dir(home.traces())
         .unwrap()
         .map(|entry| length(entry.unwrap().path()));
     let present = log.max().unwrap();
     let limit = Rlimit {
-        current: bytes.map(|bytes| present + bytes),
+        current: Some(present + bytes),
         maximum: None,
     };
     prlimit(Some(host.pid()), Resource::Fsize, limit).unwrap();
@@ -89,7 +94,7 @@ fn a_full_disk_stops_everything_and_room_lets_it_go_on() {
     let (mut host, first) = Host::connect(&home, &new_session());
     let acknowledged = host.log_events(&[session_started(4)]);
     // Whatever comes next is cut in its middle.
-    limit_growth(&home, &host, Some(40));
+    limit_growth(&home, &host, 40);
     host.send_events(&[opened(10), opened(11)]);
     let error = host.expect_error("log_unavailable");
     assert!(error["fix"].as_str().unwrap().contains("room"), "{error}");
@@ -99,7 +104,7 @@ fn a_full_disk_stops_everything_and_room_lets_it_go_on() {
     host.expect_error("log_unavailable");
     assert_eq!((host.passed("ack"), host.passed("discard_tab")), (0, 0));
 
-    limit_growth(&home, &host, None);
+    prlimit(Some(host.pid()), Resource::Fsize, NO_LIMIT).unwrap();
     let again = host.expect("hello");
     assert_eq!(again["session"], first["session"]);
     assert_eq!(again["last_n"], acknowledged);
@@ -122,12 +127,12 @@ fn samples_that_could_not_be_logged_are_told_as_dropped() {
     let home = Home::new();
     let (mut host, _) = Host::connect(&home, &new_session());
     host.log_events(&[session_started(2)]);
-    limit_growth(&home, &host, Some(40));
+    limit_growth(&home, &host, 40);
     // A sample finds it full, and two tries later it still is: by the next one 7 s are gone.
     for _ in 0..3 {
         host.expect_error("log_unavailable");
     }
-    limit_growth(&home, &host, None);
+    prlimit(Some(host.pid()), Resource::Fsize, NO_LIMIT).unwrap();
     host.expect("hello");
     host.close();
     let trace = home.read_trace();
@@ -158,4 +163,24 @@ fn a_log_that_another_host_writes_is_waited_for() {
     assert_eq!(hello["last_n"], 2);
     second.close();
     assert_eq!(home.read_trace().numbers(), [1, 2]);
+}
+
+#[test]
+fn a_log_that_was_taken_away_is_begun_anew() {
+    let home = Home::new();
+    let (mut host, first) = Host::connect(&home, &new_session());
+    let acknowledged = host.log_events(&[session_started(2)]);
+    limit_growth(&home, &host, 40);
+    host.send_events(&[opened(10)]);
+    host.expect_error("log_unavailable");
+    fs::remove_dir_all(home.traces()).unwrap();
+    prlimit(Some(host.pid()), Resource::Fsize, NO_LIMIT).unwrap();
+
+    let second = host.expect("hello");
+    assert_ne!(second["session"], first["session"]);
+    assert_eq!(second["last_n"], 0);
+    host.go_back_to(acknowledged);
+    let n = host.log_events(&[opened(10), session_started(3)]);
+    host.close();
+    assert_eq!(home.read_trace().numbers(), [n - 1, n]);
 }
