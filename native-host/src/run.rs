@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::Duration;
@@ -44,7 +44,11 @@ enum Input {
 /// If it cannot even begin: no home directory, no stdout, no signals.
 pub fn run(origin: &str) -> anyhow::Result<Ending> {
     let mut port = StdoutPort::take().context("cannot take stdout")?;
-    let paths = Paths::find()?;
+    let paths = Paths::find().inspect_err(|error| {
+        let fix = "start the browser with HOME set";
+        let error = ErrorMessage::new(ErrorCode::LogUnavailable, error.to_string(), fix);
+        port.send(&error.into());
+    })?;
     if !is_allowed(origin, &paths.extensions()) {
         let problem = format!("{origin} may not start this host");
         let fix = "run `tab-orchestrator-host install` again, with --extension-id and the id of \
@@ -77,7 +81,6 @@ fn serve(
     inputs: &Receiver<Input>,
     is_broken: &AtomicBool,
 ) {
-    use std::sync::atomic::Ordering::Relaxed;
     loop {
         let wait_ms = connection.due_ms().saturating_sub(clock.read().boot_ms);
         let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
@@ -89,7 +92,7 @@ fn serve(
         }
         connection.tick(clock.read());
         // Nobody hears an answer any more.
-        if connection.ending().is_some() || is_broken.load(Relaxed) {
+        if connection.ending().is_some() || is_broken.load(Ordering::Relaxed) {
             return;
         }
     }
@@ -161,10 +164,7 @@ impl Port for StdoutPort {
                 crate::report(format_args!("an answer is not sent: {error}"));
             }
             Err(error) => {
-                if !self
-                    .is_broken
-                    .swap(true, std::sync::atomic::Ordering::Relaxed)
-                {
+                if !self.is_broken.swap(true, Ordering::Relaxed) {
                     crate::report(format_args!("the browser hung up: {error}"));
                 }
             }
