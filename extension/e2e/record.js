@@ -59,7 +59,7 @@ const timers = session.available.map(([minute, percent]) =>
 );
 try {
   await lab.setMode(session.mode);
-  await lab.chrome('windows.create', { url: lab.pages.url('mail', 'plain/0') });
+  await lab.openWindow(lab.pages.url('mail', 'plain/0'));
   const say = (text) => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
   await new Person(lab, { seed: session.seed, tabs: session.tabs, say }).browse(session.minutes);
   await lab.closeBrowser();

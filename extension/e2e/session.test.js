@@ -69,11 +69,10 @@ test('a recorded session, from observing to a verified log', { timeout: 600_000 
     tabs.grouped = await lab.openTab({ url: url('wiki', 'plain/21') });
     await lab.chrome('tabs.group', { tabIds: [tabs.grouped.id] });
     tabs.form = await lab.openTab({ url: url('shop', 'form') });
-    const form = await lab.pageAt(url('shop', 'form'));
-    await form.type('input', 'half a name');
+    await lab.type(url('shop', 'form'), 'half a name');
 
-    const window = await lab.chrome('windows.create', { url: url('docs', 'plain/30') });
-    tabs.otherFront = await lab.loaded(window.tabs[0].id);
+    const window = await lab.openWindow(url('docs', 'plain/30'));
+    tabs.otherFront = window.tab;
     for (let index = 31; index < 35; index++) {
       tabs[`other${index}`] = await lab.openTab({
         windowId: window.id,

@@ -1,10 +1,10 @@
 // A laboratory: a real Chromium with the real extension and the real host, in folders of its own.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import puppeteer from 'puppeteer-core';
+import CDP from 'chrome-remote-interface';
 
 import { ROOT, buildBinaries } from './binaries.js';
 import { readLog } from './log.js';
@@ -33,7 +33,7 @@ export async function openLab({ policy }) {
   const { host, sim } = buildBinaries();
   const extension = join(folder, 'extension');
   const id = installExtension(extension);
-  execFileSync(host, ['install', '--browser', 'chromium', '--user-data-dir', profile], {
+  execFileSync(host, ['install', '--user-data-dir', profile], {
     env: environment,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
@@ -74,16 +74,16 @@ function extensionId(key) {
   return [...digest.slice(0, 32)].map((digit) => 'abcdefghijklmnop'[Number.parseInt(digit, 16)]).join('');
 }
 
-function launch({ profile, extension, environment }) {
-  return puppeteer.launch({
-    executablePath: CHROMIUM,
-    env: environment,
-    pipe: true,
-    ignoreDefaultArgs: true,
-    defaultViewport: null,
-    // An attached debugger would keep the service worker alive.
-    targetFilter: (target) => ['browser', 'tab', 'page'].includes(target.type()),
-    args: [
+/**
+ * Starts the browser and returns its process and its debugging port.
+ *
+ * It is driven over plain CDP, one target at a time. A driver that attaches itself to every target
+ * will not do: a debugger keeps a worker alive, and a discarded page's process with its memory.
+ */
+async function launch({ profile, extension, environment }) {
+  const process = spawn(
+    CHROMIUM,
+    [
       '--headless=new',
       '--no-sandbox',
       '--disable-gpu',
@@ -95,10 +95,16 @@ function launch({ profile, extension, environment }) {
       '--autoplay-policy=no-user-gesture-required',
       `--user-data-dir=${profile}`,
       `--load-extension=${extension}`,
-      '--remote-debugging-pipe',
+      '--remote-debugging-port=0',
       'about:blank',
     ],
+    { env: environment, stdio: 'ignore' },
+  );
+  const portFile = join(profile, 'DevToolsActivePort');
+  const port = await waitFor('the browser listens', () => {
+    return existsSync(portFile) && Number(readFileSync(portFile, 'utf8').split('\n')[0]);
   });
+  return { process, port };
 }
 
 class Lab {
@@ -123,7 +129,7 @@ class Lab {
 
   /** The process id of the browser. */
   get browserPid() {
-    return this.browser.process().pid;
+    return this.browser.process.pid;
   }
 
   /** The process ids of the hosts that the browser runs. */
@@ -135,21 +141,65 @@ class Lab {
 
   /** Opens an extension page in a tab: from it the test drives the browser's own tab API. */
   async openControllerPage() {
-    const [first] = await this.browser.pages();
-    await first.goto(`chrome-extension://${this.id}/pages/popup.html`);
-    return first;
+    const target = await this.target((target) => target.url === 'about:blank');
+    const controller = await CDP({ port: this.browser.port, target });
+    await controller.Page.enable();
+    await controller.Page.navigate({ url: `chrome-extension://${this.id}/pages/popup.html` });
+    await controller.Page.loadEventFired();
+    return controller;
+  }
+
+  /** Waits for a page that is open. */
+  async target(isIt) {
+    return waitFor('a page to attach to', async () => {
+      const targets = await CDP.List({ port: this.browser.port });
+      return targets.find((target) => target.type === 'page' && isIt(target));
+    });
+  }
+
+  /** Runs a function in the controller page and returns what it returns. */
+  async inController(body, ...args) {
+    return evaluate(this.controller, body, args);
   }
 
   /** Calls `chrome.NAMESPACE.METHOD(...args)` in the browser. */
   async chrome(path, ...args) {
-    return this.controller.evaluate(
-      (path, args) => {
-        const [namespace, method] = path.split('.');
-        return globalThis.chrome[namespace][method](...args);
-      },
-      path,
-      args,
+    const call = (path, args) => {
+      const [namespace, method] = path.split('.');
+      return globalThis.chrome[namespace][method](...args);
+    };
+    return this.inController(call, path, args);
+  }
+
+  /** Types into the first field of the page at an address, as a keyboard does. */
+  async type(url, text) {
+    const target = await this.target((target) => target.url === url);
+    const client = await CDP({ port: this.browser.port, target });
+    await evaluate(client, () => document.querySelector('input').focus(), []);
+    await client.Input.insertText({ text });
+    await client.close();
+  }
+
+  /** Switches between observing and enforcing, as a person does: in the popup. */
+  async setMode(mode) {
+    const choice = `#mode input[value=${mode}]`;
+    await waitFor('the popup shows the mode', () =>
+      this.inController((choice) => document.querySelector(choice)?.checkVisibility(), choice),
     );
+    await this.inController((choice) => document.querySelector(choice).click(), choice);
+    await this.waitForLog(`the mode is ${mode}`, (log) => {
+      const changes = log.filter((line) => line.type === 'mode_changed');
+      return changes.at(-1)?.mode === mode;
+    });
+  }
+
+  /**
+   * Opens a second window. It does not take the focus: a headless browser has no way to give it
+   * back, and the window without it counts as hidden and loads nothing.
+   */
+  async openWindow(url) {
+    const window = await this.chrome('windows.create', { url, focused: false });
+    return { id: window.id, tab: await this.loaded(window.tabs[0].id) };
   }
 
   /** Opens a tab and waits until it is loaded. Returns the browser's tab object. */
@@ -166,24 +216,17 @@ class Lab {
     });
   }
 
-  /** The page of an active tab, to type into. */
-  async pageAt(url) {
-    return waitFor(`a page at ${url}`, async () => {
-      const pages = await this.browser.pages();
-      return pages.find((page) => page.url() === url);
-    });
-  }
-
   /** Stops the service worker, as the browser does when it idles or fails. */
   async stopWorker() {
-    const session = await this.browser.target().createCDPSession();
-    const { targetInfos } = await session.send('Target.getTargets', { filter: [{}] });
+    const { webSocketDebuggerUrl } = await CDP.Version({ port: this.browser.port });
+    const browser = await CDP({ target: webSocketDebuggerUrl });
+    const { targetInfos } = await browser.Target.getTargets({ filter: [{}] });
     const worker = targetInfos.find(
       ({ type, url }) => type === 'service_worker' && url.startsWith(`chrome-extension://${this.id}/`),
     );
     if (!worker) throw new Error('no service worker is running');
-    await session.send('Target.closeTarget', { targetId: worker.targetId });
-    await session.detach();
+    await browser.Target.closeTarget({ targetId: worker.targetId });
+    await browser.close();
   }
 
   /** Runs `sim` and returns its exit code and what it printed. */
@@ -199,16 +242,34 @@ class Lab {
   /** Closes the browser and waits until its hosts have sealed the log. */
   async closeBrowser() {
     const hosts = this.hostPids();
-    await this.browser.close();
-    await waitFor('the host is gone', () => hosts.every((pid) => !existsSync(`/proc/${pid}`)), 10);
+    const { webSocketDebuggerUrl } = await CDP.Version({ port: this.browser.port });
+    const browser = await CDP({ target: webSocketDebuggerUrl });
+    await browser.Browser.close();
+    const all = [this.browserPid, ...hosts];
+    await waitFor('browser and host are gone', () => !all.some((pid) => existsSync(`/proc/${pid}/exe`)));
   }
 
-  /** Closes everything and removes its folder. */
+  /** Closes everything and removes its folder, unless LAB_KEEP asks to look at it. */
   async close() {
-    if (this.browser.connected) await this.closeBrowser();
+    if (this.browser.process.exitCode === null) await this.closeBrowser();
     await this.pages.close();
-    rmSync(this.folder, { recursive: true, force: true });
+    if (process.env.LAB_KEEP) console.log(`kept ${this.folder}`);
+    else rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Runs a function in a page and returns what it returns. */
+async function evaluate(client, body, args) {
+  const expression = `(${body})(...${JSON.stringify(args)})`;
+  const { result, exceptionDetails } = await client.Runtime.evaluate({
+    expression,
+    awaitPromise: true,
+    returnByValue: true,
+  });
+  if (exceptionDetails) {
+    throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+  }
+  return result.value;
 }
 
 /**

@@ -2,11 +2,13 @@
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { decompress } from 'fzstd';
 
 /** Every whole line of every segment in a folder, in order. */
 export function readLog(folder) {
   return segments(folder).flatMap((segment) => {
-    const text = readFileSync(segment, 'utf8');
+    const bytes = readFileSync(segment);
+    const text = segment.endsWith('.zst') ? new TextDecoder().decode(decompress(bytes)) : bytes.toString();
     return text
       .slice(0, text.lastIndexOf('\n') + 1)
       .split('\n')
@@ -18,7 +20,7 @@ export function readLog(folder) {
 /** The segments in a folder, in order. */
 export function segments(folder) {
   return readdirSync(folder)
-    .filter((name) => name.endsWith('.jsonl'))
+    .filter((name) => /\.jsonl(\.zst)?$/.test(name))
     .sort()
     .map((name) => join(folder, name));
 }

@@ -33,6 +33,7 @@ export class Person {
 
   /** Browses until the time is over. */
   async browse(minutes) {
+    this.home = (await this.lab.chrome('windows.getLastFocused')).id;
     const end = Date.now() + minutes * 60_000;
     while (Date.now() < end) {
       await this.act();
@@ -84,6 +85,11 @@ export class Person {
     const id = others[rank];
     const tab = open.find((candidate) => candidate.id === id);
     this.say(`switches to tab ${id}${tab?.discarded ? ' (discarded)' : ''}`);
+    if (tab?.discarded && tab.windowId !== this.home) {
+      // A tab that comes to the front of a window without the focus is not loaded; a person has
+      // the window in front of him, or takes the tab over.
+      await this.lab.chrome('tabs.move', id, { windowId: this.home, index: -1 });
+    }
     await this.lab.chrome('tabs.update', id, { active: true });
     this.use(id);
   }
