@@ -59,7 +59,7 @@ pub(crate) struct Clocks {
     moment: Moment,
     /// What the user does; `None` where the browser cannot tell, and the gap rule holds.
     user: Option<UserState>,
-    /// The awake clock at the extension's last event.
+    /// The awake clock at the last event that shows somebody is there.
     last_seen_awake: i64,
     /// The first event's time.
     started_ms: Option<i64>,
@@ -118,7 +118,7 @@ impl Clocks {
             awake,
             active: self.moment.active.saturating_add(was_there),
         };
-        if event.input.is_from_extension() {
+        if event.input.shows_presence() {
             self.last_seen_awake = awake;
         }
         match &event.input {

@@ -222,9 +222,10 @@ pub enum Input {
 }
 
 impl Input {
-    /// Whether the extension observed it: such an event shows that somebody is there, where the
-    /// browser cannot tell idleness.
-    pub fn is_from_extension(&self) -> bool {
+    /// Whether it shows that somebody is there, where the browser cannot tell idleness: all that
+    /// the extension observes, but for what discards bring about. Those are a policy's doing, and
+    /// the user's time must not depend on the policy.
+    pub fn shows_presence(&self) -> bool {
         match self {
             Self::SessionStarted(_)
             | Self::TabOpened(_)
@@ -233,17 +234,17 @@ impl Input {
             | Self::TabLoaded { .. }
             | Self::TabChanged { .. }
             | Self::TabMoved { .. }
-            | Self::TabReplaced { .. }
-            | Self::TabDiscarded { .. }
-            | Self::TabRestored { .. }
             | Self::TabClosed { .. }
             | Self::WindowOpened { .. }
             | Self::WindowClosed { .. }
             | Self::WindowFocused { .. }
             | Self::UserIdle(_)
-            | Self::PruneRequested { .. }
-            | Self::DiscardOutcome { .. } => true,
-            Self::PolicyChanged(_)
+            | Self::PruneRequested { .. } => true,
+            Self::TabReplaced { .. }
+            | Self::TabDiscarded { .. }
+            | Self::TabRestored { .. }
+            | Self::DiscardOutcome { .. }
+            | Self::PolicyChanged(_)
             | Self::ModeChanged(_)
             | Self::Paused { .. }
             | Self::KnowledgeCarried(_)

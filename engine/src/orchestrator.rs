@@ -436,7 +436,11 @@ impl Orchestrator {
         }
         let batch = match tab {
             Some(_) => Batch::Count(1),
-            None => self.batch(world, Level::High),
+            // Who asks wants something to happen, though the target be reached.
+            None => match self.batch(world, Level::High) {
+                Batch::Bytes { wanted: 0, .. } => self.batch_of(Level::High),
+                batch => batch,
+            },
         };
         let chosen = self.take(world, batch, |at_most| match tab {
             Some(tab) => self.requested_tab(world, tab).into_iter().collect(),
@@ -502,6 +506,10 @@ impl Orchestrator {
                 at_most: self.document.batch_max as usize,
             };
         }
+        self.batch_of(level)
+    }
+
+    fn batch_of(&self, level: Level) -> Batch {
         let count = match level {
             Level::High => self.document.batch_high,
             Level::Medium | Level::Low => self.document.batch_medium,

@@ -13,6 +13,9 @@ use crate::event::{
 use crate::hosts::{HostId, Hosts};
 use crate::projection::{Projection, known};
 
+/// How much later than the log a snapshot must say that a tab was in front to be believed: 60 s.
+const ACCESSED_LATER_MS: i64 = 60_000;
+
 /// A tab as the log has it.
 #[derive(Clone, Debug)]
 pub struct Tab {
@@ -430,7 +433,7 @@ impl World {
     fn open_or_update(&mut self, facts: &TabFacts, in_snapshot: bool) {
         self.windows.entry(facts.win).or_default();
         if self.tabs.contains_key(&facts.tab) {
-            self.update(facts);
+            self.update(facts, in_snapshot);
         } else {
             self.open(facts, in_snapshot);
         }
@@ -444,13 +447,8 @@ impl World {
 
     fn open(&mut self, facts: &TabFacts, in_snapshot: bool) {
         let known_since = self.moment();
-        let last_active = match facts.last_accessed {
-            Some(wall_ms) if in_snapshot => {
-                let accessed_ms = wall_ms.saturating_sub(self.wall_offset_ms);
-                self.clocks.moment_of(accessed_ms)
-            }
-            _ => known_since,
-        };
+        let accessed_ms = self.accessed_ms(facts, in_snapshot);
+        let last_active = accessed_ms.map_or(known_since, |t_ms| self.clocks.moment_of(t_ms));
         let host = match &facts.page {
             Some(Page::Web(name)) => Some(self.hosts.attach(name)),
             Some(Page::Internal) | None => None,
@@ -478,7 +476,13 @@ impl World {
         self.changes.push(Change::Tab(facts.tab));
     }
 
-    fn update(&mut self, facts: &TabFacts) {
+    /// When a snapshot says that a tab was last in front (`t_ms`).
+    fn accessed_ms(&self, facts: &TabFacts, in_snapshot: bool) -> Option<i64> {
+        let wall_ms = facts.last_accessed.filter(|_| in_snapshot)?;
+        Some(wall_ms.saturating_sub(self.wall_offset_ms))
+    }
+
+    fn update(&mut self, facts: &TabFacts, in_snapshot: bool) {
         if let Some(page) = &facts.page {
             self.show(facts.tab, Some(page));
         }
@@ -489,7 +493,16 @@ impl World {
         {
             self.move_tab(facts.tab, facts.win);
         }
+        // Used while events were lost. The browser's own time differs a little from the event's, so
+        // a small difference says nothing.
+        let accessed = self.accessed_ms(facts, in_snapshot);
+        let seen = accessed.map(|t_ms| (t_ms, self.clocks.moment_of(t_ms)));
         self.edit(facts.tab, |tab, at| {
+            if let Some((t_ms, moment)) = seen
+                && t_ms.saturating_sub(tab.last_active.now) > ACCESSED_LATER_MS
+            {
+                tab.last_active = moment;
+            }
             let TabFacts {
                 pinned,
                 audible,

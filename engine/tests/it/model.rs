@@ -247,7 +247,7 @@ impl Model {
             if self.has(Rule::IdleTimeDoesNotCount) {
                 at.active -= away;
             }
-            if event.input.is_from_extension() {
+            if event.input.shows_presence() {
                 last_sign_of_life = at.awake;
             }
             match &event.input {
@@ -422,7 +422,14 @@ impl Model {
         self.window_known(facts.win);
         if self.find(facts.tab).is_some() {
             self.moved(facts.tab, facts.win);
+            let accessed = facts.last_accessed.filter(|_| in_snapshot);
+            let then = accessed.map(|wall| (wall - self.wall_offset, self.at_wall_clock(wall)));
             self.change(facts.tab, |tab, at| {
+                if let Some((t_ms, moment)) = then
+                    && t_ms - tab.last_active.now > 60 * SECOND
+                {
+                    tab.last_active = moment;
+                }
                 if facts.page.is_some() {
                     tab.host = host_of(facts.page.as_ref());
                 }
@@ -1026,7 +1033,18 @@ impl Model {
         let ordered = self.ordered(eligible);
         let chosen = match asked_for {
             Some(_) => ordered,
-            None => self.batch(ordered, Level::High),
+            None => {
+                let batch = self.batch(ordered.clone(), Level::High);
+                let is_target_reached = batch.is_empty();
+                if is_target_reached && self.has(Rule::Batch) {
+                    ordered
+                        .into_iter()
+                        .take(self.policy.batch_high as usize)
+                        .collect()
+                } else {
+                    batch
+                }
+            }
         };
         let chosen: Vec<(TabId, i64)> = chosen.iter().map(|tab| (tab.id, minimum)).collect();
         let mode = if self.has(Rule::RequestsAreEnforced) {
