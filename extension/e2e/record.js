@@ -15,32 +15,20 @@ import { CHROMIUM, openLab } from './lab/lab.js';
 import { Person } from './lab/person.js';
 
 /**
- * Each session: its mode and length, how many tabs the person keeps open, the seed of the
- * person's choices, and how much memory is left available, in percent, from which minute on.
- * Between 7 and 9 percent is MEDIUM under the default policy, less than 7 is HIGH.
+ * How much memory is left available, in percent, from which minute on. Under the default policy
+ * 8.5 percent is MEDIUM and 6 is HIGH. One plan for all, so that sessions can be recorded side by
+ * side on one machine.
  */
+const AVAILABLE = [
+  [0, 60], [4, 8.5], [7, 6], [9, 60], [11.5, 8.5], [14, 60],
+  [17, 11], [19, 8], [22, 6], [25, 30], [28, 8.5], [31, 60],
+];
+
+/** Each session: its mode and length, how many tabs the person keeps open, and the seed of the person's choices. */
 const SESSIONS = {
-  observe: {
-    mode: 'observe',
-    minutes: 10,
-    tabs: 16,
-    seed: 1,
-    available: [[0, 60], [3, 8.5], [6, 6], [9, 60]],
-  },
-  enforce: {
-    mode: 'enforce',
-    minutes: 14,
-    tabs: 28,
-    seed: 2,
-    available: [[0, 60], [4, 8.5], [8, 6], [11, 60]],
-  },
-  long: {
-    mode: 'enforce',
-    minutes: 34,
-    tabs: 46,
-    seed: 3,
-    available: [[0, 60], [7, 11], [11, 8.5], [15, 60], [18, 8], [21, 6], [25, 30], [28, 8.5], [31, 60]],
-  },
+  observe: { mode: 'observe', minutes: 10, tabs: 16, seed: 1 },
+  enforce: { mode: 'enforce', minutes: 14, tabs: 28, seed: 2 },
+  long: { mode: 'enforce', minutes: 34, tabs: 46, seed: 3 },
 };
 
 const [name, folder] = process.argv.slice(2);
@@ -50,11 +38,12 @@ if (!session || !folder) {
   process.exit(2);
 }
 
+const available = AVAILABLE.filter(([minute]) => minute < session.minutes);
 const lab = await openLab({});
 const ballast = spawn('python3', [fileURLToPath(new URL('lab/ballast.py', import.meta.url))], {
   stdio: ['pipe', 'inherit', 'inherit'],
 });
-const timers = session.available.map(([minute, percent]) =>
+const timers = available.map(([minute, percent]) =>
   setTimeout(() => ballast.stdin.write(`${percent}\n`), minute * 60_000),
 );
 try {
@@ -79,7 +68,7 @@ function keep() {
   const verified = lab.runSim('verify', folder);
   const chromium = execFileSync(CHROMIUM, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' });
-  const pressure = session.available.map(([minute, percent]) => `${percent} % from minute ${minute}`);
+  const pressure = available.map(([minute, percent]) => `${percent} % from minute ${minute}`);
   writeFileSync(
     join(folder, 'README.md'),
     `# ${basename(folder)}

@@ -1,9 +1,9 @@
 // A laboratory: a real Chromium with the real extension and the real host, in folders of its own.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import CDP from 'chrome-remote-interface';
 
 import { ROOT, buildBinaries } from './binaries.js';
@@ -30,7 +30,8 @@ export async function openLab({ policy }) {
   mkdirSync(profile);
   const environment = { ...process.env, XDG_CONFIG_HOME: config, XDG_STATE_HOME: state };
 
-  const { host, sim } = buildBinaries();
+  // Copies, so that a build in the meantime does not change what a long session runs.
+  const { host, sim } = copies(folder, buildBinaries());
   const extension = join(folder, 'extension');
   const id = installExtension(extension);
   execFileSync(host, ['install', '--user-data-dir', profile], {
@@ -48,6 +49,15 @@ export async function openLab({ policy }) {
   const lab = new Lab({ folder, state, id, sim, policyFile, pages, browser });
   lab.controller = await lab.openControllerPage();
   return lab;
+}
+
+function copies(folder, binaries) {
+  const copy = ([name, path]) => {
+    const target = join(folder, basename(path));
+    copyFileSync(path, target);
+    return [name, target];
+  };
+  return Object.fromEntries(Object.entries(binaries).map(copy));
 }
 
 /**
