@@ -1,11 +1,11 @@
 // A scripted person: opens, reads, switches, navigates, moves and closes tabs at human pace.
 //
 // The pace and the habits follow published numbers on tab use: dwell times are Weibull with a
-// shape below one (short looks, long reads), most switches go back to a tab used lately, sites
+// shape below one (short looks, long reads; half of them below 13 s), most switches go back to a tab used lately, sites
 // are visited by Zipf's law.
 
 const DWELL_SHAPE = 0.61;
-const DWELL_SCALE_S = 34;
+const DWELL_SCALE_S = 24;
 
 const SITES = [
   'mail', 'search', 'news', 'docs', 'forum', 'code', 'video', 'shop', 'wiki', 'maps', 'bank', 'blog',
@@ -35,25 +35,32 @@ export class Person {
   async browse(minutes) {
     this.home = (await this.lab.chrome('windows.getLastFocused')).id;
     const end = Date.now() + minutes * 60_000;
+    await this.settleIn();
     while (Date.now() < end) {
       await this.act();
       await this.dwell();
     }
   }
 
+  /** Opens what was left open the day before: most of the tabs, one every few seconds. */
+  async settleIn() {
+    for (let open = 0; open < 0.8 * this.tabs; open++) {
+      await this.openTab(undefined, 0.7);
+      await this.rest(1 + 4 * this.random());
+    }
+  }
+
   async act() {
     const open = await this.openTabs();
     const front = open.find((tab) => tab.active && tab.id === this.recent[0]) ?? open.find((tab) => tab.active);
-    if (open.length < this.tabs && this.random() < (open.length < this.tabs / 2 ? 0.9 : 0.6)) {
-      return this.openTab(front);
-    }
+    if (open.length < this.tabs && this.random() < 0.5) return this.openTab(front);
     const dice = this.random();
     if (dice < 0.6) return this.switchTab(open);
     if (dice < 0.78) return this.navigate(front);
     if (dice < 0.88) return this.openTab(front);
     if (dice < 0.96) return this.closeTab(open);
     if (dice < 0.98) return this.moveTab(open);
-    return this.lab.chrome('tabs.reload', front.id);
+    if (front) await this.lab.chrome('tabs.reload', front.id);
   }
 
   /** The tabs of this person: all but the test's own. */
@@ -66,8 +73,8 @@ export class Person {
     return open;
   }
 
-  async openTab(front) {
-    const inBackground = front && this.random() < 0.3;
+  async openTab(front, shareInBackground = 0.3) {
+    const inBackground = this.random() < shareInBackground;
     const tab = await this.lab.chrome('tabs.create', {
       url: this.anyUrl(),
       active: !inBackground,
@@ -130,8 +137,11 @@ export class Person {
 
   async dwell() {
     const seconds = DWELL_SCALE_S * (-Math.log(1 - this.random())) ** (1 / DWELL_SHAPE);
-    const bounded = Math.min(Math.max(seconds, 1.5), 150) / this.pace;
-    await new Promise((resolve) => setTimeout(resolve, bounded * 1000));
+    await this.rest(Math.min(Math.max(seconds, 1.5), 150));
+  }
+
+  rest(seconds) {
+    return new Promise((resolve) => setTimeout(resolve, (seconds / this.pace) * 1000));
   }
 }
 
