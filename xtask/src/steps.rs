@@ -3,10 +3,9 @@
 use std::env;
 use std::ffi::OsStr;
 use std::io::Write;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 
@@ -96,14 +95,6 @@ pub(crate) fn browser() -> PathBuf {
 /// Whether nothing may be skipped that could be had.
 pub(crate) fn is_ci() -> bool {
     env::var_os("CI").is_some_and(|ci| ci == "true")
-}
-
-/// Whether a host answers, within a few seconds.
-pub(crate) fn is_reachable(address: &str) -> bool {
-    let addresses = address.to_socket_addrs().into_iter().flatten();
-    addresses
-        .take(2)
-        .any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(3)).is_ok())
 }
 
 /// Says something on stderr. Where that is closed, nobody listens.

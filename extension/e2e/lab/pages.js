@@ -22,7 +22,8 @@ export async function servePages() {
       return;
     }
     response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
-    response.end(`<!doctype html><title>${kind} ${argument ?? ''}</title>${body(argument)}`);
+    const site = (request.headers.host ?? '').split('.')[0];
+    response.end(`<!doctype html><title>${titleOf(site, argument)}</title>${body(argument)}`);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
   const address = server.address();
@@ -32,6 +33,11 @@ export async function servePages() {
     url: (host, path) => `http://${host}.localhost:${address.port}/${path}`,
     close: () => new Promise((resolve) => server.close(() => resolve(undefined))),
   };
+}
+
+function titleOf(site, argument) {
+  const name = site.replace(/[^a-z]/g, '').replace(/^./, (letter) => letter.toUpperCase());
+  return argument === undefined ? name : `${name}, page ${Number(argument)}`;
 }
 
 /** @type {Record<string, (argument: string | undefined) => string>} */
