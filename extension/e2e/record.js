@@ -64,8 +64,8 @@ function keep() {
   for (const file of readdirSync(lab.traces).filter((file) => /\.jsonl(\.zst)?$/.test(file))) {
     copyFileSync(join(lab.traces, file), join(folder, file));
   }
-  const { stdout } = lab.runSim('info', folder);
-  const verified = lab.runSim('verify', folder);
+  const trace = `traces/recorded/${basename(folder)}`;
+  const said = (verb) => lab.runSim(verb, folder).stdout.trim().replaceAll(folder, trace);
   const chromium = execFileSync(CHROMIUM, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' });
   const pressure = available.map(([minute, percent]) => `${percent} % from minute ${minute}`);
@@ -82,11 +82,11 @@ Recorded on ${new Date().toISOString().slice(0, 10)} at commit ${commit.trim()} 
 ${chromium.trim()}, Linux ${release().split('-')[0]} ${arch()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB.
 
 \`\`\`
-$ sim verify traces/recorded/${basename(folder)}
-${verified.stdout.trim()}
+$ sim verify ${trace}
+${said('verify')}
 
-$ sim info traces/recorded/${basename(folder)}
-${stdout.trimEnd()}
+$ sim info ${trace}
+${said('info')}
 \`\`\`
 `,
   );
