@@ -38,6 +38,7 @@ if (!session || !folder) {
   process.exit(2);
 }
 
+const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim();
 const available = AVAILABLE.filter(([minute]) => minute < session.minutes);
 const lab = await openLab({});
 const ballast = spawn('python3', [fileURLToPath(new URL('lab/ballast.py', import.meta.url))], {
@@ -67,7 +68,6 @@ function keep() {
   const trace = `traces/recorded/${basename(folder)}`;
   const said = (verb) => lab.runSim(verb, folder).stdout.trim().replaceAll(folder, trace);
   const chromium = execFileSync(CHROMIUM, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' });
   const pressure = available.map(([minute, percent]) => `${percent} % from minute ${minute}`);
   writeFileSync(
     join(folder, 'README.md'),
@@ -78,7 +78,7 @@ keeps about ${session.tabs} tabs open over two windows and twelve local hosts fo
 
 Memory was made short for real: a program held as much as left the machine this share available: ${pressure.join(', ')}.
 
-Recorded on ${new Date().toISOString().slice(0, 10)} at commit ${commit.trim()} with \`npm run record -- ${name} FOLDER\` in \`extension/\`:
+Recorded on ${new Date().toISOString().slice(0, 10)} at commit ${commit} with \`npm run record -- ${name} FOLDER\` in \`extension/\`:
 ${chromium.trim()}, Linux ${release().split('-')[0]} ${arch()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB.
 
 \`\`\`
