@@ -202,7 +202,7 @@ fn replay_writes_what_is_asked_for() {
         let said = sim(recorded.root(), &[&["replay", "trace"], args].concat());
         said.lines().count() - 2
     };
-    let (header, decisions, blank) = (1, 5, 1);
+    let (header, decisions, blank) = (1, 4, 1);
     let summary = lines(&["--summary"]);
     assert_eq!(lines(&["--decisions"]), header + decisions);
     assert_eq!(lines(&[]), header + decisions + blank + summary);
