@@ -81,8 +81,9 @@ pub(crate) struct InfoArgs {
 /// Runs the trace through a policy, which enforces from the first line on. The recorded policy's
 /// own decisions, discards and restores are taken out; what the user and the machine did is kept;
 /// a tab that the policy discards comes back when the recording says that it was needed. Samples of
-/// memory are shifted by what the policy's discards differ from the recorded ones. Exits with 1
-/// where a policy of ours discards a tab that a hard guard protects.
+/// memory are shifted by what the policy's discards differ from the recorded ones. Several
+/// traces are scored one by one, then pooled. Exits with 1 where a policy of ours discards a tab
+/// that a hard guard protects.
 #[derive(Debug, clap::Args)]
 #[command(after_help = REPLAY_EXAMPLES, after_long_help = replay_help())]
 pub(crate) struct ReplayArgs {

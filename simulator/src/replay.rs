@@ -31,7 +31,7 @@ use serde::Serialize;
 use crate::baselines::Never;
 
 use memory::{Memory, Worlds};
-use score::{Gauge, Totals};
+use score::Gauge;
 use watch::Watch;
 
 pub use memory::{Source, WITHHELD_BEYOND_PERCENT};
@@ -82,7 +82,6 @@ pub struct Replay<P> {
     /// The pressure as it would have been, and as it would have been without any discard.
     gauge: Gauge,
     never: Gauge,
-    totals: Totals,
     score: Score,
 }
 
@@ -193,7 +192,6 @@ impl<P: Policy> Replay<P> {
             watch: Watch::new(PolicyDocument::default().protected_domains.clone()),
             gauge: Gauge::default(),
             never: Gauge::default(),
-            totals: Totals::default(),
             score: Score::default(),
         }
     }
@@ -254,7 +252,7 @@ impl<P: Policy> Replay<P> {
         score.held_at_end = count(self.held.values());
         score.anomalies = self.engine.world().anomalies();
         score.span.end(self.recorded.world().moment());
-        score.finish(&self.totals, &self.gauge, &self.never);
+        score.finish(&self.gauge, &self.never);
         score
     }
 
@@ -442,9 +440,7 @@ impl<P: Policy> Replay<P> {
     /// Adds up what lies between the last line and this one.
     fn pass(&mut self) {
         let at = self.recorded.world().moment();
-        let is_departed = self.score.departure.is_some();
-        let is_pressed = self.never.is_pressed();
-        (self.totals).pass(at, self.memory.sums(), is_pressed, is_departed);
+        (self.score).pass(at, self.memory.sums(), self.never.is_pressed());
         self.gauge.pass(at);
         self.never.pass(at);
     }
@@ -484,7 +480,7 @@ impl<P: Policy> Replay<P> {
         past.load_ms = load_ms.or(past.load_ms);
         if std::mem::take(&mut past.is_waited_for) {
             let load_ms = past.load_ms;
-            self.note_wait(load_ms);
+            self.score.note_wait(load_ms);
         }
     }
 
@@ -499,14 +495,7 @@ impl<P: Policy> Replay<P> {
             past.is_waited_for = true;
         } else {
             let load_ms = past.load_ms;
-            self.note_wait(load_ms);
-        }
-    }
-
-    fn note_wait(&mut self, load_ms: Option<u64>) {
-        if let Some(ms) = load_ms {
-            self.score.timed_reloads += 1;
-            self.totals.wait(ms);
+            self.score.note_wait(load_ms);
         }
     }
 

@@ -41,12 +41,54 @@ impl Plan {
 
 pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let plan = Plan::resolve(args)?;
-    each_trace(&plan.traces, console, |path, console| {
-        replay(path, &plan, console)
-    })
+    let mut pooled = Pooled::default();
+    let outcome = each_trace(&plan.traces, console, |path, console| {
+        replay(path, &plan, &mut pooled, console)
+    })?;
+    if plan.summary && pooled.traces > 1 {
+        if plan.json {
+            console.json(&PooledLine {
+                type_name: "pooled",
+                traces: pooled.traces,
+                policy: PolicyName::of(&plan),
+                score: &pooled.score,
+            })?;
+        } else {
+            console.line("")?;
+            let mut row =
+                |label: &str, text: String| console.line(format_args!("{label:<10}  {text}"));
+            row("pooled", count(pooled.traces, "trace"))?;
+            row("time", time(&pooled.score))?;
+            write_scores(&pooled.score, &mut row)?;
+        }
+    }
+    Ok(outcome)
 }
 
-fn replay(path: &Path, plan: &Plan, console: &mut Console) -> anyhow::Result<Outcome> {
+/// The traces that were replayed to their end, taken together.
+#[derive(Default)]
+struct Pooled {
+    traces: u64,
+    score: Score,
+}
+
+/// Several traces as JSON.
+#[derive(Serialize)]
+struct PooledLine<'a> {
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    traces: u64,
+    policy: PolicyName<'a>,
+    #[serde(flatten)]
+    score: &'a Score,
+}
+
+fn replay(
+    path: &Path,
+    plan: &Plan,
+    pooled: &mut Pooled,
+    console: &mut Console,
+) -> anyhow::Result<Outcome> {
     let trace = Trace::open(path)?;
     let session = trace.header().session.to_string();
     let document = plan.policy.document.clone();
@@ -84,6 +126,8 @@ fn replay(path: &Path, plan: &Plan, console: &mut Console) -> anyhow::Result<Out
         Ok(ControlFlow::Continue(()))
     })?;
     let score = replay.finish(&mut decided);
+    pooled.traces += 1;
+    pooled.score.pool(&score);
     write_all(&mut decided, console)?;
     if plan.summary {
         let summary = Summary::new(path, &trace, plan, &end, &score);
@@ -172,6 +216,15 @@ struct PolicyName<'a> {
     hash: String,
 }
 
+impl<'a> PolicyName<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        Self {
+            name: &plan.policy.name,
+            hash: plan.policy.document.hash(),
+        }
+    }
+}
+
 impl<'a> Summary<'a> {
     fn new(path: &Path, trace: &Trace, plan: &'a Plan, end: &'a Ending, score: &'a Score) -> Self {
         let header = trace.header();
@@ -184,10 +237,7 @@ impl<'a> Summary<'a> {
                 engine: header.engine,
                 end,
             },
-            policy: PolicyName {
-                name: &plan.policy.name,
-                hash: plan.policy.document.hash(),
-            },
+            policy: PolicyName::of(plan),
             engine: SEMANTICS,
             sim: env!("CARGO_PKG_VERSION"),
             seed: None,
@@ -224,15 +274,7 @@ fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result
             summary.sim
         ),
     )?;
-    row(
-        "time",
-        format!(
-            "{}, awake {}, the user there {}",
-            span(score.span.wall_ms),
-            span(score.span.awake_ms),
-            span(score.span.active_ms)
-        ),
-    )?;
+    row("time", time(score))?;
     row(
         "decisions",
         format!(
@@ -249,6 +291,22 @@ fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result
         row("", format!("by level: {}", list(by_level)))?;
         row("", format!("by reason: {}", list(&score.by_reason)))?;
     }
+    write_scores(score, &mut row)?;
+    row("recording", departure(score))?;
+    row(
+        "",
+        format!(
+            "{} of the recorded policy's making taken out, {} of tabs that are discarded here",
+            count(score.taken_out, "event"),
+            number(score.impossible)
+        ),
+    )
+}
+
+/// A row of the summary: its label and its text.
+type Row<'a> = dyn FnMut(&str, String) -> anyhow::Result<()> + 'a;
+
+fn write_scores(score: &Score, row: &mut Row<'_>) -> anyhow::Result<()> {
     row(
         "discards",
         format!(
@@ -257,13 +315,6 @@ fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result
             bytes(score.expected_bytes)
         ),
     )?;
-    write_scores(score, &mut row)
-}
-
-/// A row of the summary: its label and its text.
-type Row<'a> = dyn FnMut(&str, String) -> anyhow::Result<()> + 'a;
-
-fn write_scores(score: &Score, row: &mut Row<'_>) -> anyhow::Result<()> {
     row("saved", saved(score))?;
     row(
         "",
@@ -326,15 +377,15 @@ fn write_scores(score: &Score, row: &mut Row<'_>) -> anyhow::Result<()> {
         format!("without any discard: {}", machine(&score.never)),
     )?;
     row("metrics", feedback(score))?;
-    row("violations", violations(score))?;
-    row("recording", departure(score))?;
-    row(
-        "",
-        format!(
-            "{} of the recorded policy's making taken out, {} of tabs that are discarded here",
-            count(score.taken_out, "event"),
-            number(score.impossible)
-        ),
+    row("violations", violations(score))
+}
+
+fn time(score: &Score) -> String {
+    format!(
+        "{}, awake {}, the user there {}",
+        span(score.span.wall_ms),
+        span(score.span.awake_ms),
+        span(score.span.active_ms)
     )
 }
 

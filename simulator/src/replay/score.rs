@@ -44,7 +44,7 @@ macro_rules! scores {
             $( #[doc = $about] pub $name: $type, )+
             $( $(#[doc = $other_about])+ pub $other: $other_type, )+
             #[serde(skip)]
-            departed_discards: u64,
+            totals: Totals,
         }
 
         /// Every score, in order.
@@ -205,6 +205,14 @@ impl Span {
         self.from_ms.get_or_insert(t_ms);
     }
 
+    /// Adds another stretch. The beginning is the earlier one.
+    fn pool(&mut self, other: Self) {
+        self.from_ms = self.from_ms.into_iter().chain(other.from_ms).min();
+        self.wall_ms = self.wall_ms.saturating_add(other.wall_ms);
+        self.awake_ms = self.awake_ms.saturating_add(other.awake_ms);
+        self.active_ms = self.active_ms.saturating_add(other.active_ms);
+    }
+
     /// Ends the stretch. The clocks of a world all start at its first event.
     pub fn end(&mut self, at: Moment) {
         if let Some(from) = self.from_ms {
@@ -227,7 +235,7 @@ impl Score {
     pub(super) fn note_discard(&mut self, expected_bytes: u64) {
         self.discards += 1;
         self.expected_bytes = self.expected_bytes.saturating_add(expected_bytes);
-        self.departed_discards += u64::from(self.departure.is_some());
+        self.totals.departed_discards += u64::from(self.departure.is_some());
     }
 
     pub(super) fn note_violations(&mut self, objections: &[&'static str]) {
@@ -247,12 +255,73 @@ impl Score {
         self.departure.get_or_insert(Departure { seq, t_ms });
     }
 
-    pub(super) fn finish(&mut self, totals: &Totals, here: &Gauge, never: &Gauge) {
+    pub(super) fn finish(&mut self, here: &Gauge, never: &Gauge) {
+        self.totals.last = None;
+        self.totals.here = here.seen;
+        self.totals.never = never.seen;
+        self.derive();
+    }
+
+    /// Adds up what lies between the last line and this one.
+    pub(super) fn pass(&mut self, at: Moment, sums: &Sums, is_pressed: bool) {
+        self.totals
+            .pass(at, sums, is_pressed, self.departure.is_some());
+    }
+
+    /// Notes how long a reload took, where that is known.
+    pub(super) fn note_wait(&mut self, load_ms: Option<u64>) {
+        if let Some(ms) = load_ms {
+            self.timed_reloads += 1;
+            self.totals.reload_wait_ms = self.totals.reload_wait_ms.saturating_add(ms);
+        }
+    }
+
+    /// Takes the score of another trace in, as if both were one: counts, bytes and times are added
+    /// up, shares and rates are of the sums, and peaks are the highest. The first departure, which
+    /// is a place in one trace, is left out; the shares that come after it are there.
+    pub fn pool(&mut self, other: &Self) {
+        for (mine, theirs) in [
+            (&mut self.discards, other.discards),
+            (&mut self.reloads, other.reloads),
+            (&mut self.thrash, other.thrash),
+            (&mut self.violations, other.violations),
+            (&mut self.decisions, other.decisions),
+            (&mut self.refused, other.refused),
+            (&mut self.unanswered, other.unanswered),
+            (&mut self.early_returns, other.early_returns),
+            (&mut self.timed_reloads, other.timed_reloads),
+            (&mut self.closed_while_held, other.closed_while_held),
+            (&mut self.held_at_end, other.held_at_end),
+            (&mut self.expected_bytes, other.expected_bytes),
+            (&mut self.samples, other.samples),
+            (&mut self.withheld_samples, other.withheld_samples),
+            (&mut self.withheld_signals, other.withheld_signals),
+            (&mut self.taken_out, other.taken_out),
+            (&mut self.impossible, other.impossible),
+            (&mut self.anomalies, other.anomalies),
+            (&mut self.unknown_lines, other.unknown_lines),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
+        add_counts(&mut self.by_level, &other.by_level);
+        add_counts(&mut self.by_reason, &other.by_reason);
+        add_counts(&mut self.violated, &other.violated);
+        self.span.pool(other.span);
+        self.feedback = other.feedback;
+        self.departure = None;
+        self.totals.pool(&other.totals);
+        self.derive();
+    }
+
+    /// Works out what follows from the sums.
+    fn derive(&mut self) {
+        let totals = &self.totals;
         let saved_byte_ms: u128 = totals.saved.iter().copied().fold(0, u128::saturating_add);
         self.saved_gib_h = gib_h(saved_byte_ms);
         self.saved_share = share(saved_byte_ms, totals.background);
         self.saved_awake_gib_h = gib_h(totals.saved_awake);
-        self.saved_pressed_gib_h = never.machine().map(|_| gib_h(totals.saved_pressed));
+        let never = totals.never.machine();
+        self.saved_pressed_gib_h = never.map(|_| gib_h(totals.saved_pressed));
         self.saved_by_source = (Source::ALL.into_iter())
             .filter_map(|source| {
                 let share = share(totals.saved[source as usize], saved_byte_ms)?;
@@ -266,20 +335,20 @@ impl Score {
         let is_timed = self.reloads == 0 || self.timed_reloads > 0;
         self.reload_wait_s = is_timed.then_some(totals.reload_wait_ms as f64 / 1_000.0);
         self.early_return_rate = share(self.early_returns.into(), self.discards.into());
-        self.departed_share = share(self.departed_discards.into(), self.discards.into());
+        self.departed_share = share(totals.departed_discards.into(), self.discards.into());
         self.withheld_share = share(self.withheld_samples.into(), self.samples.into());
 
-        let machine = here.machine().unwrap_or_default();
+        let machine = totals.here.machine().unwrap_or_default();
         self.pressure_medium_minutes = machine.pressure_medium_minutes;
         self.pressure_high_minutes = machine.pressure_high_minutes;
         self.peak_used = machine.peak_used;
-        self.never = never.machine().unwrap_or_default();
+        self.never = never.unwrap_or_default();
     }
 }
 
 /// Byte-milliseconds, added up from line to line: between two lines nothing changes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Totals {
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Totals {
     last: Option<Moment>,
     saved: [u128; 4],
     saved_awake: u128,
@@ -287,11 +356,14 @@ pub(super) struct Totals {
     saved_departed: u128,
     background: u128,
     reload_wait_ms: u64,
+    departed_discards: u64,
+    here: Seen,
+    never: Seen,
 }
 
 impl Totals {
     /// Adds what lies between the last line and this one, with all as it was after the last.
-    pub(super) fn pass(&mut self, at: Moment, sums: &Sums, is_pressed: bool, is_departed: bool) {
+    fn pass(&mut self, at: Moment, sums: &Sums, is_pressed: bool, is_departed: bool) {
         let last = self.last.replace(at).unwrap_or(at);
         let active_ms = at.active.saturating_sub(last.active);
         let awake_ms = at.awake.saturating_sub(last.awake);
@@ -309,8 +381,48 @@ impl Totals {
         }
     }
 
-    pub(super) fn wait(&mut self, ms: u64) {
-        self.reload_wait_ms = self.reload_wait_ms.saturating_add(ms);
+    fn pool(&mut self, other: &Self) {
+        let saved = self.saved.iter_mut().zip(other.saved);
+        for (mine, theirs) in saved.chain([
+            (&mut self.saved_awake, other.saved_awake),
+            (&mut self.saved_pressed, other.saved_pressed),
+            (&mut self.saved_departed, other.saved_departed),
+            (&mut self.background, other.background),
+        ]) {
+            *mine = mine.saturating_add(theirs);
+        }
+        self.reload_wait_ms = self.reload_wait_ms.saturating_add(other.reload_wait_ms);
+        self.departed_discards += other.departed_discards;
+        self.here.pool(other.here);
+        self.never.pool(other.never);
+    }
+}
+
+/// What a gauge showed over a trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    medium_ms: i64,
+    high_ms: i64,
+    peak_used: Option<u64>,
+    /// Whether any sample told of memory.
+    is_known: bool,
+}
+
+impl Seen {
+    fn machine(&self) -> Option<Machine> {
+        let minutes = |ms: i64| Some(ms as f64 / 60_000.0);
+        self.is_known.then(|| Machine {
+            pressure_medium_minutes: minutes(self.medium_ms),
+            pressure_high_minutes: minutes(self.high_ms),
+            peak_used: self.peak_used,
+        })
+    }
+
+    fn pool(&mut self, other: Self) {
+        self.medium_ms = self.medium_ms.saturating_add(other.medium_ms);
+        self.high_ms = self.high_ms.saturating_add(other.high_ms);
+        self.peak_used = self.peak_used.max(other.peak_used);
+        self.is_known |= other.is_known;
     }
 }
 
@@ -329,10 +441,7 @@ pub(super) struct Gauge {
     settings: Pressure,
     metrics: Metrics,
     last_awake: Option<i64>,
-    medium_ms: i64,
-    high_ms: i64,
-    peak_used: Option<u64>,
-    has_seen_memory: bool,
+    seen: Seen,
 }
 
 impl Gauge {
@@ -347,15 +456,17 @@ impl Gauge {
         let passed_ms = at.awake.saturating_sub(last);
         match self.pressure.level {
             Level::Low => {}
-            Level::Medium => self.medium_ms = self.medium_ms.saturating_add(passed_ms),
-            Level::High => self.high_ms = self.high_ms.saturating_add(passed_ms),
+            Level::Medium => {
+                self.seen.medium_ms = self.seen.medium_ms.saturating_add(passed_ms);
+            }
+            Level::High => self.seen.high_ms = self.seen.high_ms.saturating_add(passed_ms),
         }
     }
 
     pub(super) fn sample(&mut self, metrics: &Metrics, at: Moment) {
-        self.has_seen_memory |= metrics.ram_total.is_some()
+        self.seen.is_known |= metrics.ram_total.is_some()
             && (metrics.ram_used.is_some() || metrics.ram_available.is_some());
-        self.peak_used = self.peak_used.max(metrics.ram_used);
+        self.seen.peak_used = self.seen.peak_used.max(metrics.ram_used);
         self.metrics = *metrics;
         self.pressure.sample(metrics, at);
         self.pressure.evaluate(metrics, at, &self.settings);
@@ -365,18 +476,15 @@ impl Gauge {
         self.pressure.signal(severity, at);
         self.pressure.evaluate(&self.metrics, at, &self.settings);
     }
-
-    fn machine(&self) -> Option<Machine> {
-        let minutes = |ms: i64| Some(ms as f64 / 60_000.0);
-        self.has_seen_memory.then(|| Machine {
-            pressure_medium_minutes: minutes(self.medium_ms),
-            pressure_high_minutes: minutes(self.high_ms),
-            peak_used: self.peak_used,
-        })
-    }
 }
 
 const HOUR_MS: f64 = 3_600_000.0;
+
+fn add_counts<K: Clone + Ord>(mine: &mut BTreeMap<K, u64>, theirs: &BTreeMap<K, u64>) {
+    for (key, count) in theirs {
+        *mine.entry(key.clone()).or_default() += count;
+    }
+}
 
 fn gib_h(byte_ms: u128) -> f64 {
     byte_ms as f64 / (1_u64 << 30) as f64 / HOUR_MS

@@ -592,6 +592,32 @@ fn a_closed_tab_saves_no_longer() {
 }
 
 #[test]
+fn traces_are_pooled_as_if_they_were_one() {
+    let mut bodies = vec![
+        measured(2, GIB),
+        sample(95, 20),
+        loaded(2, Some(700)),
+        activated(2),
+    ];
+    let first = score(&[(2, &[2])], &bodies);
+    bodies.extend(vec![tick(); 26]);
+    let second = score(&[(4, &[3])], &bodies);
+    let mut pooled = Score::default();
+    pooled.pool(&first);
+    let mut itself = first.clone();
+    itself.departure = None;
+    assert_eq!(pooled, itself);
+    pooled.pool(&second);
+    near(pooled.saved_gib_h, first.saved_gib_h + second.saved_gib_h);
+    near(pooled.early_return_rate, 0.5);
+    near(pooled.reloads_per_active_hour, 60.0 / 34.0);
+    near(pooled.reload_wait_s, 0.7);
+    near(pooled.departed_saved_share, 1.0);
+    assert_eq!((pooled.discards, pooled.peak_used), (2, Some(95 * GIB)));
+    assert_eq!(pooled.span.active_ms, 34 * MINUTE);
+}
+
+#[test]
 fn the_page_about_scores_is_made_from_their_declarations() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("SCORES.md");
     let text = fs::read_to_string(page).unwrap();
