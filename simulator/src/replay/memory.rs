@@ -147,7 +147,11 @@ impl Memory {
                     self.revalue(old, worlds);
                     self.revalue(new, worlds);
                 }
-                Change::Gone(tab) => self.revalue(tab, worlds),
+                Change::Gone(tab) => {
+                    // Another tab may have its id by now.
+                    self.discarded_by_recorded.remove(&tab);
+                    self.revalue(tab, worlds);
+                }
             }
         }
     }

@@ -10,8 +10,8 @@ use engine::{
 };
 use recorder::{
     Body, KnowledgeCarried, Line, PressureSignal, SessionStarted, SignalSource, Tab, TabActivated,
-    TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMemory, TabNavigated, TabRestored, Trace,
-    UserIdle, Window,
+    TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMemory, TabNavigated, TabReplaced,
+    TabRestored, Trace, UserIdle, Window,
 };
 use simulator::baselines::Never;
 use simulator::replay::{Replay, Score, Source, scores_table};
@@ -315,6 +315,24 @@ fn a_tab_that_another_discards_after_the_recorded_policy_is_gone_under_every_pol
     assert!(replay.engine().world().tab(TabId(3)).unwrap().is_discarded);
     assert_eq!(replay.engine().world().metrics().ram_used, Some(50 * GIB));
     assert_eq!(score.peak_used, score.never.peak_used);
+}
+
+#[test]
+fn a_tab_that_takes_the_id_of_another_takes_over_nothing_of_it() {
+    let replaced = Body::TabReplaced(TabReplaced {
+        tab: TabId(3),
+        old: TabId(2),
+    });
+    let bodies = [
+        discarded(2, DiscardedBy::Other),
+        measured(3, GIB),
+        discarded(3, DiscardedBy::Orchestrator),
+        replaced,
+        sample(50, 10),
+    ];
+    let (_, score) = run(Replay::new(Never), &bodies);
+    assert_eq!(score.peak_used, Some(50 * GIB));
+    assert_eq!(score.never.peak_used, Some(50 * GIB));
 }
 
 #[test]
