@@ -37,7 +37,7 @@ pub struct PressureState {
 impl PressureState {
     /// Notes a signal of the operating system. Each holds for its own time: a moderate one does
     /// not prolong a critical one.
-    pub(crate) fn signal(&mut self, severity: Severity, at: Moment) {
+    pub fn signal(&mut self, severity: Severity, at: Moment) {
         let until = match severity {
             Severity::Moderate => &mut self.moderate_until,
             Severity::Critical => &mut self.critical_until,
@@ -46,7 +46,7 @@ impl PressureState {
     }
 
     /// Notes the use of swap.
-    pub(crate) fn sample(&mut self, metrics: &Metrics, at: Moment) {
+    pub fn sample(&mut self, metrics: &Metrics, at: Moment) {
         let oldest = at.awake.saturating_sub(SWAP_WINDOW_MS);
         while self.swap.front().is_some_and(|&(when, _)| when < oldest) {
             self.swap.pop_front();
@@ -60,7 +60,7 @@ impl PressureState {
     }
 
     /// Works score, level and reasons out anew.
-    pub(crate) fn evaluate(&mut self, metrics: &Metrics, at: Moment, settings: &Pressure) {
+    pub fn evaluate(&mut self, metrics: &Metrics, at: Moment, settings: &Pressure) {
         let ram = Ram::of(metrics);
         self.score = score(ram, metrics, settings);
         self.score_level = self.level_of_score(settings);

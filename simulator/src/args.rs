@@ -4,6 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use engine::{Seq, TabId};
+use simulator::replay::{Definition, SCORES};
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  sim replay traces/recorded/observe
+  sim replay traces/recorded/observe --policy gentle --summary
+  sim replay traces/recorded/observe --policy my-policy.toml --json > decisions.jsonl";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -73,14 +80,12 @@ pub(crate) struct InfoArgs {
 ///
 /// Runs the trace through a policy, which enforces from the first line on. The recorded policy's
 /// own decisions, discards and restores are taken out; what the user and the machine did is kept;
-/// a tab that the policy discards comes back when the recording says that it was needed. Readings
-/// of memory stay as recorded: they do not follow what the policy frees.
+/// a tab that the policy discards comes back when the recording says that it was needed. Samples of
+/// memory are shifted by what the policy's discards differ from the recorded ones. Several
+/// traces are scored one by one, then pooled. Exits with 1 where a policy of ours discards a tab
+/// that a hard guard protects.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  sim replay traces/recorded/observe
-  sim replay traces/recorded/observe --policy gentle --summary
-  sim replay traces/recorded/observe --policy my-policy.toml --json > decisions.jsonl")]
+#[command(after_help = REPLAY_EXAMPLES, after_long_help = replay_help())]
 pub(crate) struct ReplayArgs {
     /// Traces to replay, one after another: folders or segments
     #[arg(value_name = "TRACE", required = true)]
@@ -97,6 +102,9 @@ pub(crate) struct ReplayArgs {
     /// Write the decisions alone
     #[arg(short, long)]
     pub(crate) decisions: bool,
+    /// Leave samples of memory as recorded, whatever the policy frees
+    #[arg(long)]
+    pub(crate) open_loop: bool,
 }
 
 /// Explain what would happen to a tab, and why
@@ -122,6 +130,24 @@ pub(crate) struct ExplainArgs {
     /// Write one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The scores and the examples.
+fn replay_help() -> String {
+    let mut text = "Scores, as they are called in JSON:\n".to_owned();
+    for Definition { name, unit, about } in SCORES {
+        text += &format!("  {name} ({unit})\n");
+        let mut line = String::new();
+        for word in about.split(' ') {
+            if line.len() + word.len() > 88 {
+                text += &format!("     {line}\n");
+                line.clear();
+            }
+            line += &format!(" {word}");
+        }
+        text += &format!("     {line}\n");
+    }
+    text + "\n" + REPLAY_EXAMPLES
 }
 
 fn parse_tab(text: &str) -> Result<TabId, std::num::ParseIntError> {

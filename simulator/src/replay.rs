@@ -5,27 +5,40 @@
 //! discards, their outcomes and their restores. The replayed policy enforces, its own discards are
 //! carried out, and a tab that it discarded comes back when the recording says that it was needed.
 //!
-//! Readings of memory are as recorded: they do not yet follow what the policy discards.
+//! Readings of memory follow what the policy discards, unless the loop is open: what the machine
+//! would have shown is what it showed, plus or minus what the policy's discards differ from the
+//! recorded ones.
 //!
 //! Two worlds run side by side. The one as recorded tells what each tab was really doing; the
 //! policy's own tells what it would have been doing. Ids are the same in both, since every
 //! `tab_replaced` is kept: it is a rename and nothing else. Nothing here reads a clock or a file,
 //! and what is kept grows with the open tabs, not with the trace.
 
+mod memory;
 mod score;
+mod watch;
 
 use std::collections::BTreeMap;
 
 use engine::{
-    Change, DEFAULT_TAB_BYTES, Decision, DiscardedBy, Engine, Event, Input, Mode, Moment, Output,
-    Page, Policy, Seq, Snapshot, Tab, TabChanges, TabFacts, TabId, World,
+    Change, DEFAULT_TAB_BYTES, Decision, DiscardedBy, Engine, Event, Input, MemorySource, Metrics,
+    Mode, Moment, Output, Page, Policy, PolicyDocument, Seq, Snapshot, Tab, TabChanges, TabFacts,
+    TabId, World,
 };
 use recorder::{Body, Line};
 use serde::Serialize;
 
 use crate::baselines::Never;
 
-pub use score::{Departure, EARLY_RETURN_MS, Score, Span};
+use memory::{Memory, Worlds};
+use score::Gauge;
+use watch::Watch;
+
+pub use memory::{Source, WITHHELD_BEYOND_PERCENT};
+pub use score::{
+    Definition, Departure, EARLY_RETURN_MS, Feedback, Machine, SCORES, Score, Span, THRASH_MS,
+    scores_table,
+};
 
 /// A decision that the replay came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,15 +75,24 @@ pub struct Replay<P> {
     awaiting: BTreeMap<TabId, Awaited>,
     /// Tabs that the policy holds discarded, by their present id.
     held: BTreeMap<TabId, Held>,
+    /// What came before for each tab that is open, by its present id.
+    past: BTreeMap<TabId, Past>,
+    memory: Memory,
+    watch: Watch,
+    /// The pressure as it would have been, and as it would have been without any discard.
+    gauge: Gauge,
+    never: Gauge,
     score: Score,
 }
 
 /// A decision that takes the recorded outcome.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Awaited {
     /// The seq of the recorded decision.
     decision: Seq,
     expected_bytes: u64,
+    /// The hard guards that it goes against.
+    objections: Vec<&'static str>,
     /// Outcome and discard come in any order.
     is_discarded: bool,
     is_answered: bool,
@@ -78,7 +100,7 @@ struct Awaited {
 
 impl Awaited {
     /// Whether the recording has told of no discard so far. A refusal ends the wait.
-    fn is_open(self) -> bool {
+    fn is_open(&self) -> bool {
         !self.is_discarded
     }
 }
@@ -87,6 +109,17 @@ impl Awaited {
 #[derive(Clone, Copy, Debug)]
 struct Held {
     since: Moment,
+}
+
+/// What a tab was through.
+#[derive(Clone, Copy, Debug, Default)]
+struct Past {
+    /// How long it last took to load, where that was measured.
+    load_ms: Option<u64>,
+    /// Whether somebody waits for it to be loaded again.
+    is_waited_for: bool,
+    /// When the policy last discarded it, on the active clock.
+    discarded_active: Option<i64>,
 }
 
 /// How a decision is answered.
@@ -111,14 +144,17 @@ enum Kept {
     TakenOut,
     /// It comes from a tab that is discarded there.
     Impossible,
+    /// It tells of the machine as recorded, which is too far from the one there.
+    Withheld,
 }
 
 /// What follows a recorded input in the policy's world.
 #[derive(Clone, Debug, PartialEq)]
 enum Then {
     Nothing,
-    /// The policy holds the tab from now on; its discard is expected to free this much.
-    Hold(TabId, u64),
+    /// The policy holds the tab from now on; its discard is expected to free this much, and goes
+    /// against these guards.
+    Hold(TabId, u64, Vec<&'static str>),
     /// These tabs, which the policy holds, are needed.
     Return(Vec<TabId>, Return),
 }
@@ -151,8 +187,33 @@ impl<P: Policy> Replay<P> {
             recorded_fresh: BTreeMap::new(),
             awaiting: BTreeMap::new(),
             held: BTreeMap::new(),
+            past: BTreeMap::new(),
+            memory: Memory::default(),
+            watch: Watch::new(PolicyDocument::default().protected_domains.clone()),
+            gauge: Gauge::default(),
+            never: Gauge::default(),
             score: Score::default(),
         }
+    }
+
+    /// Leaves every sample as it was recorded, whatever the policy frees.
+    #[must_use]
+    pub fn open_loop(mut self) -> Self {
+        self.score.feedback = Feedback::Open;
+        self
+    }
+
+    /// Takes discards of tabs on these domains for violations, instead of the default ones.
+    #[must_use]
+    pub fn protecting(mut self, domains: &[String]) -> Self {
+        self.watch = Watch::new(domains.to_vec());
+        self
+    }
+
+    /// What a tab weighs by what the recording has told so far, in bytes. It is the same for every
+    /// policy.
+    pub fn bytes(&self, tab: TabId) -> Option<u64> {
+        self.memory.bytes(tab)
     }
 
     /// The policy and the world as it would have been.
@@ -191,7 +252,7 @@ impl<P: Policy> Replay<P> {
         score.held_at_end = count(self.held.values());
         score.anomalies = self.engine.world().anomalies();
         score.span.end(self.recorded.world().moment());
-        score.finish();
+        score.finish(&self.gauge, &self.never);
         score
     }
 
@@ -236,6 +297,7 @@ impl<P: Policy> Replay<P> {
             (facts.and_then(|tab| world.known_bytes(tab))).unwrap_or(DEFAULT_TAB_BYTES);
         let can_be_discarded = facts.is_some_and(|tab| !tab.is_discarded);
         let host = facts.and_then(|tab| world.host_of(tab)).map(str::to_owned);
+        let objections = self.watch.objections(tab);
         self.score.note_decision(&decision);
         decided.push(Replayed {
             t_ms: self.t_ms,
@@ -249,18 +311,19 @@ impl<P: Policy> Replay<P> {
                 let awaited = Awaited {
                     decision,
                     expected_bytes,
+                    objections,
                     is_discarded: false,
                     is_answered: false,
                 };
                 let before = self.awaiting.insert(tab, awaited);
-                self.score.unanswered += u64::from(before.is_some_and(Awaited::is_open));
+                self.score.unanswered += u64::from(before.is_some_and(|awaited| awaited.is_open()));
             }
             Answer::AtOnce | Answer::OnSuccess if can_be_discarded => {
                 self.feed(Input::TabDiscarded {
                     tab,
                     by: DiscardedBy::Orchestrator,
                 });
-                self.hold(tab, expected_bytes);
+                self.hold(tab, expected_bytes, &objections);
                 self.tell_outcome(tab, true);
             }
             Answer::AtOnce => {
@@ -278,11 +341,25 @@ impl<P: Policy> Replay<P> {
     }
 
     /// Notes that the policy holds a tab discarded from now on.
-    fn hold(&mut self, tab: TabId, expected_bytes: u64) {
+    fn hold(&mut self, tab: TabId, expected_bytes: u64, objections: &[&'static str]) {
         // The recording's clocks are the same for every policy.
         let since = self.recorded.world().moment();
         self.held.insert(tab, Held { since });
+        self.revalue(tab);
         self.score.note_discard(expected_bytes);
+        self.score.note_violations(objections);
+        let past = self.past.entry(tab).or_default();
+        past.is_waited_for = false;
+        let before = past.discarded_active.replace(since.active);
+        let is_again =
+            before.is_some_and(|before| since.active.saturating_sub(before) <= score::THRASH_MS);
+        self.score.thrash += u64::from(is_again);
+    }
+
+    /// Follows in the books of memory what became of a tab.
+    fn revalue(&mut self, tab: TabId) {
+        let worlds = worlds(&self.recorded, &self.engine, &self.held);
+        self.memory.revalue(tab, worlds);
     }
 
     /// Tells the engine something at the place of the last input.
@@ -292,6 +369,7 @@ impl<P: Policy> Replay<P> {
             t_ms: self.t_ms,
             input,
         };
+        self.watch.see(&event);
         self.engine.step(&event, &mut self.outputs);
         for &change in self.engine.world().changes() {
             match change {
@@ -303,9 +381,15 @@ impl<P: Policy> Replay<P> {
                 Change::Gone(tab) => {
                     self.score.closed_while_held += u64::from(self.held.remove(&tab).is_some());
                     let awaited = self.awaiting.remove(&tab);
-                    self.score.unanswered += u64::from(awaited.is_some_and(Awaited::is_open));
+                    let is_open = awaited.is_some_and(|awaited| awaited.is_open());
+                    self.score.unanswered += u64::from(is_open);
                 }
             }
+        }
+        for &change in self.engine.world().changes() {
+            let (Change::Tab(tab) | Change::Gone(tab) | Change::Renamed { new: tab, .. }) = change;
+            let worlds = worlds(&self.recorded, &self.engine, &self.held);
+            self.memory.revalue(tab, worlds);
         }
         let decisions = self.outputs.drain(..).filter_map(|output| match output {
             Output::Decision(decision) => Some(decision),
@@ -323,22 +407,137 @@ impl<P: Policy> Replay<P> {
             input,
         };
         let (kept, then) = self.rewrite(&event.input);
+        let was_discarded = match &event.input {
+            Input::TabDiscarded { tab, .. } => {
+                (self.recorded.world().tab(*tab)).is_some_and(|tab| tab.is_discarded)
+            }
+            _ => false,
+        };
         self.recorded.step(&event, &mut self.outputs);
+        self.pass();
+        self.follow_tabs(&event.input, was_discarded);
+        self.follow_machine(&event.input);
         match kept {
             Kept::AsItIs => self.feed(event.input),
             Kept::Changed(input) => self.feed(input),
             Kept::TakenOut => self.score.taken_out += 1,
             Kept::Impossible => self.score.impossible += 1,
+            Kept::Withheld => self.score.withheld_signals += 1,
         }
         match then {
             Then::Nothing => {}
-            Then::Hold(tab, expected_bytes) => self.hold(tab, expected_bytes),
+            Then::Hold(tab, expected_bytes, objections) => {
+                self.hold(tab, expected_bytes, &objections);
+            }
             Then::Return(tabs, how) => {
                 for tab in tabs {
                     self.bring_back(tab, how);
                 }
             }
         }
+    }
+
+    /// Adds up what lies between the last line and this one.
+    fn pass(&mut self) {
+        let at = self.recorded.world().moment();
+        (self.score).pass(at, self.memory.sums(), self.never.is_pressed());
+        self.gauge.pass(at);
+        self.never.pass(at);
+    }
+
+    /// Follows what an input did to the tabs of the recording.
+    fn follow_tabs(&mut self, input: &Input, was_discarded: bool) {
+        for &change in self.recorded.world().changes() {
+            match change {
+                Change::Tab(_) => {}
+                Change::Renamed { old, new } => rename(&mut self.past, old, new),
+                Change::Gone(tab) => drop(self.past.remove(&tab)),
+            }
+        }
+        let worlds = worlds(&self.recorded, &self.engine, &self.held);
+        self.memory.follow(worlds);
+        match input {
+            Input::TabDiscarded { tab, by } => match by {
+                DiscardedBy::Orchestrator if was_discarded => {}
+                DiscardedBy::Orchestrator => self.memory.note_recorded_discard(*tab, worlds),
+                // Whatever the recorded policy did, the tab is gone now.
+                DiscardedBy::Other => self.memory.note_other_discard(*tab, worlds),
+            },
+            Input::TabMemory { tab, how, .. } => match how {
+                MemorySource::Measured => self.memory.revalue(*tab, worlds),
+                // Its host's median may be another now.
+                MemorySource::Reclaimed => self.memory.revalue_all(worlds),
+            },
+            Input::TabLoaded { tab, load_ms } if worlds.recorded.tab(*tab).is_some() => {
+                self.note_loaded(*tab, *load_ms);
+            }
+            _ => {}
+        }
+    }
+
+    fn note_loaded(&mut self, tab: TabId, load_ms: Option<u64>) {
+        let past = self.past.entry(tab).or_default();
+        past.load_ms = load_ms.or(past.load_ms);
+        if std::mem::take(&mut past.is_waited_for) {
+            let load_ms = past.load_ms;
+            self.score.note_wait(load_ms);
+        }
+    }
+
+    /// Counts the time that a reload takes: of the load that the recording has at the same moment,
+    /// once that ends, else of the tab's last one.
+    fn await_load(&mut self, tab: TabId) {
+        let Some(there) = self.recorded.world().tab(tab) else {
+            return;
+        };
+        let past = self.past.entry(tab).or_default();
+        if there.is_loading {
+            past.is_waited_for = true;
+        } else {
+            let load_ms = past.load_ms;
+            self.score.note_wait(load_ms);
+        }
+    }
+
+    /// Follows what the machine showed. The bytes that a sample is moved by are those before it.
+    fn follow_machine(&mut self, input: &Input) {
+        let at = self.recorded.world().moment();
+        match input {
+            Input::Metrics(metrics) => {
+                let (here, is_withheld) = self.as_here(metrics);
+                self.score.samples += 1;
+                self.score.withheld_samples += u64::from(is_withheld);
+                self.gauge.sample(&here, at);
+                self.never
+                    .sample(&self.memory.as_never(metrics).metrics, at);
+                let worlds = worlds(&self.recorded, &self.engine, &self.held);
+                self.memory.sample(metrics, worlds);
+            }
+            Input::PressureSignal(severity) => {
+                if !self.is_signal_withheld() {
+                    self.gauge.signal(*severity, at);
+                }
+                if !self.memory.is_withheld_of_never() {
+                    self.never.signal(*severity, at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What the policy sees of a recorded sample, and whether a part is withheld.
+    fn as_here(&self, metrics: &Metrics) -> (Metrics, bool) {
+        match self.score.feedback {
+            Feedback::Open => (*metrics, false),
+            Feedback::Closed => {
+                let shown = self.memory.as_here(metrics);
+                (shown.metrics, shown.is_withheld)
+            }
+        }
+    }
+
+    fn is_signal_withheld(&self) -> bool {
+        self.score.feedback == Feedback::Closed && self.memory.is_withheld_here()
     }
 
     /// Says what becomes of a recorded input in the policy's world. Both worlds still stand
@@ -396,6 +595,13 @@ impl<P: Policy> Replay<P> {
             Input::DiscardOutcome { decision, ok, .. } => {
                 (self.rewrite_outcome(*decision, *ok), Then::Nothing)
             }
+            Input::Metrics(metrics) => {
+                let here = self.as_here(metrics).0;
+                (Kept::Changed(Input::Metrics(here)), Then::Nothing)
+            }
+            Input::PressureSignal(_) if self.is_signal_withheld() => {
+                (Kept::Withheld, Then::Nothing)
+            }
             Input::PolicyChanged(_) | Input::ModeChanged(_) => (Kept::TakenOut, Then::Nothing),
             // What the user and the machine did.
             _ => (Kept::AsItIs, Then::Nothing),
@@ -450,7 +656,8 @@ impl<P: Policy> Replay<P> {
         match (by, self.awaiting.get_mut(&tab)) {
             (DiscardedBy::Orchestrator, Some(awaited)) if !is_discarded => {
                 awaited.is_discarded = true;
-                let then = Then::Hold(tab, awaited.expected_bytes);
+                let objections = std::mem::take(&mut awaited.objections);
+                let then = Then::Hold(tab, awaited.expected_bytes, objections);
                 if awaited.is_answered {
                     self.awaiting.remove(&tab);
                 }
@@ -488,6 +695,8 @@ impl<P: Policy> Replay<P> {
             return;
         };
         (self.score).note_reload(held.since, self.recorded.world().moment());
+        self.revalue(tab);
+        self.await_load(tab);
         if how == Return::Untold {
             self.feed(Input::TabRestored { tab });
         }
@@ -520,6 +729,19 @@ impl<P: Policy> Replay<P> {
         if how == Return::Untold && !is_loading {
             self.feed(Input::TabLoaded { tab, load_ms: None });
         }
+    }
+}
+
+/// Both worlds as they are now.
+fn worlds<'a, P: Policy>(
+    recorded: &'a Engine<Never>,
+    here: &'a Engine<P>,
+    held: &'a BTreeMap<TabId, Held>,
+) -> Worlds<'a> {
+    Worlds {
+        recorded: recorded.world(),
+        here: here.world(),
+        held,
     }
 }
 

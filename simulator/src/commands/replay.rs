@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use engine::{Level, Orchestrator, Reason, SEMANTICS};
 use recorder::{Origin, Trace};
 use serde::Serialize;
-use simulator::replay::{EARLY_RETURN_MS, Replay, Replayed, Score};
+use simulator::replay::{EARLY_RETURN_MS, Feedback, Machine, Replay, Replayed, Score, THRASH_MS};
 
 use super::each_trace;
 use crate::args::ReplayArgs;
@@ -22,6 +23,7 @@ struct Plan {
     json: bool,
     decisions: bool,
     summary: bool,
+    open_loop: bool,
 }
 
 impl Plan {
@@ -32,21 +34,69 @@ impl Plan {
             json: args.json,
             decisions: !args.summary,
             summary: !args.decisions,
+            open_loop: args.open_loop,
         })
     }
 }
 
 pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let plan = Plan::resolve(args)?;
-    each_trace(&plan.traces, console, |path, console| {
-        replay(path, &plan, console)
-    })
+    let mut pooled = Pooled::default();
+    let outcome = each_trace(&plan.traces, console, |path, console| {
+        replay(path, &plan, &mut pooled, console)
+    })?;
+    if plan.summary && pooled.traces > 1 {
+        if plan.json {
+            console.json(&PooledLine {
+                type_name: "pooled",
+                traces: pooled.traces,
+                policy: PolicyName::of(&plan),
+                score: &pooled.score,
+            })?;
+        } else {
+            console.line("")?;
+            let mut row =
+                |label: &str, text: String| console.line(format_args!("{label:<10}  {text}"));
+            row("pooled", count(pooled.traces, "trace"))?;
+            row("time", time(&pooled.score))?;
+            write_scores(&pooled.score, &mut row)?;
+        }
+    }
+    Ok(outcome)
 }
 
-fn replay(path: &Path, plan: &Plan, console: &mut Console) -> anyhow::Result<Outcome> {
+/// The traces that were replayed to their end, taken together.
+#[derive(Default)]
+struct Pooled {
+    traces: u64,
+    score: Score,
+}
+
+/// Several traces as JSON.
+#[derive(Serialize)]
+struct PooledLine<'a> {
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    traces: u64,
+    policy: PolicyName<'a>,
+    #[serde(flatten)]
+    score: &'a Score,
+}
+
+fn replay(
+    path: &Path,
+    plan: &Plan,
+    pooled: &mut Pooled,
+    console: &mut Console,
+) -> anyhow::Result<Outcome> {
     let trace = Trace::open(path)?;
     let session = trace.header().session.to_string();
-    let mut replay = Replay::new(Orchestrator::new(plan.policy.document.clone()));
+    let document = plan.policy.document.clone();
+    let protected_domains = document.protected_domains.clone();
+    let mut replay = Replay::new(Orchestrator::new(document)).protecting(&protected_domains);
+    if plan.open_loop {
+        replay = replay.open_loop();
+    }
     let mut decided = Vec::new();
     if plan.decisions && !plan.json {
         console.line(HEADER)?;
@@ -76,6 +126,8 @@ fn replay(path: &Path, plan: &Plan, console: &mut Console) -> anyhow::Result<Out
         Ok(ControlFlow::Continue(()))
     })?;
     let score = replay.finish(&mut decided);
+    pooled.traces += 1;
+    pooled.score.pool(&score);
     write_all(&mut decided, console)?;
     if plan.summary {
         let summary = Summary::new(path, &trace, plan, &end, &score);
@@ -87,6 +139,16 @@ fn replay(path: &Path, plan: &Plan, console: &mut Console) -> anyhow::Result<Out
             }
             write_summary(&summary, console)?;
         }
+    }
+    if score.violations > 0 {
+        let guards: Vec<&str> = score.violated.keys().copied().collect();
+        console.error(&anyhow!(
+            "{}: {} of tabs that a hard guard protects ({})",
+            shown(path),
+            count(score.violations, "discard"),
+            guards.join(", ")
+        ));
+        return Ok(Outcome::No);
     }
     Ok(Outcome::Yes)
 }
@@ -134,8 +196,6 @@ struct Summary<'a> {
     sim: &'static str,
     /// Nothing here is drawn at random.
     seed: Option<u64>,
-    /// Readings of memory do not follow what the policy frees.
-    metrics: &'static str,
     #[serde(flatten)]
     score: &'a Score,
 }
@@ -156,6 +216,15 @@ struct PolicyName<'a> {
     hash: String,
 }
 
+impl<'a> PolicyName<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        Self {
+            name: &plan.policy.name,
+            hash: plan.policy.document.hash(),
+        }
+    }
+}
+
 impl<'a> Summary<'a> {
     fn new(path: &Path, trace: &Trace, plan: &'a Plan, end: &'a Ending, score: &'a Score) -> Self {
         let header = trace.header();
@@ -168,14 +237,10 @@ impl<'a> Summary<'a> {
                 engine: header.engine,
                 end,
             },
-            policy: PolicyName {
-                name: &plan.policy.name,
-                hash: plan.policy.document.hash(),
-            },
+            policy: PolicyName::of(plan),
             engine: SEMANTICS,
             sim: env!("CARGO_PKG_VERSION"),
             seed: None,
-            metrics: "as_recorded",
             score,
         }
     }
@@ -209,15 +274,7 @@ fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result
             summary.sim
         ),
     )?;
-    row(
-        "time",
-        format!(
-            "{}, awake {}, the user there {}",
-            span(score.span.wall_ms),
-            span(score.span.awake_ms),
-            span(score.span.active_ms)
-        ),
-    )?;
+    row("time", time(score))?;
     row(
         "decisions",
         format!(
@@ -234,26 +291,71 @@ fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result
         row("", format!("by level: {}", list(by_level)))?;
         row("", format!("by reason: {}", list(&score.by_reason)))?;
     }
+    write_scores(score, &mut row)?;
+    row("recording", departure(score))?;
+    row(
+        "",
+        format!(
+            "{} of the recorded policy's making taken out, {} of tabs that are discarded here",
+            count(score.taken_out, "event"),
+            number(score.impossible)
+        ),
+    )
+}
+
+/// A row of the summary: its label and its text.
+type Row<'a> = dyn FnMut(&str, String) -> anyhow::Result<()> + 'a;
+
+fn write_scores(score: &Score, row: &mut Row<'_>) -> anyhow::Result<()> {
     row(
         "discards",
         format!(
-            "{}, expected to free {}",
+            "{}, which the policy expected to free {}",
             number(score.discards),
             bytes(score.expected_bytes)
         ),
     )?;
-    let rate = score.early_return_rate;
+    row("saved", saved(score))?;
+    row(
+        "",
+        format!(
+            "{:.3} GiB·h while awake, {} under pressure",
+            score.saved_awake_gib_h,
+            known(score.saved_pressed_gib_h, |gib_h| format!(
+                "{gib_h:.3} GiB·h"
+            )),
+        ),
+    )?;
+    if !score.saved_by_source.is_empty() {
+        let sources = score.saved_by_source.iter();
+        let sources: Vec<String> = sources
+            .map(|(source, share)| format!("{} {}", source.name(), percent(*share)))
+            .collect();
+        row("", format!("bytes by {}", sources.join(", ")))?;
+    }
     row(
         "reloads",
         format!(
-            "{}, {} of them within {} of the user's time{}",
+            "{}{}, {} of them within {} of the user's time{}",
             number(score.reloads),
+            (score.reloads_per_active_hour)
+                .map_or(String::new(), |rate| format!(" ({rate:.2} an hour)")),
             number(score.early_returns),
             span(EARLY_RETURN_MS),
-            rate.map_or(String::new(), |rate| format!(
+            (score.early_return_rate).map_or(String::new(), |rate| format!(
                 ": {} of the discards",
                 percent(rate)
             ))
+        ),
+    )?;
+    row(
+        "",
+        format!(
+            "{} waited for, measured on {} of them; {} twice within {}",
+            known(score.reload_wait_s, |seconds| format!("{seconds:.1} s")),
+            number(score.timed_reloads),
+            count(score.thrash, "discard"),
+            span(THRASH_MS),
         ),
     )?;
     row(
@@ -264,19 +366,72 @@ fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result
             number(score.held_at_end)
         ),
     )?;
-    row("recording", departure(score))?;
+    let here = Machine {
+        pressure_medium_minutes: score.pressure_medium_minutes,
+        pressure_high_minutes: score.pressure_high_minutes,
+        peak_used: score.peak_used,
+    };
+    row("pressure", machine(&here))?;
     row(
         "",
-        format!(
-            "{} of the recorded policy's making taken out, {} of tabs that are discarded here",
-            count(score.taken_out, "event"),
-            number(score.impossible)
-        ),
+        format!("without any discard: {}", machine(&score.never)),
     )?;
-    row(
-        "metrics",
-        "as recorded: they do not follow what this policy frees".to_owned(),
+    row("metrics", feedback(score))?;
+    row("violations", violations(score))
+}
+
+fn time(score: &Score) -> String {
+    format!(
+        "{}, awake {}, the user there {}",
+        span(score.span.wall_ms),
+        span(score.span.awake_ms),
+        span(score.span.active_ms)
     )
+}
+
+/// Bytes, and beside them how often the policy was wrong.
+fn saved(score: &Score) -> String {
+    let share = score.saved_share.map_or(String::new(), |share| {
+        format!(", {} of the background", percent(share))
+    });
+    let early = score.early_return_rate.map_or(String::new(), |rate| {
+        format!("; early returns {}", percent(rate))
+    });
+    format!("{:.3} GiB·h{share}{early}", score.saved_gib_h)
+}
+
+fn machine(machine: &Machine) -> String {
+    let minutes = |minutes| known(minutes, |minutes: f64| format!("{minutes:.1} min"));
+    format!(
+        "MEDIUM {}, HIGH {}, at most {} in use",
+        minutes(machine.pressure_medium_minutes),
+        minutes(machine.pressure_high_minutes),
+        known(machine.peak_used, bytes)
+    )
+}
+
+fn feedback(score: &Score) -> String {
+    match score.feedback {
+        Feedback::Open => "open loop: as recorded, whatever this policy frees".to_owned(),
+        Feedback::Closed => format!(
+            "closed loop: they follow what this policy frees; stall time and swap withheld from {} \
+             of {}, {} left out",
+            number(score.withheld_samples),
+            count(score.samples, "sample"),
+            count(score.withheld_signals, "signal")
+        ),
+    }
+}
+
+fn violations(score: &Score) -> String {
+    match score.violations {
+        0 => "none".to_owned(),
+        found => format!("{}: {}", number(found), list(&score.violated)),
+    }
+}
+
+fn known<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    value.map_or("unknown".to_owned(), show)
 }
 
 fn departure(score: &Score) -> String {
@@ -285,6 +440,9 @@ fn departure(score: &Score) -> String {
     };
     let after = score.departed_share.map_or(String::new(), |share| {
         format!("; {} of the discards come after", percent(share))
+    });
+    let after = score.departed_saved_share.map_or(after.clone(), |share| {
+        format!("{after}, and {} of what was saved", percent(share))
     });
     format!(
         "decided otherwise first at seq {}, {}{after}",

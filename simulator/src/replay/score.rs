@@ -1,60 +1,180 @@
 //! What a replay is judged by.
 //!
-//! Bytes never stand without early returns: a policy can free much and be wrong most of the time.
+//! Each score is declared once, with its unit and what it means: the field, its documentation, the
+//! table [`SCORES`] that the help text prints, and `SCORES.md` beside this crate are all made from
+//! that. Bytes never stand without early returns: a policy can free much and be wrong most of the
+//! time.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
-use engine::{Decision, Level, Moment, Seq};
+use engine::{Decision, Level, Metrics, Moment, Pressure, PressureState, Seq, Severity};
 use serde::Serialize;
+
+use super::memory::{Source, Sums};
 
 /// A discarded tab that is back within this much of the user's own time was a mistake: 10 minutes
 /// of the active clock, the engine's own measure of regret.
 pub const EARLY_RETURN_MS: i64 = 10 * 60_000;
 
-/// What came of a replay.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Score {
-    /// The time it covers.
-    pub span: Span,
-    /// What the policy decided.
-    pub decisions: u64,
+/// A tab that is discarded again within this much of the user's own time thrashes: 30 minutes of
+/// the active clock.
+pub const THRASH_MS: i64 = 30 * 60_000;
+
+/// A score, as the help text and `SCORES.md` tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name, in JSON too.
+    pub name: &'static str,
+    /// What it counts in.
+    pub unit: &'static str,
+    /// What it means.
+    pub about: &'static str,
+}
+
+/// Declares the scores, and what else a replay tells.
+macro_rules! scores {
+    (
+        scores: $( #[doc = $about:literal] $name:ident: $type:ty, $unit:literal; )+
+        besides: $( $(#[doc = $other_about:literal])+ $other:ident: $other_type:ty; )+
+    ) => {
+        /// What came of a replay.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+        pub struct Score {
+            $( #[doc = $about] pub $name: $type, )+
+            $( $(#[doc = $other_about])+ pub $other: $other_type, )+
+            #[serde(skip)]
+            totals: Totals,
+        }
+
+        /// Every score, in order.
+        pub const SCORES: &[Definition] = &[ $( Definition {
+            name: stringify!($name),
+            unit: $unit,
+            about: $about.trim_ascii(),
+        }, )+ ];
+    };
+}
+
+scores! {
+    scores:
+    /// Bytes of the tabs that the policy holds discarded, over the time that the user was there. Tabs in front, and tabs that another program has discarded, count as nothing. Memory freed while nobody is there helps nobody.
+    saved_gib_h: f64, "GiB·h, active clock";
+    /// The same over the bytes of all tabs in the background that nobody but a policy discarded: 1 if none of them was ever loaded. Absent where there were none.
+    saved_share: Option<f64>, "share";
+    /// The same bytes over the time that the machine was awake.
+    saved_awake_gib_h: f64, "GiB·h, awake clock";
+    /// The same bytes over the time that the user was there and the pressure, had no policy discarded anything, was MEDIUM or HIGH: memory freed when it was short. Absent without samples of memory.
+    saved_pressed_gib_h: Option<f64>, "GiB·h, active clock";
     /// Decisions that were carried out.
-    pub discards: u64,
-    /// Decisions that the browser or a guard refused at the last moment.
-    pub refused: u64,
-    /// Decisions taken over from the recording, which does not tell what became of them.
-    pub unanswered: u64,
+    discards: u64, "discards";
     /// Discarded tabs that were needed again.
-    pub reloads: u64,
+    reloads: u64, "reloads";
+    /// Reloads over the time that the user was there. Absent where that is none.
+    reloads_per_active_hour: Option<f64>, "reloads / h";
+    /// How long the user waited for reloads: by each one's own recorded restore, else as long as the tab's last measured load. Absent where there were reloads and none could be measured; `timed_reloads` tells how many were.
+    reload_wait_s: Option<f64>, "s";
+    /// Discards whose tab was back within 10 minutes of the user's own time, over all discards. Absent where nothing was discarded.
+    early_return_rate: Option<f64>, "share";
+    /// Awake time at MEDIUM, by the default policy's measure of pressure and the memory as it would have been. Absent without samples of memory.
+    pressure_medium_minutes: Option<f64>, "min, awake clock";
+    /// Awake time at HIGH, in the same way.
+    pressure_high_minutes: Option<f64>, "min, awake clock";
+    /// Discards of a tab that had been discarded within 30 minutes of the user's own time before.
+    thrash: u64, "discards";
+    /// The most memory in use at any sample, as it would have been. Absent without samples of memory.
+    peak_used: Option<u64>, "bytes";
+    /// Discards of a tab that one of our hard guards protects, found by a checker that shares no code with them. Never more than 0 for a policy of ours.
+    violations: u64, "discards";
+
+    besides:
+    /// The time it covers.
+    span: Span;
+    /// Whether the policy saw what its discards freed.
+    feedback: Feedback;
+    /// What the policy decided.
+    decisions: u64;
+    /// Decisions that the browser or a guard refused at the last moment.
+    refused: u64;
+    /// Decisions taken over from the recording, which does not tell what became of them.
+    unanswered: u64;
     /// Reloads within [`EARLY_RETURN_MS`] of the discard.
-    pub early_returns: u64,
-    /// Early returns over discards; absent where nothing was discarded.
-    pub early_return_rate: Option<f64>,
+    early_returns: u64;
+    /// Reloads whose time is known.
+    timed_reloads: u64;
     /// Discarded tabs that were closed without having been needed.
-    pub closed_while_held: u64,
+    closed_while_held: u64;
     /// Tabs that were still discarded at the end.
-    pub held_at_end: u64,
+    held_at_end: u64;
     /// What the discards were expected to give back, in bytes, all together.
-    pub expected_bytes: u64,
+    expected_bytes: u64;
+    /// Where the bytes in `saved_gib_h` are from, as shares of it. Empty where nothing was saved.
+    saved_by_source: BTreeMap<Source, f64>;
+    /// The pressure had no policy discarded anything.
+    never: Machine;
+    /// Samples of the machine.
+    samples: u64;
+    /// Samples whose stall time and swap were withheld, since the memory in use would have been
+    /// another by more than 2 % of the machine's.
+    withheld_samples: u64;
+    /// The same as a share of all samples. Absent where there were none.
+    withheld_share: Option<f64>;
+    /// Signals of the operating system that were withheld for the same reason.
+    withheld_signals: u64;
     /// Decisions by the level of pressure.
-    pub by_level: BTreeMap<Level, u64>,
+    by_level: BTreeMap<Level, u64>;
     /// Decisions by reason. A decision can have several.
-    pub by_reason: BTreeMap<String, u64>,
+    by_reason: BTreeMap<String, u64>;
+    /// Which guards the violations went against. A discard can go against several.
+    violated: BTreeMap<&'static str, u64>;
     /// Where the policy first decided otherwise than was recorded.
-    pub departure: Option<Departure>,
+    departure: Option<Departure>;
     /// Discards from there on over all discards: the share that rests on what a replay can only
     /// suppose. Absent where nothing was discarded.
-    pub departed_share: Option<f64>,
+    departed_share: Option<f64>;
+    /// The part of `saved_gib_h` that comes after it. Absent where nothing was saved.
+    departed_saved_share: Option<f64>;
     /// Recorded events of the recorded policy's making that were left out.
-    pub taken_out: u64,
+    taken_out: u64;
     /// Recorded events that were left out because their tab was discarded here.
-    pub impossible: u64,
+    impossible: u64;
     /// Events about unknown tabs or out of place, in the policy's world.
-    pub anomalies: u64,
+    anomalies: u64;
     /// Lines of a type that is not known.
-    pub unknown_lines: u64,
-    #[serde(skip)]
-    discards_departed: u64,
+    unknown_lines: u64;
+}
+
+/// Writes the table of scores, in Markdown: what `SCORES.md` holds.
+pub fn scores_table() -> String {
+    let mut text = "| score | unit | meaning |\n|---|---|---|\n".to_owned();
+    for Definition { name, unit, about } in SCORES {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| `{name}` | {unit} | {about} |");
+    }
+    text
+}
+
+/// Whether a policy sees what its discards free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feedback {
+    /// Samples follow what the policy frees.
+    #[default]
+    Closed,
+    /// Samples are as recorded.
+    Open,
+}
+
+/// The pressure on a machine over a trace, by the default policy's measure. Absent without samples
+/// of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Machine {
+    /// Awake time at MEDIUM, in minutes.
+    pub pressure_medium_minutes: Option<f64>,
+    /// Awake time at HIGH, in minutes.
+    pub pressure_high_minutes: Option<f64>,
+    /// The most memory in use at any sample, in bytes.
+    pub peak_used: Option<u64>,
 }
 
 /// A stretch of a trace on the three clocks, in milliseconds.
@@ -85,6 +205,14 @@ impl Span {
         self.from_ms.get_or_insert(t_ms);
     }
 
+    /// Adds another stretch. The beginning is the earlier one.
+    fn pool(&mut self, other: Self) {
+        self.from_ms = self.from_ms.into_iter().chain(other.from_ms).min();
+        self.wall_ms = self.wall_ms.saturating_add(other.wall_ms);
+        self.awake_ms = self.awake_ms.saturating_add(other.awake_ms);
+        self.active_ms = self.active_ms.saturating_add(other.active_ms);
+    }
+
     /// Ends the stretch. The clocks of a world all start at its first event.
     pub fn end(&mut self, at: Moment) {
         if let Some(from) = self.from_ms {
@@ -107,7 +235,14 @@ impl Score {
     pub(super) fn note_discard(&mut self, expected_bytes: u64) {
         self.discards += 1;
         self.expected_bytes = self.expected_bytes.saturating_add(expected_bytes);
-        self.discards_departed += u64::from(self.departure.is_some());
+        self.totals.departed_discards += u64::from(self.departure.is_some());
+    }
+
+    pub(super) fn note_violations(&mut self, objections: &[&'static str]) {
+        self.violations += u64::from(!objections.is_empty());
+        for objection in objections {
+            *self.violated.entry(objection).or_default() += 1;
+        }
     }
 
     pub(super) fn note_reload(&mut self, since: Moment, now: Moment) {
@@ -120,12 +255,241 @@ impl Score {
         self.departure.get_or_insert(Departure { seq, t_ms });
     }
 
-    pub(super) fn finish(&mut self) {
-        self.early_return_rate = share(self.early_returns, self.discards);
-        self.departed_share = share(self.discards_departed, self.discards);
+    pub(super) fn finish(&mut self, here: &Gauge, never: &Gauge) {
+        self.totals.last = None;
+        self.totals.here = here.seen;
+        self.totals.never = never.seen;
+        self.derive();
+    }
+
+    /// Adds up what lies between the last line and this one.
+    pub(super) fn pass(&mut self, at: Moment, sums: &Sums, is_pressed: bool) {
+        self.totals
+            .pass(at, sums, is_pressed, self.departure.is_some());
+    }
+
+    /// Notes how long a reload took, where that is known.
+    pub(super) fn note_wait(&mut self, load_ms: Option<u64>) {
+        if let Some(ms) = load_ms {
+            self.timed_reloads += 1;
+            self.totals.reload_wait_ms = self.totals.reload_wait_ms.saturating_add(ms);
+        }
+    }
+
+    /// Takes the score of another trace in, as if both were one: counts, bytes and times are added
+    /// up, shares and rates are of the sums, and peaks are the highest. The first departure, which
+    /// is a place in one trace, is left out; the shares that come after it are there.
+    pub fn pool(&mut self, other: &Self) {
+        for (mine, theirs) in [
+            (&mut self.discards, other.discards),
+            (&mut self.reloads, other.reloads),
+            (&mut self.thrash, other.thrash),
+            (&mut self.violations, other.violations),
+            (&mut self.decisions, other.decisions),
+            (&mut self.refused, other.refused),
+            (&mut self.unanswered, other.unanswered),
+            (&mut self.early_returns, other.early_returns),
+            (&mut self.timed_reloads, other.timed_reloads),
+            (&mut self.closed_while_held, other.closed_while_held),
+            (&mut self.held_at_end, other.held_at_end),
+            (&mut self.expected_bytes, other.expected_bytes),
+            (&mut self.samples, other.samples),
+            (&mut self.withheld_samples, other.withheld_samples),
+            (&mut self.withheld_signals, other.withheld_signals),
+            (&mut self.taken_out, other.taken_out),
+            (&mut self.impossible, other.impossible),
+            (&mut self.anomalies, other.anomalies),
+            (&mut self.unknown_lines, other.unknown_lines),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
+        add_counts(&mut self.by_level, &other.by_level);
+        add_counts(&mut self.by_reason, &other.by_reason);
+        add_counts(&mut self.violated, &other.violated);
+        self.span.pool(other.span);
+        self.feedback = other.feedback;
+        self.departure = None;
+        self.totals.pool(&other.totals);
+        self.derive();
+    }
+
+    /// Works out what follows from the sums.
+    fn derive(&mut self) {
+        let totals = &self.totals;
+        let saved_byte_ms: u128 = totals.saved.iter().copied().fold(0, u128::saturating_add);
+        self.saved_gib_h = gib_h(saved_byte_ms);
+        self.saved_share = share(saved_byte_ms, totals.background);
+        self.saved_awake_gib_h = gib_h(totals.saved_awake);
+        let never = totals.never.machine();
+        self.saved_pressed_gib_h = never.map(|_| gib_h(totals.saved_pressed));
+        self.saved_by_source = (Source::ALL.into_iter())
+            .filter_map(|source| {
+                let share = share(totals.saved[source as usize], saved_byte_ms)?;
+                (share > 0.0).then_some((source, share))
+            })
+            .collect();
+        self.departed_saved_share = share(totals.saved_departed, saved_byte_ms);
+
+        let active_h = self.span.active_ms as f64 / HOUR_MS;
+        self.reloads_per_active_hour = (active_h > 0.0).then(|| self.reloads as f64 / active_h);
+        let is_timed = self.reloads == 0 || self.timed_reloads > 0;
+        self.reload_wait_s = is_timed.then_some(totals.reload_wait_ms as f64 / 1_000.0);
+        self.early_return_rate = share(self.early_returns.into(), self.discards.into());
+        self.departed_share = share(totals.departed_discards.into(), self.discards.into());
+        self.withheld_share = share(self.withheld_samples.into(), self.samples.into());
+
+        let machine = totals.here.machine().unwrap_or_default();
+        self.pressure_medium_minutes = machine.pressure_medium_minutes;
+        self.pressure_high_minutes = machine.pressure_high_minutes;
+        self.peak_used = machine.peak_used;
+        self.never = never.unwrap_or_default();
     }
 }
 
-fn share(part: u64, of: u64) -> Option<f64> {
+/// Byte-milliseconds, added up from line to line: between two lines nothing changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Totals {
+    last: Option<Moment>,
+    saved: [u128; 4],
+    saved_awake: u128,
+    saved_pressed: u128,
+    saved_departed: u128,
+    background: u128,
+    reload_wait_ms: u64,
+    departed_discards: u64,
+    here: Seen,
+    never: Seen,
+}
+
+impl Totals {
+    /// Adds what lies between the last line and this one, with all as it was after the last.
+    fn pass(&mut self, at: Moment, sums: &Sums, is_pressed: bool, is_departed: bool) {
+        let last = self.last.replace(at).unwrap_or(at);
+        let active_ms = at.active.saturating_sub(last.active);
+        let awake_ms = at.awake.saturating_sub(last.awake);
+        for (total, bytes) in self.saved.iter_mut().zip(sums.saved) {
+            add(total, bytes, active_ms);
+        }
+        let saved = sums.saved.iter().sum();
+        add(&mut self.saved_awake, saved, awake_ms);
+        add(&mut self.background, sums.background, active_ms);
+        if is_pressed {
+            add(&mut self.saved_pressed, saved, active_ms);
+        }
+        if is_departed {
+            add(&mut self.saved_departed, saved, active_ms);
+        }
+    }
+
+    fn pool(&mut self, other: &Self) {
+        let saved = self.saved.iter_mut().zip(other.saved);
+        for (mine, theirs) in saved.chain([
+            (&mut self.saved_awake, other.saved_awake),
+            (&mut self.saved_pressed, other.saved_pressed),
+            (&mut self.saved_departed, other.saved_departed),
+            (&mut self.background, other.background),
+        ]) {
+            *mine = mine.saturating_add(theirs);
+        }
+        self.reload_wait_ms = self.reload_wait_ms.saturating_add(other.reload_wait_ms);
+        self.departed_discards += other.departed_discards;
+        self.here.pool(other.here);
+        self.never.pool(other.never);
+    }
+}
+
+/// What a gauge showed over a trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    medium_ms: i64,
+    high_ms: i64,
+    peak_used: Option<u64>,
+    /// Whether any sample told of memory.
+    is_known: bool,
+}
+
+impl Seen {
+    fn machine(&self) -> Option<Machine> {
+        let minutes = |ms: i64| Some(ms as f64 / 60_000.0);
+        self.is_known.then(|| Machine {
+            pressure_medium_minutes: minutes(self.medium_ms),
+            pressure_high_minutes: minutes(self.high_ms),
+            peak_used: self.peak_used,
+        })
+    }
+
+    fn pool(&mut self, other: Self) {
+        self.medium_ms = self.medium_ms.saturating_add(other.medium_ms);
+        self.high_ms = self.high_ms.saturating_add(other.high_ms);
+        self.peak_used = self.peak_used.max(other.peak_used);
+        self.is_known |= other.is_known;
+    }
+}
+
+fn add(total: &mut u128, bytes: i128, ms: i64) {
+    let byte_ms = bytes
+        .max(0)
+        .unsigned_abs()
+        .saturating_mul(ms.max(0).unsigned_abs().into());
+    *total = total.saturating_add(byte_ms);
+}
+
+/// Measures the pressure by the default policy, whatever policy is replayed: one yardstick.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gauge {
+    pressure: PressureState,
+    settings: Pressure,
+    metrics: Metrics,
+    last_awake: Option<i64>,
+    seen: Seen,
+}
+
+impl Gauge {
+    /// Whether the level is MEDIUM or HIGH.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.pressure.level >= Level::Medium
+    }
+
+    /// Lets time pass at the present level.
+    pub(super) fn pass(&mut self, at: Moment) {
+        let last = self.last_awake.replace(at.awake).unwrap_or(at.awake);
+        let passed_ms = at.awake.saturating_sub(last);
+        match self.pressure.level {
+            Level::Low => {}
+            Level::Medium => {
+                self.seen.medium_ms = self.seen.medium_ms.saturating_add(passed_ms);
+            }
+            Level::High => self.seen.high_ms = self.seen.high_ms.saturating_add(passed_ms),
+        }
+    }
+
+    pub(super) fn sample(&mut self, metrics: &Metrics, at: Moment) {
+        self.seen.is_known |= metrics.ram_total.is_some()
+            && (metrics.ram_used.is_some() || metrics.ram_available.is_some());
+        self.seen.peak_used = self.seen.peak_used.max(metrics.ram_used);
+        self.metrics = *metrics;
+        self.pressure.sample(metrics, at);
+        self.pressure.evaluate(metrics, at, &self.settings);
+    }
+
+    pub(super) fn signal(&mut self, severity: Severity, at: Moment) {
+        self.pressure.signal(severity, at);
+        self.pressure.evaluate(&self.metrics, at, &self.settings);
+    }
+}
+
+const HOUR_MS: f64 = 3_600_000.0;
+
+fn add_counts<K: Clone + Ord>(mine: &mut BTreeMap<K, u64>, theirs: &BTreeMap<K, u64>) {
+    for (key, count) in theirs {
+        *mine.entry(key.clone()).or_default() += count;
+    }
+}
+
+fn gib_h(byte_ms: u128) -> f64 {
+    byte_ms as f64 / (1_u64 << 30) as f64 / HOUR_MS
+}
+
+fn share(part: u128, of: u128) -> Option<f64> {
     (of > 0).then(|| part as f64 / of as f64)
 }

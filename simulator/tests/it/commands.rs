@@ -202,7 +202,7 @@ fn replay_writes_what_is_asked_for() {
         let said = sim(recorded.root(), &[&["replay", "trace"], args].concat());
         said.lines().count() - 2
     };
-    let (header, decisions, blank) = (1, 5, 1);
+    let (header, decisions, blank) = (1, 4, 1);
     let summary = lines(&["--summary"]);
     assert_eq!(lines(&["--decisions"]), header + decisions);
     assert_eq!(lines(&[]), header + decisions + blank + summary);
@@ -211,8 +211,8 @@ fn replay_writes_what_is_asked_for() {
     assert_eq!(lines(&["--json", "-d"]), decisions);
     assert_eq!(
         lines(&["trace", "--json"]),
-        2 * (decisions + 1),
-        "one trace after another"
+        2 * (decisions + 1) + 1,
+        "one trace after another, then both together"
     );
     check(
         recorded.root(),
@@ -220,6 +220,24 @@ fn replay_writes_what_is_asked_for() {
         2,
         &["cannot be used with"],
     );
+}
+
+#[test]
+fn several_traces_are_pooled() {
+    let recorded = short_of_memory(Mode::Enforce).close();
+    let expect = [
+        "\npooled      2 traces\ntime        38 min 01 s,",
+        "\nsaved       1.241 GiB·h, 61.3 % of the background; early returns 20.0 %\n",
+        "\nreloads     2 (3.16 an hour)",
+    ];
+    check(
+        recorded.root(),
+        &["replay", "trace", "trace", "-s"],
+        0,
+        &expect,
+    );
+    let said = sim(recorded.root(), &["replay", "trace", "nowhere", "-s"]);
+    assert!(!said.contains("pooled"), "{said}");
 }
 
 #[test]

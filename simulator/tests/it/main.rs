@@ -7,3 +7,4 @@ mod commands;
 mod properties;
 mod recorded;
 mod recording;
+mod what_if;

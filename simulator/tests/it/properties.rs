@@ -1,14 +1,14 @@
 //! What holds of a replay whatever the recording says, possible or not.
 
 use engine::{
-    DiscardedBy, Engine, Mode, Orchestrator, PolicyDocument, Seq, Settings, TabId, UserState,
-    WindowId,
+    DiscardedBy, Engine, MemorySource, Mode, Orchestrator, PolicyDocument, Seq, Settings, TabId,
+    UserState, WindowId,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use recorder::{
     Body, DiscardOutcome, Line, Metrics, PruneRequested, SessionStarted, Tab, TabActivated,
-    TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMoved, TabNavigated, TabReplaced,
+    TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMemory, TabMoved, TabNavigated, TabReplaced,
     TabRestored, UserIdle, Window, WindowClosed,
 };
 use simulator::baselines::Never;
@@ -80,6 +80,24 @@ fn body() -> impl Strategy<Value = Body> {
             Body::DiscardOutcome(DiscardOutcome { decision: Seq(decision), tab, ok, why: None })
         }),
         4 => Just(Body::Metrics(Metrics::default())),
+        3 => (0..=16_u64, proptest::option::of(0..=8_u64)).prop_map(|(used, browser)| {
+            Body::Metrics(Metrics {
+                ram_total: Some(16 << 30),
+                ram_used: Some(used << 30),
+                ram_available: Some((16 - used) << 30),
+                psi_some_avg10: Some(1.0),
+                browser_pss: browser.map(|gib| gib << 30),
+                ..Metrics::default()
+            })
+        }),
+        2 => (id(), 0..4_u64, any::<bool>()).prop_map(|(tab, gib, is_measured)| {
+            let how = if is_measured {
+                MemorySource::Measured
+            } else {
+                MemorySource::Reclaimed
+            };
+            Body::TabMemory(TabMemory { tab, bytes: gib << 30, how })
+        }),
         // Its cause is the line before it; that is put right below.
         3 => id().prop_map(|tab| Body::Decision(decision(Seq(0), tab).into())),
     ]
@@ -153,5 +171,34 @@ proptest! {
             score.reloads + score.closed_while_held + score.held_at_end
         );
         prop_assert!(score.early_returns <= score.reloads);
+        prop_assert!(score.timed_reloads <= score.reloads);
+    }
+
+    #[test]
+    fn our_own_policy_breaks_no_guard_and_saves_at_most_the_background(
+        bodies in vec(body(), 0..60), is_open in any::<bool>()
+    ) {
+        let mut replay = Replay::new(greedy());
+        if is_open {
+            replay = replay.open_loop();
+        }
+        let mut never = Replay::new(Never);
+        for line in lines(bodies) {
+            replay.take(line.clone(), &mut Vec::new());
+            never.take(line, &mut Vec::new());
+            for tab in replay.engine().world().tabs() {
+                prop_assert!(replay.bytes(tab.id).is_some());
+                prop_assert_eq!(replay.bytes(tab.id), never.bytes(tab.id));
+            }
+        }
+        let (score, never) = (replay.finish(&mut Vec::new()), never.finish(&mut Vec::new()));
+        prop_assert_eq!(score.violations, 0, "{:?}", score.violated);
+        prop_assert!(score.saved_share.is_none_or(|share| (0.0..=1.0).contains(&share)));
+        prop_assert!(score.saved_awake_gib_h >= score.saved_gib_h);
+        prop_assert!(score.saved_pressed_gib_h.is_none_or(|gib_h| gib_h <= score.saved_gib_h));
+        prop_assert_eq!((never.saved_gib_h, never.discards, never.reloads), (0.0, 0, 0));
+        prop_assert_eq!(&never.never, &score.never, "the same yardstick for every policy");
+        prop_assert_eq!(never.peak_used, never.never.peak_used);
+        prop_assert_eq!(never.pressure_high_minutes, never.never.pressure_high_minutes);
     }
 }

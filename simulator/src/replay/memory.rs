@@ -1,0 +1,326 @@
+//! What tabs weigh, and what the machine would have shown with other discards than the recorded.
+//!
+//! What a tab weighs at a moment follows from the recording alone, and from lines before that
+//! moment only; so it is the same for every policy. Nothing here is kept beyond the open tabs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::{Change, DEFAULT_TAB_BYTES, Metrics, Tab, TabId, World};
+use serde::Serialize;
+
+use super::Held;
+
+/// Beyond this difference from the recorded memory, stall time, swap and the operating system's
+/// signals say nothing of the machine as it would have been: 2 % of its RAM.
+pub const WITHHELD_BEYOND_PERCENT: u8 = 2;
+
+/// Where the bytes of a tab are from. The first that is there is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The last `tab_memory` of the tab on this page.
+    Tab,
+    /// The median of what discards on its host freed so far.
+    Host,
+    /// The last reading of the browser's memory, over the tabs that were loaded then.
+    Mean,
+    /// [`DEFAULT_TAB_BYTES`]: what Chromium assumes.
+    Default,
+}
+
+impl Source {
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Tab, Self::Host, Self::Mean, Self::Default];
+
+    /// What it is called, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tab => "measured on the tab",
+            Self::Host => "its host's median",
+            Self::Mean => "the browser's mean",
+            Self::Default => "the default",
+        }
+    }
+}
+
+/// The tabs' memory, here and as recorded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    reading: Option<Reading>,
+    accounts: BTreeMap<TabId, Account>,
+    /// The tabs that are discarded in the recording by its own policy.
+    discarded_by_recorded: BTreeSet<TabId>,
+    ram_total: Option<u64>,
+    sums: Sums,
+}
+
+/// A reading of the browser's memory, and the tabs that were loaded then.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    browser_bytes: u64,
+    loaded_count: u64,
+    /// What the loaded tabs came to before they were fitted.
+    loaded_bytes: u128,
+}
+
+/// What one tab weighs and where it counts.
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    bytes: u64,
+    source: Source,
+    recorded: Presence,
+    is_in_background: bool,
+    is_discarded_here: bool,
+    is_held: bool,
+}
+
+/// How a tab is in the recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    Loaded,
+    DiscardedByPolicy,
+    /// By the browser, the user or another extension; or never loaded.
+    DiscardedByOther,
+}
+
+/// Bytes over all tabs, at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    /// Of tabs in the background that the policy holds discarded and nobody else does, by source.
+    pub(super) saved: [i128; 4],
+    /// Of tabs in the background that nobody but a policy has discarded.
+    pub(super) background: i128,
+    /// What the policy's discards free over what the recorded ones do.
+    freed_here: i128,
+    /// What the recorded policy's discards free.
+    freed_by_recorded: i128,
+}
+
+impl Sums {
+    fn count(&mut self, account: &Account, sign: i128) {
+        let bytes = sign * i128::from(account.bytes);
+        let is_loaded = account.recorded == Presence::Loaded;
+        if account.is_in_background && account.recorded != Presence::DiscardedByOther {
+            self.background += bytes;
+            if account.is_held {
+                self.saved[account.source as usize] += bytes;
+            }
+        }
+        self.freed_here += match (is_loaded, account.is_discarded_here) {
+            (true, true) => bytes,
+            (false, false) => -bytes,
+            _ => 0,
+        };
+        if account.recorded == Presence::DiscardedByPolicy {
+            self.freed_by_recorded += bytes;
+        }
+    }
+}
+
+/// The two worlds, and which tabs the policy holds.
+#[derive(Clone, Copy)]
+pub(super) struct Worlds<'a> {
+    pub(super) recorded: &'a World,
+    pub(super) here: &'a World,
+    pub(super) held: &'a BTreeMap<TabId, Held>,
+}
+
+impl Memory {
+    pub(super) fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
+    /// What a tab of the recording weighs.
+    pub(super) fn bytes(&self, tab: TabId) -> Option<u64> {
+        self.accounts.get(&tab).map(|account| account.bytes)
+    }
+
+    /// Follows what a line did to the tabs of the recording.
+    pub(super) fn follow(&mut self, worlds: Worlds<'_>) {
+        for &change in worlds.recorded.changes() {
+            match change {
+                Change::Tab(tab) => self.revalue(tab, worlds),
+                Change::Renamed { old, new } => {
+                    if self.discarded_by_recorded.remove(&old) {
+                        self.discarded_by_recorded.insert(new);
+                    }
+                    self.revalue(old, worlds);
+                    self.revalue(new, worlds);
+                }
+                Change::Gone(tab) => {
+                    // Another tab may have its id by now.
+                    self.discarded_by_recorded.remove(&tab);
+                    self.revalue(tab, worlds);
+                }
+            }
+        }
+    }
+
+    /// Notes that the recorded policy discarded a tab.
+    pub(super) fn note_recorded_discard(&mut self, tab: TabId, worlds: Worlds<'_>) {
+        self.discarded_by_recorded.insert(tab);
+        self.revalue(tab, worlds);
+    }
+
+    /// Notes that somebody else discarded a tab.
+    pub(super) fn note_other_discard(&mut self, tab: TabId, worlds: Worlds<'_>) {
+        self.discarded_by_recorded.remove(&tab);
+        self.revalue(tab, worlds);
+    }
+
+    /// Looks at a tab anew, after something happened to it in one of the worlds.
+    pub(super) fn revalue(&mut self, id: TabId, worlds: Worlds<'_>) {
+        if let Some(before) = self.accounts.remove(&id) {
+            self.sums.count(&before, -1);
+        }
+        let Some(tab) = worlds.recorded.tab(id) else {
+            self.discarded_by_recorded.remove(&id);
+            return;
+        };
+        if !tab.is_discarded {
+            self.discarded_by_recorded.remove(&id);
+        }
+        let recorded = if !tab.is_discarded {
+            Presence::Loaded
+        } else if self.discarded_by_recorded.contains(&id) {
+            Presence::DiscardedByPolicy
+        } else {
+            Presence::DiscardedByOther
+        };
+        let (raw_bytes, source) = self.raw_bytes(worlds.recorded, tab);
+        let account = Account {
+            bytes: self.fitted(raw_bytes),
+            source,
+            recorded,
+            is_in_background: !tab.is_active,
+            is_discarded_here: (worlds.here.tab(id)).is_some_and(|tab| tab.is_discarded),
+            is_held: worlds.held.contains_key(&id),
+        };
+        self.sums.count(&account, 1);
+        self.accounts.insert(id, account);
+    }
+
+    /// Looks at every tab anew, after something that all may rest on.
+    pub(super) fn revalue_all(&mut self, worlds: Worlds<'_>) {
+        let tabs: Vec<TabId> = self.accounts.keys().copied().collect();
+        for tab in tabs {
+            self.revalue(tab, worlds);
+        }
+    }
+
+    /// Takes in a sample of the recording, once the policy has seen what [`Memory::as_here`] makes
+    /// of it.
+    pub(super) fn sample(&mut self, metrics: &Metrics, worlds: Worlds<'_>) {
+        self.ram_total = metrics.ram_total.or(self.ram_total);
+        let Some(browser_bytes) = metrics.browser_pss else {
+            return;
+        };
+        let loaded = || worlds.recorded.tabs().filter(|tab| !tab.is_discarded);
+        let mut reading = Reading {
+            browser_bytes,
+            loaded_count: loaded().count() as u64,
+            loaded_bytes: 0,
+        };
+        self.reading = Some(reading);
+        let raw_bytes = |tab: &Tab| u128::from(self.raw_bytes(worlds.recorded, tab).0);
+        reading.loaded_bytes = loaded().map(raw_bytes).sum();
+        self.reading = Some(reading);
+        self.revalue_all(worlds);
+    }
+
+    /// Makes of a recorded sample what the machine would have shown under the policy.
+    pub(super) fn as_here(&self, metrics: &Metrics) -> Shown {
+        self.shown(metrics, self.sums.freed_here)
+    }
+
+    /// Makes of a recorded sample what the machine would have shown had no policy discarded.
+    pub(super) fn as_never(&self, metrics: &Metrics) -> Shown {
+        self.shown(metrics, -self.sums.freed_by_recorded)
+    }
+
+    /// Whether a signal of the operating system says nothing of the machine under the policy.
+    pub(super) fn is_withheld_here(&self) -> bool {
+        is_beyond(self.sums.freed_here, self.ram_total)
+    }
+
+    /// The same, had no policy discarded.
+    pub(super) fn is_withheld_of_never(&self) -> bool {
+        is_beyond(self.sums.freed_by_recorded, self.ram_total)
+    }
+
+    fn shown(&self, metrics: &Metrics, freed_bytes: i128) -> Shown {
+        let total = metrics.ram_total.or(self.ram_total);
+        let is_withheld = is_beyond(freed_bytes, total);
+        let less = |bytes: u64| moved(bytes, -freed_bytes);
+        let within = |bytes: u64| total.map_or(bytes, |total| bytes.min(total));
+        let mut shown = Metrics {
+            ram_used: metrics.ram_used.map(less).map(within),
+            ram_available: (metrics.ram_available).map(|bytes| within(moved(bytes, freed_bytes))),
+            browser_pss: metrics.browser_pss.map(less),
+            // Shared pages count in it more than once: what is freed of it is at least this.
+            browser_rss: metrics.browser_rss.map(less),
+            ..*metrics
+        };
+        if is_withheld {
+            shown = Metrics {
+                psi_some_avg10: None,
+                psi_full_avg10: None,
+                swap_total: None,
+                swap_used: None,
+                ..shown
+            };
+        }
+        Shown {
+            metrics: shown,
+            is_withheld,
+        }
+    }
+
+    /// What a tab weighs before it is fitted to the browser's memory.
+    fn raw_bytes(&self, recorded: &World, tab: &Tab) -> (u64, Source) {
+        if let Some(bytes) = tab.bytes {
+            return (bytes, Source::Tab);
+        }
+        if let Some(bytes) = recorded.known_bytes(tab) {
+            return (bytes, Source::Host);
+        }
+        match self.reading {
+            Some(reading) if reading.loaded_count > 0 => {
+                (reading.browser_bytes / reading.loaded_count, Source::Mean)
+            }
+            _ => (DEFAULT_TAB_BYTES, Source::Default),
+        }
+    }
+
+    /// Makes the tabs that were loaded at the last reading fit into what was read. They are never
+    /// blown up to fill it: what is left over is the browser's own.
+    fn fitted(&self, raw_bytes: u64) -> u64 {
+        match self.reading {
+            Some(reading) if reading.loaded_bytes > u128::from(reading.browser_bytes) => {
+                let product = u128::from(raw_bytes) * u128::from(reading.browser_bytes);
+                u64::try_from(product / reading.loaded_bytes).unwrap_or(raw_bytes)
+            }
+            _ => raw_bytes,
+        }
+    }
+}
+
+/// A sample as the machine would have shown it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Shown {
+    pub(super) metrics: Metrics,
+    /// Whether stall time and swap were left out.
+    pub(super) is_withheld: bool,
+}
+
+/// Whether a difference is so large that what the kernel said is of another machine. Where its
+/// size is not known, any difference is.
+fn is_beyond(difference: i128, ram_total: Option<u64>) -> bool {
+    let total = u128::from(ram_total.unwrap_or(0));
+    100 * difference.unsigned_abs() > u128::from(WITHHELD_BEYOND_PERCENT) * total
+}
+
+fn moved(bytes: u64, by: i128) -> u64 {
+    let moved = i128::from(bytes) + by;
+    u64::try_from(moved.max(0)).unwrap_or(u64::MAX)
+}

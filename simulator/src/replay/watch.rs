@@ -1,0 +1,315 @@
+//! Finds discards of tabs that one of our hard guards protects.
+//!
+//! It keeps books of its own from the raw events of the policy's world and shares no code with
+//! the engine's guards, so that a flaw in those is not judged by itself. Where it cannot be sure
+//! it does not object: idle time is taken by the log's time, the longest of the three clocks.
+
+use std::collections::BTreeMap;
+
+use engine::{Event, Input, Page, TabChanges, TabFacts, TabId, WindowId};
+
+/// How long a tab counts as lately audible, and as young: 60 s, which no setting shortens.
+const MINUTE_MS: i64 = 60_000;
+
+/// A guard that a discard went against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Objection {
+    Pinned,
+    Audible,
+    Capturing,
+    Unsaved,
+    Forbidden,
+    MarkedProtected,
+    Loading,
+    Discarded,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    win: WindowId,
+    host: Option<String>,
+    /// A bit for each objection.
+    objections: u8,
+    /// Until when it counts as lately audible, on the awake clock.
+    sounded_until: i64,
+    /// When it was surely in front, or opened, by the log's time.
+    in_front_ms: i64,
+}
+
+impl Known {
+    fn has(&self, objection: Objection) -> bool {
+        self.objections & (1 << objection as u8) != 0
+    }
+
+    fn object(&mut self, objection: Objection, holds: Option<bool>) {
+        match holds {
+            Some(true) => self.objections |= 1 << objection as u8,
+            Some(false) => self.objections &= !(1 << objection as u8),
+            None => {}
+        }
+    }
+
+    fn change(&mut self, changes: TabChanges, awake: i64) {
+        if changes.audible == Some(false) && self.has(Objection::Audible) {
+            self.sounded_until = awake.saturating_add(MINUTE_MS);
+        }
+        self.object(Objection::Audible, changes.audible);
+        self.object(Objection::Pinned, changes.pinned);
+        self.object(Objection::Unsaved, changes.unsaved);
+        self.object(Objection::Capturing, changes.capturing);
+        let is_forbidden = changes.auto_discardable.map(|allowed| !allowed);
+        self.object(Objection::Forbidden, is_forbidden);
+    }
+}
+
+/// What is watched over.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    protected_domains: Vec<String>,
+    now_ms: Option<i64>,
+    awake: i64,
+    tabs: BTreeMap<TabId, Known>,
+    fronts: BTreeMap<WindowId, TabId>,
+    focused: Option<WindowId>,
+    wall_offset_ms: i64,
+}
+
+impl Watch {
+    /// Starts with an empty world. A domain with a dot before it stands for all below it, too.
+    pub(super) fn new(protected_domains: Vec<String>) -> Self {
+        Self {
+            protected_domains,
+            now_ms: None,
+            awake: 0,
+            tabs: BTreeMap::new(),
+            fronts: BTreeMap::new(),
+            focused: None,
+            wall_offset_ms: 0,
+        }
+    }
+
+    /// The guards that a discard of a tab would go against now.
+    pub(super) fn objections(&self, tab: TabId) -> Vec<&'static str> {
+        let Some(known) = self.tabs.get(&tab) else {
+            return vec!["unknown"];
+        };
+        let now_ms = self.now_ms.unwrap_or_default();
+        [
+            (self.fronts.get(&known.win) == Some(&tab), "active"),
+            (known.has(Objection::Pinned), "pinned"),
+            (known.has(Objection::Audible), "audible"),
+            (self.awake < known.sounded_until, "recently_audible"),
+            (known.has(Objection::Capturing), "capturing"),
+            (known.has(Objection::Unsaved), "unsaved"),
+            (known.has(Objection::Forbidden), "not_auto_discardable"),
+            (self.is_protected(known), "protected"),
+            (known.host.is_none(), "internal"),
+            (known.has(Objection::Loading), "loading"),
+            (known.has(Objection::Discarded), "discarded"),
+            (
+                now_ms.saturating_sub(known.in_front_ms) < MINUTE_MS,
+                "young",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(holds, name)| holds.then_some(name))
+        .collect()
+    }
+
+    /// Takes an event of the policy's world in.
+    pub(super) fn see(&mut self, event: &Event) {
+        let before = self.now_ms.unwrap_or(event.t_ms);
+        let now_ms = before.max(event.t_ms);
+        let passed = now_ms.saturating_sub(before);
+        self.now_ms = Some(now_ms);
+        let slept = match event.input {
+            Input::Suspended { ms } => i64::try_from(ms).unwrap_or(i64::MAX).min(passed),
+            _ => 0,
+        };
+        self.awake = self.awake.saturating_add(passed - slept);
+        self.look_at_front();
+        self.apply(&event.input);
+        self.look_at_front();
+    }
+
+    fn is_protected(&self, known: &Known) -> bool {
+        known.has(Objection::MarkedProtected)
+            || known.host.as_deref().is_some_and(|host| {
+                let with_dot = format!(".{host}");
+                (self.protected_domains.iter()).any(|domain| {
+                    host == domain || domain.starts_with('.') && with_dot.ends_with(domain.as_str())
+                })
+            })
+    }
+
+    /// The tab in front of the focused window is in use.
+    fn look_at_front(&mut self) {
+        let front = self.focused.and_then(|win| self.fronts.get(&win));
+        let known = front.and_then(|front| self.tabs.get_mut(front));
+        if let (Some(known), Some(now_ms)) = (known, self.now_ms) {
+            known.in_front_ms = now_ms;
+        }
+    }
+
+    fn apply(&mut self, input: &Input) {
+        let awake = self.awake;
+        match input {
+            Input::SessionStarted(snapshot) => {
+                let told: std::collections::BTreeSet<TabId> =
+                    snapshot.tabs.iter().map(|facts| facts.tab).collect();
+                self.tabs.retain(|id, _| told.contains(id));
+                let tabs = &self.tabs;
+                self.fronts.retain(|_, front| tabs.contains_key(front));
+                for facts in &snapshot.tabs {
+                    self.told(facts, true);
+                }
+                let focused = snapshot.windows.iter().find(|window| window.focused);
+                self.focused = focused.map(|window| window.win);
+            }
+            Input::TabOpened(facts) => self.told(facts, false),
+            Input::TabActivated { tab, win } => self.activated(*tab, *win),
+            Input::TabNavigated {
+                tab,
+                page,
+                protected,
+            } => self.with(*tab, |known| {
+                known.host = host_of(page.as_ref());
+                known.object(Objection::MarkedProtected, Some(*protected == Some(true)));
+                known.object(Objection::Loading, Some(true));
+                known.object(Objection::Discarded, Some(false));
+                known.object(Objection::Unsaved, Some(false));
+            }),
+            Input::TabLoaded { tab, .. } => {
+                self.with(*tab, |known| known.object(Objection::Loading, Some(false)));
+            }
+            Input::TabChanged { tab, changes } => {
+                self.with(*tab, |known| known.change(*changes, awake));
+            }
+            Input::TabMoved { tab, win } => self.moved(*tab, *win),
+            Input::TabReplaced { tab, old } => self.renamed(*old, *tab),
+            Input::TabDiscarded { tab, .. } => self.with(*tab, |known| {
+                if !known.has(Objection::Discarded) {
+                    known.object(Objection::Discarded, Some(true));
+                    known.object(Objection::Loading, Some(false));
+                    let ended = TabChanges {
+                        audible: Some(false),
+                        unsaved: Some(false),
+                        capturing: Some(false),
+                        ..TabChanges::default()
+                    };
+                    known.change(ended, awake);
+                }
+            }),
+            Input::TabRestored { tab } => self.with(*tab, |known| {
+                if known.has(Objection::Discarded) {
+                    known.object(Objection::Discarded, Some(false));
+                    known.object(Objection::Loading, Some(true));
+                }
+            }),
+            Input::TabClosed { tab } => self.gone(*tab),
+            Input::WindowClosed { win } => {
+                self.tabs.retain(|_, known| known.win != *win);
+                self.fronts.remove(win);
+            }
+            Input::WindowFocused { win } => self.focused = *win,
+            Input::ClockStepped { by_ms } => self.wall_offset_ms = *by_ms,
+            _ => {}
+        }
+    }
+
+    fn told(&mut self, facts: &TabFacts, in_snapshot: bool) {
+        let (now_ms, awake) = (self.now_ms.unwrap_or_default(), self.awake);
+        let accessed_ms =
+            (facts.last_accessed).map(|wall| wall.saturating_sub(self.wall_offset_ms));
+        let accessed_ms = accessed_ms.filter(|&then| in_snapshot && then < now_ms);
+        self.tabs.entry(facts.tab).or_insert_with(|| Known {
+            win: facts.win,
+            host: None,
+            objections: 0,
+            sounded_until: i64::MIN,
+            in_front_ms: accessed_ms.unwrap_or(now_ms),
+        });
+        self.moved(facts.tab, facts.win);
+        self.with(facts.tab, |known| {
+            if facts.page.is_some() {
+                known.host = host_of(facts.page.as_ref());
+            }
+            known.object(Objection::MarkedProtected, facts.protected);
+            known.object(Objection::Discarded, facts.discarded);
+            known.object(Objection::Loading, facts.loading);
+            let changes = TabChanges {
+                pinned: facts.pinned,
+                audible: facts.audible,
+                auto_discardable: facts.auto_discardable,
+                unsaved: facts.unsaved,
+                capturing: facts.capturing,
+            };
+            known.change(changes, awake);
+        });
+        match facts.active {
+            Some(true) => self.activated(facts.tab, facts.win),
+            Some(false) => self.leaves_front(facts.tab),
+            None => {}
+        }
+    }
+
+    fn activated(&mut self, id: TabId, win: WindowId) {
+        if !self.tabs.contains_key(&id) {
+            return;
+        }
+        self.moved(id, win);
+        if let Some(&front) = self.fronts.get(&win) {
+            self.leaves_front(front);
+        }
+        self.fronts.insert(win, id);
+        let now_ms = self.now_ms.unwrap_or_default();
+        self.with(id, |known| known.in_front_ms = now_ms);
+    }
+
+    fn moved(&mut self, id: TabId, win: WindowId) {
+        if self.tabs.get(&id).is_some_and(|known| known.win != win) {
+            self.leaves_front(id);
+            self.with(id, |known| known.win = win);
+        }
+    }
+
+    fn renamed(&mut self, old: TabId, new: TabId) {
+        if old == new || !self.tabs.contains_key(&old) {
+            return;
+        }
+        self.gone(new);
+        if let Some(known) = self.tabs.remove(&old) {
+            self.tabs.insert(new, known);
+        }
+        for front in self.fronts.values_mut().filter(|front| **front == old) {
+            *front = new;
+        }
+    }
+
+    fn leaves_front(&mut self, id: TabId) {
+        let now_ms = self.now_ms.unwrap_or_default();
+        let fronts_before = self.fronts.len();
+        self.fronts.retain(|_, front| *front != id);
+        if self.fronts.len() < fronts_before {
+            self.with(id, |known| known.in_front_ms = now_ms);
+        }
+    }
+
+    fn gone(&mut self, id: TabId) {
+        self.tabs.remove(&id);
+        self.fronts.retain(|_, front| *front != id);
+    }
+
+    fn with(&mut self, id: TabId, change: impl FnOnce(&mut Known)) {
+        if let Some(known) = self.tabs.get_mut(&id) {
+            change(known);
+        }
+    }
+}
+
+fn host_of(page: Option<&Page>) -> Option<String> {
+    match page {
+        Some(Page::Web(host)) => Some(host.clone()),
+        Some(Page::Internal) | None => None,
+    }
+}
