@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use engine::{Seq, TabId};
+use simulator::baselines;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -76,17 +77,13 @@ pub(crate) struct InfoArgs {
 /// a tab that the policy discards comes back when the recording says that it was needed. Readings
 /// of memory stay as recorded: they do not follow what the policy frees.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  sim replay traces/recorded/observe
-  sim replay traces/recorded/observe --policy gentle --summary
-  sim replay traces/recorded/observe --policy my-policy.toml --json > decisions.jsonl")]
+#[command(after_help = replay_examples())]
 pub(crate) struct ReplayArgs {
     /// Traces to replay, one after another: folders or segments
     #[arg(value_name = "TRACE", required = true)]
     pub(crate) traces: Vec<PathBuf>,
-    /// The policy: a preset (default, gentle, eager) or a TOML or JSON file
-    #[arg(short, long, value_name = "FILE|PRESET", default_value = "default")]
+    /// The policy: a preset (default, gentle, eager), a baseline, or a TOML or JSON file
+    #[arg(short, long, value_name = "FILE|NAME", default_value = "default")]
     pub(crate) policy: String,
     /// Write JSON Lines: an object for each decision, then one for the summary
     #[arg(long)]
@@ -130,4 +127,20 @@ fn parse_tab(text: &str) -> Result<TabId, std::num::ParseIntError> {
 
 fn parse_seq(text: &str) -> Result<Seq, std::num::ParseIntError> {
     text.parse().map(Seq)
+}
+
+fn replay_examples() -> String {
+    let mut text = "\
+Examples:
+  sim replay traces/recorded/observe
+  sim replay traces/recorded/observe --policy gentle --summary
+  sim replay traces/recorded/observe --policy ttl-15 --summary
+  sim replay traces/recorded/observe --policy my-policy.toml --json > decisions.jsonl
+
+Baselines, each what another system does as it is documented; N is a number:"
+        .to_owned();
+    for (name, about) in baselines::NAMES {
+        text += &format!("\n  {name:<32}  {about}");
+    }
+    text
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use engine::{Level, Orchestrator, Reason, SEMANTICS};
+use engine::{Level, Policy, Reason, SEMANTICS};
 use recorder::{Origin, Trace};
 use serde::Serialize;
 use simulator::replay::{EARLY_RETURN_MS, Replay, Replayed, Score};
@@ -46,7 +46,7 @@ pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Out
 fn replay(path: &Path, plan: &Plan, console: &mut Console) -> anyhow::Result<Outcome> {
     let trace = Trace::open(path)?;
     let session = trace.header().session.to_string();
-    let mut replay = Replay::new(Orchestrator::new(plan.policy.document.clone()));
+    let mut replay = Replay::new(plan.policy.policy.clone());
     let mut decided = Vec::new();
     if plan.decisions && !plan.json {
         console.line(HEADER)?;
@@ -153,7 +153,11 @@ struct Provenance<'a> {
 #[derive(Serialize)]
 struct PolicyName<'a> {
     name: &'a str,
-    hash: String,
+    /// The hash of its document; a baseline has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<&'a str>,
+    /// What it would have to see and the trace cannot tell.
+    not_observable: &'a [&'a str],
 }
 
 impl<'a> Summary<'a> {
@@ -170,7 +174,8 @@ impl<'a> Summary<'a> {
             },
             policy: PolicyName {
                 name: &plan.policy.name,
-                hash: plan.policy.document.hash(),
+                hash: plan.policy.hash.as_deref(),
+                not_observable: plan.policy.policy.not_observable(),
             },
             engine: SEMANTICS,
             sim: env!("CARGO_PKG_VERSION"),
@@ -204,11 +209,15 @@ fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result
         format!(
             "{} ({}), engine {}, sim {}, no seed",
             shown(Path::new(policy.name)),
-            policy.hash,
+            policy.hash.unwrap_or("baseline"),
             summary.engine,
             summary.sim
         ),
     )?;
+    for (index, what) in policy.not_observable.iter().enumerate() {
+        let label = if index == 0 { "not seen" } else { "" };
+        row(label, (*what).to_owned())?;
+    }
     row(
         "time",
         format!(

@@ -256,8 +256,13 @@ fn replay_takes_a_policy_from_a_file() {
             "called \"gentel\"; did you mean gentle? the presets are default, gentle, eager",
         ),
         (
+            "great-suspendr",
+            "called \"great-suspendr\"; did you mean great-suspender? ",
+        ),
+        (
             "bold",
-            "there is no preset and no file called \"bold\"; the presets are default, gentle, eager",
+            "there is no preset, no baseline and no file called \"bold\"; the presets are default, \
+             gentle, eager; the baselines are never, ttl-N, lru-N, ",
         ),
     ] {
         check(
