@@ -85,6 +85,9 @@ pub(crate) struct ReplayArgs {
     /// The policy: a preset (default, gentle, eager), a baseline, or a TOML or JSON file
     #[arg(short, long, value_name = "FILE|NAME", default_value = "default")]
     pub(crate) policy: String,
+    /// What the policy «random» draws from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
     /// Write JSON Lines: an object for each decision, then one for the summary
     #[arg(long)]
     pub(crate) json: bool,

@@ -10,15 +10,20 @@ mod auto_tab_discard;
 mod chrome_memory_saver;
 mod chromium;
 mod chromium_urgent;
+mod edge_sleeping;
 mod firefox_unloader;
 mod fronts;
 mod great_suspender;
 mod lru;
 mod never;
 mod original;
+mod random;
+mod rss_cap;
 #[cfg(test)]
 mod scene;
+mod tab_suspender;
 mod tab_wrangler;
+mod tabzen;
 mod ticks;
 mod timers;
 mod ttl;
@@ -30,12 +35,17 @@ use engine::Policy;
 pub use auto_tab_discard::AutoTabDiscard;
 pub use chrome_memory_saver::{ChromeMemorySaver, Eagerness};
 pub use chromium_urgent::ChromiumUrgent;
+pub use edge_sleeping::EdgeSleeping;
 pub use firefox_unloader::FirefoxUnloader;
 pub use great_suspender::GreatSuspender;
 pub use lru::Lru;
 pub use never::Never;
 pub use original::Original;
+pub use random::Random;
+pub use rss_cap::RssCap;
+pub use tab_suspender::TabSuspender;
 pub use tab_wrangler::TabWrangler;
+pub use tabzen::Tabzen;
 pub use ttl::Ttl;
 
 /// A policy of any kind that can be cloned and sent to another thread.
@@ -57,7 +67,7 @@ impl Clone for Box<dyn AnyPolicy> {
 }
 
 /// The names that [`named`] knows, with what each does. N stands for a number.
-pub const NAMES: [(&str, &str); 13] = [
+pub const NAMES: [(&str, &str); 18] = [
     ("never", "nothing is discarded"),
     ("ttl-N", "blind timer of N minutes"),
     ("lru-N", "N tabs stay loaded"),
@@ -74,10 +84,15 @@ pub const NAMES: [(&str, &str); 13] = [
     ("auto-tab-discard", "Auto Tab Discard, as it ships"),
     ("great-suspender", "The Great Suspender, as it ships"),
     ("tab-wrangler", "Tab Wrangler, discarding instead"),
+    ("tab-suspender", "Tab Suspender, as it ships"),
+    ("tabzen", "TabZen, as it ships"),
+    ("edge-sleeping", "what Edge discards of sleeping tabs"),
+    ("rss-cap", "the largest tabs, above 2 GB"),
+    ("random", "by chance, by --seed"),
 ];
 
-/// Finds a baseline by its name.
-pub fn named(name: &str) -> Option<Box<dyn AnyPolicy>> {
+/// Finds a baseline by its name. The seed is for those that [draw](is_drawing).
+pub fn named(name: &str, seed: u64) -> Option<Box<dyn AnyPolicy>> {
     let memory_saver = |eagerness| Box::new(ChromeMemorySaver::new(eagerness));
     Some(match name {
         "never" => Box::new(Never),
@@ -91,8 +106,18 @@ pub fn named(name: &str) -> Option<Box<dyn AnyPolicy>> {
         "auto-tab-discard" => Box::new(AutoTabDiscard::new()),
         "great-suspender" => Box::new(GreatSuspender::new()),
         "tab-wrangler" => Box::new(TabWrangler::new()),
+        "tab-suspender" => Box::new(TabSuspender::new()),
+        "tabzen" => Box::new(Tabzen::new()),
+        "edge-sleeping" => Box::new(EdgeSleeping::new()),
+        "rss-cap" => Box::new(RssCap::new()),
+        "random" => Box::new(Random::new(seed)),
         _ => return numbered(name),
     })
+}
+
+/// Whether a baseline draws random numbers.
+pub fn is_drawing(name: &str) -> bool {
+    name == "random"
 }
 
 /// Finds a baseline whose name ends in a number: minutes or tabs, from 1.

@@ -14,6 +14,8 @@ pub(crate) struct NamedPolicy {
     pub(crate) policy: Box<dyn AnyPolicy>,
     /// The hash of its document; a baseline has none.
     pub(crate) hash: Option<String>,
+    /// What it draws its random numbers from, if it draws any.
+    pub(crate) seed: Option<u64>,
 }
 
 impl NamedPolicy {
@@ -22,23 +24,26 @@ impl NamedPolicy {
             name: name.to_owned(),
             hash: Some(document.hash()),
             policy: Box::new(Orchestrator::new(document)),
+            seed: None,
         }
     }
 }
 
-/// Finds a policy. The name of a preset or a baseline means that, whatever files there are.
+/// Finds a policy. The name of a preset or a baseline means that, whatever files there are. The
+/// seed is for policies that draw random numbers.
 ///
 /// # Errors
 /// What is wrong with the file, by line and field; the known names where it is neither.
-pub(crate) fn find(name: &str) -> anyhow::Result<NamedPolicy> {
+pub(crate) fn find(name: &str, seed: u64) -> anyhow::Result<NamedPolicy> {
     if let Some(document) = PolicyDocument::preset(name) {
         return Ok(NamedPolicy::of_document(name, document));
     }
-    if let Some(policy) = baselines::named(name) {
+    if let Some(policy) = baselines::named(name, seed) {
         return Ok(NamedPolicy {
             name: name.to_owned(),
             policy,
             hash: None,
+            seed: baselines::is_drawing(name).then_some(seed),
         });
     }
     let path = Path::new(name);

@@ -52,7 +52,6 @@ impl<P: Policy> Scene<P> {
     }
 
     /// What was asked for so far: after how many milliseconds, and which tab.
-    #[track_caller]
     pub(super) fn discards(&self) -> &[(i64, i64)] {
         &self.discards
     }

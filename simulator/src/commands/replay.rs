@@ -28,7 +28,7 @@ impl Plan {
     fn resolve(args: ReplayArgs) -> anyhow::Result<Self> {
         Ok(Self {
             traces: args.traces,
-            policy: policy::find(&args.policy)?,
+            policy: policy::find(&args.policy, args.seed)?,
             json: args.json,
             decisions: !args.summary,
             summary: !args.decisions,
@@ -132,7 +132,7 @@ struct Summary<'a> {
     /// The version of the engine's semantics that decided here.
     engine: u32,
     sim: &'static str,
-    /// Nothing here is drawn at random.
+    /// Absent where nothing is drawn at random.
     seed: Option<u64>,
     /// Readings of memory do not follow what the policy frees.
     metrics: &'static str,
@@ -179,7 +179,7 @@ impl<'a> Summary<'a> {
             },
             engine: SEMANTICS,
             sim: env!("CARGO_PKG_VERSION"),
-            seed: None,
+            seed: plan.policy.seed,
             metrics: "as_recorded",
             score,
         }
@@ -207,11 +207,12 @@ fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result
     row(
         "policy",
         format!(
-            "{} ({}), engine {}, sim {}, no seed",
+            "{} ({}), engine {}, sim {}, {}",
             shown(Path::new(policy.name)),
             policy.hash.unwrap_or("baseline"),
             summary.engine,
-            summary.sim
+            summary.sim,
+            (summary.seed).map_or("no seed".to_owned(), |seed| format!("seed {seed}"))
         ),
     )?;
     for (index, what) in policy.not_observable.iter().enumerate() {

@@ -17,13 +17,13 @@ const GIB: u64 = 1 << 30;
 fn every() -> Vec<Box<dyn AnyPolicy>> {
     let of = |(name, _): &(&str, &str)| {
         let name = name.replace("-N", "-10");
-        named(&name).unwrap_or_else(|| panic!("{name} is not found"))
+        named(&name, 7).unwrap_or_else(|| panic!("{name} is not found"))
     };
     NAMES.iter().map(of).collect()
 }
 
-/// A day with 30 tabs: work with pauses, a night's sleep, memory short at times.
-fn a_day() -> Vec<Line> {
+/// Two days with 30 tabs: work with pauses, a night's sleep, memory short at times.
+fn two_days() -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut t_ms = START_MS;
     let mut tell = |t_ms: i64, body: Body| {
@@ -55,8 +55,8 @@ fn a_day() -> Vec<Line> {
     };
     tell(t_ms, Body::SessionStarted(session));
     for round in 0..120_u64 {
-        // Away for three hours now and then.
-        t_ms += if round % 40 == 39 { 180 } else { 5 } * MINUTE;
+        // Away for ten hours now and then.
+        t_ms += if round % 40 == 39 { 600 } else { 5 } * MINUTE;
         let tab = TabId((round * round + round) as i64 % 17 + 1);
         let win = WindowId(1);
         tell(t_ms, Body::TabActivated(TabActivated { tab, win }));
@@ -128,19 +128,19 @@ fn every_baseline_has_its_name() {
         "lru-99999",
         "clairvoyant",
     ] {
-        assert!(named(unknown).is_none(), "{unknown}");
+        assert!(named(unknown, 7).is_none(), "{unknown}");
     }
 }
 
 #[test]
 fn every_baseline_decides_the_same_twice_and_from_the_past_alone() {
-    let lines = a_day();
+    let lines = two_days();
     for policy in every() {
         let name = policy.name().to_owned();
         let whole = decide(&*policy, &lines);
         assert_eq!(name == "never", whole.is_empty(), "{name}");
         assert_eq!(whole, decide(&*policy, &lines), "{name}");
-        for cut in (0..lines.len()).step_by(7) {
+        for cut in (0..lines.len()).step_by(41) {
             let part = decide(&*policy, &lines[..cut]);
             assert!(whole.starts_with(&part), "{name}, cut before {cut}");
         }
@@ -149,7 +149,7 @@ fn every_baseline_decides_the_same_twice_and_from_the_past_alone() {
 
 #[test]
 fn a_clone_goes_on_as_the_first_does() {
-    let lines = a_day();
+    let lines = two_days();
     let (before, after) = lines.split_at(lines.len() / 2);
     for policy in every() {
         let name = policy.name().to_owned();
@@ -173,7 +173,7 @@ fn a_clone_goes_on_as_the_first_does() {
 /// Decisions carry their time; none lies in the time that the machine slept.
 #[test]
 fn nobody_is_woken_while_the_machine_sleeps() {
-    let lines = a_day();
+    let lines = two_days();
     let woken = lines
         .iter()
         .find(|line| matches!(line.body, Body::Suspended(_)))

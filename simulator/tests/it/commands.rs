@@ -223,6 +223,21 @@ fn replay_writes_what_is_asked_for() {
 }
 
 #[test]
+fn replay_takes_a_baseline_by_its_name() {
+    let recorded = short_of_memory(Mode::Observe).close();
+    for (policy, expect) in [
+        ("ttl-5", "ttl-5 (baseline), engine 1, sim 0.1.0, no seed"),
+        ("random", "random (baseline), engine 1, sim 0.1.0, seed 3"),
+        ("tabzen", "not seen    the first part of a path: "),
+    ] {
+        let args = ["replay", "trace", "--seed", "3", "-p", policy];
+        check(recorded.root(), &args, 0, &[expect]);
+    }
+    let timer = sim(recorded.root(), &["replay", "trace", "-d", "-p", "ttl-5"]);
+    insta::assert_snapshot!("replay_timer", timer);
+}
+
+#[test]
 fn replay_takes_a_policy_from_a_file() {
     let recorded = short_of_memory(Mode::Observe).close();
     let folder = recorded.root();
