@@ -101,11 +101,33 @@ impl Clocks {
             self.last_seen_awake = event.t_ms;
         }
         let is_in_order = event.t_ms >= self.moment.now;
-        let passed = event.t_ms.saturating_sub(self.moment.now).max(0);
         let slept = match event.input {
-            Input::Suspended { ms } => i64::try_from(ms).unwrap_or(i64::MAX).min(passed),
+            Input::Suspended { ms } => i64::try_from(ms).unwrap_or(i64::MAX),
             _ => 0,
         };
+        self.go_on(event.t_ms, slept);
+        if event.input.shows_presence() {
+            self.last_seen_awake = self.moment.awake;
+        }
+        match &event.input {
+            Input::SessionStarted(snapshot) => self.user = snapshot.user,
+            Input::UserIdle(state) => self.user = Some(*state),
+            _ => {}
+        }
+        is_in_order
+    }
+
+    /// Goes on to a time at which nothing happens. The same span in one step or in several comes
+    /// to the same.
+    pub(crate) fn pass(&mut self, t_ms: i64) {
+        if self.started_ms.is_some() {
+            self.go_on(t_ms, 0);
+        }
+    }
+
+    fn go_on(&mut self, t_ms: i64, slept_ms: i64) {
+        let passed = t_ms.saturating_sub(self.moment.now).max(0);
+        let slept = slept_ms.min(passed);
         let awake = self.moment.awake.saturating_add(passed - slept);
         let active_until = match self.user {
             Some(UserState::Active) => awake,
@@ -118,15 +140,6 @@ impl Clocks {
             awake,
             active: self.moment.active.saturating_add(was_there),
         };
-        if event.input.shows_presence() {
-            self.last_seen_awake = awake;
-        }
-        match &event.input {
-            Input::SessionStarted(snapshot) => self.user = snapshot.user,
-            Input::UserIdle(state) => self.user = Some(*state),
-            _ => {}
-        }
-        is_in_order
     }
 }
 
@@ -154,6 +167,31 @@ mod tests {
             moment.active / MINUTE,
         );
         assert_eq!(found, expect, "now, awake, active in minutes");
+    }
+
+    #[test]
+    fn time_passed_in_pieces_is_the_same_time() {
+        for user in [None, Some(UserState::Active), Some(UserState::Idle)] {
+            let event = |minute: i64, input| Event {
+                seq: Seq(0),
+                t_ms: minute * MINUTE,
+                input,
+            };
+            let mut at_once = Clocks::default();
+            let mut in_pieces = Clocks::default();
+            in_pieces.pass(7 * MINUTE);
+            for clocks in [&mut at_once, &mut in_pieces] {
+                clocks.advance(&event(10, started(user)));
+            }
+            for minute in [5, 11, 39, 40, 41, 41, 60] {
+                in_pieces.pass(minute * MINUTE);
+            }
+            for clocks in [&mut at_once, &mut in_pieces] {
+                clocks.advance(&event(75, idle(UserState::Active)));
+                clocks.advance(&event(76, sample()));
+            }
+            assert_eq!(at_once.moment(), in_pieces.moment(), "{user:?}");
+        }
     }
 
     fn started(user: Option<UserState>) -> Input {

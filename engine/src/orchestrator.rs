@@ -10,7 +10,7 @@ use crate::event::{
     Decision, Event, Input, Level, Mode, Output, PressureChange, Reason, Seq, TabId,
 };
 use crate::focus::{cluster, minutes};
-use crate::guard::{Guard, silent_from_awake, standing_guards};
+use crate::guard::{Guard, NOT_OBSERVABLE, silent_from_awake, standing_guards};
 use crate::hosts::FAMILIARITY_MAX;
 use crate::policy::Policy;
 use crate::policy_document::{ActFrom, Gate, PolicyDocument, Rank};
@@ -681,6 +681,10 @@ impl Policy for Orchestrator {
                 }
             }
         }
+    }
+
+    fn not_observable(&self) -> &[&str] {
+        &NOT_OBSERVABLE
     }
 }
 

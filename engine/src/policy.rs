@@ -1,6 +1,6 @@
 //! What a policy is, and the engine that runs one over a log.
 
-use crate::event::{Event, HostKnowledge, Mode, Output};
+use crate::event::{Event, HostKnowledge, Mode, Output, Seq};
 use crate::projection::Projection;
 use crate::world::World;
 
@@ -21,6 +21,48 @@ pub trait Policy {
 
     /// Adds its own state to the state hash.
     fn project(&self, projection: &mut Projection);
+
+    /// When it next has something to do that no event brings about (`t_ms`), going by the world
+    /// as it stands. A moment that does not lie after the last event's counts as none.
+    ///
+    /// Only replays ask: the live host wakes no policy, so ours needs none.
+    fn next_due(&self, _world: &World) -> Option<i64> {
+        None
+    }
+
+    /// Time has passed since the last event, which had this seq, and nothing else has happened.
+    fn wake(&mut self, _world: &World, _seq: Seq, _outputs: &mut Vec<Output>) {}
+
+    /// What it would have to see and no trace can tell it, for reports.
+    fn not_observable(&self) -> &[&str] {
+        &[]
+    }
+}
+
+impl<P: Policy + ?Sized> Policy for Box<P> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
+        (**self).step(world, event, outputs);
+    }
+
+    fn project(&self, projection: &mut Projection) {
+        (**self).project(projection);
+    }
+
+    fn next_due(&self, world: &World) -> Option<i64> {
+        (**self).next_due(world)
+    }
+
+    fn wake(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
+        (**self).wake(world, seq, outputs);
+    }
+
+    fn not_observable(&self) -> &[&str] {
+        (**self).not_observable()
+    }
 }
 
 /// The world and a policy, stepped together.
@@ -43,6 +85,23 @@ impl<P: Policy> Engine<P> {
     pub fn step(&mut self, event: &Event, outputs: &mut Vec<Output>) {
         self.world.apply(event);
         self.policy.step(&self.world, event, outputs);
+    }
+
+    /// When the policy next wants to be woken (`t_ms`): later than the last event, or never.
+    pub fn next_due(&self) -> Option<i64> {
+        let now = self.world.moment().now;
+        self.policy.next_due(&self.world).filter(|&due| due > now)
+    }
+
+    /// Lets time pass up to `t_ms` between two events, and the policy act on that. `seq` is the
+    /// last event's.
+    ///
+    /// Nothing but the clocks moves, and they show at the next event what they would have shown
+    /// without; so a policy that does nothing when it is woken decides the same. The time must
+    /// have been awake: a later event cannot take back as slept what was passed over here.
+    pub fn wake(&mut self, t_ms: i64, seq: Seq, outputs: &mut Vec<Output>) {
+        self.world.pass(t_ms);
+        self.policy.wake(&self.world, seq, outputs);
     }
 
     /// What the log says so far.

@@ -259,6 +259,12 @@ impl World {
         self.hosts.knowledge()
     }
 
+    /// Lets time pass without an event.
+    pub(crate) fn pass(&mut self, t_ms: i64) {
+        self.changes.clear();
+        self.clocks.pass(t_ms);
+    }
+
     /// Takes an event in.
     pub(crate) fn apply(&mut self, event: &Event) {
         self.changes.clear();

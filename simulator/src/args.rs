@@ -4,13 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use engine::{Seq, TabId};
+use simulator::baselines;
 use simulator::replay::{Definition, SCORES};
-
-const REPLAY_EXAMPLES: &str = "\
-Examples:
-  sim replay traces/recorded/observe
-  sim replay traces/recorded/observe --policy gentle --summary
-  sim replay traces/recorded/observe --policy my-policy.toml --json > decisions.jsonl";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -85,14 +80,17 @@ pub(crate) struct InfoArgs {
 /// traces are scored one by one, then pooled. Exits with 1 where a policy of ours discards a tab
 /// that a hard guard protects.
 #[derive(Debug, clap::Args)]
-#[command(after_help = REPLAY_EXAMPLES, after_long_help = replay_help())]
+#[command(after_help = replay_examples(), after_long_help = replay_help())]
 pub(crate) struct ReplayArgs {
     /// Traces to replay, one after another: folders or segments
     #[arg(value_name = "TRACE", required = true)]
     pub(crate) traces: Vec<PathBuf>,
-    /// The policy: a preset (default, gentle, eager) or a TOML or JSON file
-    #[arg(short, long, value_name = "FILE|PRESET", default_value = "default")]
+    /// The policy: a preset (default, gentle, eager), a baseline, or a TOML or JSON file
+    #[arg(short, long, value_name = "FILE|NAME", default_value = "default")]
     pub(crate) policy: String,
+    /// What the policy «random» draws from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
     /// Write JSON Lines: an object for each decision, then one for the summary
     #[arg(long)]
     pub(crate) json: bool,
@@ -147,7 +145,7 @@ fn replay_help() -> String {
         }
         text += &format!("     {line}\n");
     }
-    text + "\n" + REPLAY_EXAMPLES
+    text + "\n" + &replay_examples()
 }
 
 fn parse_tab(text: &str) -> Result<TabId, std::num::ParseIntError> {
@@ -156,4 +154,20 @@ fn parse_tab(text: &str) -> Result<TabId, std::num::ParseIntError> {
 
 fn parse_seq(text: &str) -> Result<Seq, std::num::ParseIntError> {
     text.parse().map(Seq)
+}
+
+fn replay_examples() -> String {
+    let mut text = "\
+Examples:
+  sim replay traces/recorded/observe
+  sim replay traces/recorded/observe --policy gentle --summary
+  sim replay traces/recorded/observe --policy ttl-15 --summary
+  sim replay traces/recorded/observe --policy my-policy.toml --json > decisions.jsonl
+
+Baselines, each what another system does as it is documented; N is a number:"
+        .to_owned();
+    for (name, about) in baselines::NAMES {
+        text += &format!("\n  {name:<32}  {about}");
+    }
+    text
 }

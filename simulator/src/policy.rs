@@ -1,35 +1,72 @@
-//! Which policy a command means: a preset by its name, or a file.
+//! Which policy a command means: a preset or a baseline by its name, or a file.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
-use engine::{PRESETS, PolicyDocument};
+use engine::{Orchestrator, PRESETS, PolicyDocument};
+use simulator::baselines::{self, AnyPolicy};
 
 /// A policy and what it was called.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedPolicy {
     pub(crate) name: String,
-    pub(crate) document: PolicyDocument,
+    pub(crate) policy: Box<dyn AnyPolicy>,
+    /// The hash of its document; a baseline has none.
+    pub(crate) hash: Option<String>,
+    /// What it draws its random numbers from, if it draws any.
+    pub(crate) seed: Option<u64>,
+    /// The domains whose tabs count as protected: its own, or what we protect from the start.
+    pub(crate) protected_domains: Vec<String>,
 }
 
-/// Finds a policy. A preset's name means the preset, whatever files there are.
+impl NamedPolicy {
+    fn of_document(name: &str, document: PolicyDocument) -> Self {
+        Self {
+            name: name.to_owned(),
+            hash: Some(document.hash()),
+            protected_domains: document.protected_domains.clone(),
+            policy: Box::new(Orchestrator::new(document)),
+            seed: None,
+        }
+    }
+
+    /// Whether it is our own policy, under whatever document.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.hash.is_some()
+    }
+}
+
+/// Finds a policy. The name of a preset or a baseline means that, whatever files there are. The
+/// seed is for policies that draw random numbers.
 ///
 /// # Errors
-/// What is wrong with the file, by line and field; the presets' names where it is neither.
-pub(crate) fn find(name: &str) -> anyhow::Result<NamedPolicy> {
+/// What is wrong with the file, by line and field; the known names where it is neither.
+pub(crate) fn find(name: &str, seed: u64) -> anyhow::Result<NamedPolicy> {
     if let Some(document) = PolicyDocument::preset(name) {
-        let name = name.to_owned();
-        return Ok(NamedPolicy { name, document });
+        return Ok(NamedPolicy::of_document(name, document));
+    }
+    if let Some(policy) = baselines::named(name, seed) {
+        return Ok(NamedPolicy {
+            name: name.to_owned(),
+            policy,
+            hash: None,
+            seed: baselines::is_drawing(name).then_some(seed),
+            protected_domains: PolicyDocument::default().protected_domains.clone(),
+        });
     }
     let path = Path::new(name);
     let is_meant_as_file = path.extension().is_some() || path.components().count() > 1;
     if !is_meant_as_file && !path.exists() {
-        let mut hint = format!("the presets are {}", PRESETS.join(", "));
-        if let Some(nearest) = nearest_preset(name) {
+        let mut hint = format!(
+            "the presets are {}; the baselines are {}",
+            PRESETS.join(", "),
+            baselines::NAMES.map(|(name, _)| name).join(", ")
+        );
+        if let Some(nearest) = nearest_name(name) {
             hint = format!("did you mean {nearest}? {hint}");
         }
-        bail!("there is no preset and no file called {name:?}; {hint}");
+        bail!("there is no preset, no baseline and no file called {name:?}; {hint}");
     }
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read the policy {name}"))?;
@@ -41,20 +78,22 @@ pub(crate) fn find(name: &str) -> anyhow::Result<NamedPolicy> {
     } else {
         PolicyDocument::from_toml(&text)
     };
-    let name = name.to_owned();
     match document {
-        Ok(document) => Ok(NamedPolicy { name, document }),
+        Ok(document) => Ok(NamedPolicy::of_document(name, document)),
         Err(error) => Err(anyhow!("{name}, {error}")),
     }
 }
 
-/// The preset that is at most two letters away.
-fn nearest_preset(name: &str) -> Option<&'static str> {
-    let distance = |preset: &&str| letters_apart(name, preset);
-    PRESETS
-        .into_iter()
+/// The preset or baseline that is at most two letters away.
+fn nearest_name(name: &str) -> Option<&'static str> {
+    // A number at the end may stand for N, or belong to the name.
+    let family = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let numbered = format!("{family}N");
+    let distance = |known: &&str| letters_apart(name, known).min(letters_apart(&numbered, known));
+    let names = (PRESETS.into_iter()).chain(baselines::NAMES.map(|(name, _)| name));
+    names
         .min_by_key(distance)
-        .filter(|preset| distance(preset) <= 2)
+        .filter(|known| distance(known) <= 2)
 }
 
 /// The Levenshtein distance: how many letters must be added, left out or changed.
@@ -77,15 +116,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_pen_finds_its_preset() {
+    fn a_slip_of_the_pen_finds_its_name() {
         for (name, expect) in [
             ("gentel", Some("gentle")),
             ("Eager", Some("eager")),
             ("defaults", Some("default")),
+            ("orginal-2026", Some("original-2026")),
+            ("ttl-x", Some("ttl-N")),
+            ("tll-15", Some("ttl-N")),
             ("bold", None),
             ("", None),
         ] {
-            assert_eq!(nearest_preset(name), expect, "{name}");
+            assert_eq!(nearest_name(name), expect, "{name}");
         }
         assert_eq!(letters_apart("kitten", "sitting"), 3);
     }

@@ -235,12 +235,31 @@ impl<P: Policy> Replay<P> {
             _ => {
                 if let Some(event) = line.into_event() {
                     self.settle(decided);
+                    self.pass_time(&event, decided);
                     self.score.span.begin(event.t_ms);
                     self.seq = event.seq;
                     self.t_ms = event.t_ms;
                     self.follow(event.input);
                 }
             }
+        }
+    }
+
+    /// Lets the time up to an event pass, waking the policy whenever it wants to be woken. A
+    /// machine that sleeps wakes nobody.
+    fn pass_time(&mut self, event: &Event, decided: &mut Vec<Replayed>) {
+        let slept_ms = match event.input {
+            Input::Suspended { ms } => i64::try_from(ms).unwrap_or(i64::MAX),
+            _ => 0,
+        };
+        let until_ms = event.t_ms.saturating_sub(slept_ms);
+        while let Some(due_ms) = self.engine.next_due().filter(|&due_ms| due_ms < until_ms) {
+            self.t_ms = due_ms;
+            self.recorded.wake(due_ms, self.seq, &mut self.outputs);
+            self.pass();
+            self.engine.wake(due_ms, self.seq, &mut self.outputs);
+            self.collect_decisions();
+            self.settle(decided);
         }
     }
 
@@ -391,6 +410,10 @@ impl<P: Policy> Replay<P> {
             let worlds = worlds(&self.recorded, &self.engine, &self.held);
             self.memory.revalue(tab, worlds);
         }
+        self.collect_decisions();
+    }
+
+    fn collect_decisions(&mut self) {
         let decisions = self.outputs.drain(..).filter_map(|output| match output {
             Output::Decision(decision) => Some(decision),
             Output::PressureChanged(_) => None,

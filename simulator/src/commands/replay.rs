@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use engine::{Level, Orchestrator, Reason, SEMANTICS};
+use engine::{Level, Policy, Reason, SEMANTICS};
 use recorder::{Origin, Trace};
 use serde::Serialize;
 use simulator::replay::{EARLY_RETURN_MS, Feedback, Machine, Replay, Replayed, Score, THRASH_MS};
@@ -30,7 +30,7 @@ impl Plan {
     fn resolve(args: ReplayArgs) -> anyhow::Result<Self> {
         Ok(Self {
             traces: args.traces,
-            policy: policy::find(&args.policy)?,
+            policy: policy::find(&args.policy, args.seed)?,
             json: args.json,
             decisions: !args.summary,
             summary: !args.decisions,
@@ -91,9 +91,12 @@ fn replay(
 ) -> anyhow::Result<Outcome> {
     let trace = Trace::open(path)?;
     let session = trace.header().session.to_string();
-    let document = plan.policy.document.clone();
-    let protected_domains = document.protected_domains.clone();
-    let mut replay = Replay::new(Orchestrator::new(document)).protecting(&protected_domains);
+    let NamedPolicy {
+        policy,
+        protected_domains,
+        ..
+    } = &plan.policy;
+    let mut replay = Replay::new(policy.clone()).protecting(protected_domains);
     if plan.open_loop {
         replay = replay.open_loop();
     }
@@ -140,7 +143,8 @@ fn replay(
             write_summary(&summary, console)?;
         }
     }
-    if score.violations > 0 {
+    // What others discard is for their own guards to say; ours are held to ours.
+    if score.violations > 0 && plan.policy.is_ours() {
         let guards: Vec<&str> = score.violated.keys().copied().collect();
         console.error(&anyhow!(
             "{}: {} of tabs that a hard guard protects ({})",
@@ -194,7 +198,7 @@ struct Summary<'a> {
     /// The version of the engine's semantics that decided here.
     engine: u32,
     sim: &'static str,
-    /// Nothing here is drawn at random.
+    /// Absent where nothing is drawn at random.
     seed: Option<u64>,
     #[serde(flatten)]
     score: &'a Score,
@@ -213,14 +217,19 @@ struct Provenance<'a> {
 #[derive(Serialize)]
 struct PolicyName<'a> {
     name: &'a str,
-    hash: String,
+    /// The hash of its document; a baseline has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<&'a str>,
+    /// What it would have to see and the trace cannot tell.
+    not_observable: &'a [&'a str],
 }
 
 impl<'a> PolicyName<'a> {
     fn of(plan: &'a Plan) -> Self {
         Self {
             name: &plan.policy.name,
-            hash: plan.policy.document.hash(),
+            hash: plan.policy.hash.as_deref(),
+            not_observable: plan.policy.policy.not_observable(),
         }
     }
 }
@@ -240,7 +249,7 @@ impl<'a> Summary<'a> {
             policy: PolicyName::of(plan),
             engine: SEMANTICS,
             sim: env!("CARGO_PKG_VERSION"),
-            seed: None,
+            seed: plan.policy.seed,
             score,
         }
     }
@@ -267,13 +276,18 @@ fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result
     row(
         "policy",
         format!(
-            "{} ({}), engine {}, sim {}, no seed",
+            "{} ({}), engine {}, sim {}, {}",
             shown(Path::new(policy.name)),
-            policy.hash,
+            policy.hash.unwrap_or("baseline"),
             summary.engine,
-            summary.sim
+            summary.sim,
+            (summary.seed).map_or("no seed".to_owned(), |seed| format!("seed {seed}"))
         ),
     )?;
+    for (index, what) in policy.not_observable.iter().enumerate() {
+        let label = if index == 0 { "not seen" } else { "" };
+        row(label, (*what).to_owned())?;
+    }
     row("time", time(score))?;
     row(
         "decisions",

@@ -241,6 +241,21 @@ fn several_traces_are_pooled() {
 }
 
 #[test]
+fn replay_takes_a_baseline_by_its_name() {
+    let recorded = short_of_memory(Mode::Observe).close();
+    for (policy, expect) in [
+        ("ttl-5", "ttl-5 (baseline), engine 1, sim 0.1.0, no seed"),
+        ("random", "random (baseline), engine 1, sim 0.1.0, seed 3"),
+        ("tabzen", "not seen    the first part of a path: "),
+    ] {
+        let args = ["replay", "trace", "--seed", "3", "-p", policy];
+        check(recorded.root(), &args, 0, &[expect]);
+    }
+    let timer = sim(recorded.root(), &["replay", "trace", "-d", "-p", "ttl-5"]);
+    insta::assert_snapshot!("replay_timer", timer);
+}
+
+#[test]
 fn replay_takes_a_policy_from_a_file() {
     let recorded = short_of_memory(Mode::Observe).close();
     let folder = recorded.root();
@@ -274,8 +289,13 @@ fn replay_takes_a_policy_from_a_file() {
             "called \"gentel\"; did you mean gentle? the presets are default, gentle, eager",
         ),
         (
+            "great-suspendr",
+            "called \"great-suspendr\"; did you mean great-suspender? ",
+        ),
+        (
             "bold",
-            "there is no preset and no file called \"bold\"; the presets are default, gentle, eager",
+            "there is no preset, no baseline and no file called \"bold\"; the presets are default, \
+             gentle, eager; the baselines are never, ttl-N, lru-N, ",
         ),
     ] {
         check(

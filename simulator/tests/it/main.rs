@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod baselines;
 mod closed_loop;
 mod commands;
 mod properties;

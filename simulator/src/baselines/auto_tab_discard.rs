@@ -1,0 +1,155 @@
+//! `auto-tab-discard`: the most used discarding extension, as it ships.
+//!
+//! Source: rNeomy/auto-tab-discard 71e9dde3 (v3 0.7.2), `v3/worker/modes/number.mjs` and
+//! `core/prefs.mjs`. Every 200 s it lists the tabs that could go and keeps six. Tabs that a guard
+//! holds count as kept *and* are added to what may go, so with six of them every old tab goes.
+//! Pinned tabs are no exception. The clock is the wall's.
+
+use engine::{Event, Output, Policy, Projection, Seq, Tab, TtlClock, World};
+
+use super::asked::{Asked, Cause, Choice, idle_ms};
+use super::ticks::Ticks;
+
+/// `period`.
+const PERIOD_MS: i64 = 600_000;
+/// The alarm: a third of the period, from 1 to 20 min.
+const CHECK_MS: i64 = 200_000;
+/// `number`: how many tabs are kept.
+const KEPT: usize = 6;
+/// `max.single.discard`: how many go in one run.
+const RUN_MAX: usize = 50;
+
+/// Discards old tabs and keeps six.
+#[derive(Clone, Debug)]
+pub struct AutoTabDiscard {
+    ticks: Ticks,
+    asked: Asked,
+}
+
+impl AutoTabDiscard {
+    /// Creates the policy.
+    pub fn new() -> Self {
+        Self {
+            ticks: Ticks::every(CHECK_MS),
+            asked: Asked::default(),
+        }
+    }
+
+    fn act(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
+        if !self.ticks.tick(world) {
+            return;
+        }
+        let is_listed = |tab: &&Tab| {
+            let is_web = world.host_of(tab).is_some();
+            is_web && !tab.is_discarded && !tab.is_active && !tab.is_audible
+        };
+        let listed: Vec<&Tab> = (world.tabs().filter(is_listed))
+            .filter(|tab| !self.asked.holds(tab))
+            .collect();
+        if listed.len() <= KEPT {
+            return;
+        }
+        let (mut ripe, spared): (Vec<&Tab>, Vec<&Tab>) =
+            listed.into_iter().partition(|tab| may_go(world, tab));
+        ripe.sort_by_key(|tab| (tab.last_active.now, tab.id));
+        let count = (ripe.len() + spared.len()).saturating_sub(KEPT);
+        ripe.truncate(count.min(RUN_MAX));
+        let choices = ripe.into_iter().map(|tab| Choice {
+            tab: tab.id,
+            idle_ms: idle_ms(world, tab, TtlClock::Wall),
+            ttl_ms: PERIOD_MS,
+            in_focus: false,
+        });
+        let cause = Cause::timer("auto-tab-discard", seq);
+        self.asked.ask(world, cause, choices, outputs);
+    }
+}
+
+impl Default for AutoTabDiscard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Policy for AutoTabDiscard {
+    fn name(&self) -> &str {
+        "auto-tab-discard"
+    }
+
+    fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
+        self.asked.follow(world);
+        self.act(world, event.seq, outputs);
+    }
+
+    fn project(&self, projection: &mut Projection) {
+        self.ticks.project(projection);
+        self.asked.project(projection);
+    }
+
+    fn next_due(&self, _: &World) -> Option<i64> {
+        self.ticks.next_due()
+    }
+
+    fn wake(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
+        self.act(world, seq, outputs);
+    }
+
+    fn not_observable(&self) -> &[&str] {
+        &[
+            "picture in picture",
+            "split views",
+            "keys typed into a PDF",
+            "the user's list of sites, empty as it ships",
+        ]
+    }
+}
+
+fn may_go(world: &World, tab: &Tab) -> bool {
+    !tab.is_loading
+        && !tab.is_unsaved
+        && tab.is_auto_discardable
+        && idle_ms(world, tab, TtlClock::Wall) >= PERIOD_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{HOUR, MINUTE, SECOND, Scene};
+    use super::*;
+
+    #[test]
+    fn at_each_alarm_what_is_old_goes_down_to_six() {
+        let mut scene = Scene::new(AutoTabDiscard::new(), 9);
+        scene.pass(10 * MINUTE - 1);
+        assert!(scene.tabs().is_empty());
+        scene.pass(HOUR);
+        assert_eq!(scene.discards(), [(600 * SECOND, 2), (600 * SECOND, 3)]);
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_pinned_ones_too() {
+        let mut scene = Scene::new(AutoTabDiscard::new(), 9);
+        scene.pin(4, true).pass(MINUTE);
+        for id in [2, 3, 1] {
+            scene.activate(id);
+        }
+        scene.pass(HOUR);
+        assert_eq!(scene.tabs(), [4, 5]);
+    }
+
+    #[test]
+    fn six_exceptions_let_every_old_tab_go() {
+        let mut scene = Scene::new(AutoTabDiscard::new(), 10);
+        for id in 2..=7 {
+            scene.type_into(id);
+        }
+        scene.pass(10 * MINUTE);
+        assert_eq!(scene.tabs(), [8, 9, 10]);
+    }
+
+    #[test]
+    fn six_tabs_are_left_alone() {
+        let mut scene = Scene::new(AutoTabDiscard::new(), 8);
+        scene.sound(8, true).pass(HOUR);
+        assert!(scene.tabs().is_empty());
+    }
+}

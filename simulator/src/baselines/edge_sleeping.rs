@@ -1,0 +1,149 @@
+//! `edge-sleeping`: what Edge discards of its sleeping tabs.
+//!
+//! Source: the policies `SleepingTabsTimeout` and `AutoDiscardSleepingTabsEnabled`
+//! (learn.microsoft.com) and the product's FAQ (techcommunity). A tab falls asleep two hours after
+//! it was hidden: it is frozen, which frees no page. After a day and a half asleep it is discarded.
+//! Only that is a discard here. Which clock it counts on is not documented: the wall's is taken. A
+//! guard puts the end off until it ceases, which is not documented either.
+
+use engine::{Change, Event, Output, Policy, Projection, Seq, Tab, TabId, TtlClock, World};
+
+use super::asked::{Asked, Cause, Choice, idle_ms};
+use super::timers::Timers;
+
+/// `SleepingTabsTimeout`: 7,200 s.
+const SLEEPS_AFTER_MS: i64 = 7_200_000;
+/// `AutoDiscardSleepingTabsEnabled`: 1.5 days asleep.
+const DISCARDS_AFTER_MS: i64 = 36 * 3_600_000;
+
+/// Discards what slept for a day and a half.
+#[derive(Clone, Debug)]
+pub struct EdgeSleeping {
+    timers: Timers,
+    asked: Asked,
+}
+
+impl EdgeSleeping {
+    /// Creates the policy.
+    pub fn new() -> Self {
+        Self {
+            timers: Timers::on(TtlClock::Wall),
+            asked: Asked::default(),
+        }
+    }
+
+    fn place(&mut self, tab: &Tab) {
+        if is_exempt(tab) || tab.is_discarded || self.asked.holds(tab) {
+            self.timers.cancel(tab.id);
+        } else {
+            let ttl_ms = SLEEPS_AFTER_MS + DISCARDS_AFTER_MS;
+            let due = tab.last_active.now.saturating_add(ttl_ms);
+            self.timers.set(tab.id, due);
+        }
+    }
+
+    fn act(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
+        let mut ripe: Vec<TabId> = Vec::new();
+        while let Some(tab) = self.timers.pop(world) {
+            ripe.push(tab);
+        }
+        let choices = ripe.iter().filter_map(|&tab| {
+            Some(Choice {
+                tab,
+                idle_ms: idle_ms(world, world.tab(tab)?, TtlClock::Wall),
+                ttl_ms: SLEEPS_AFTER_MS + DISCARDS_AFTER_MS,
+                in_focus: false,
+            })
+        });
+        let cause = Cause::timer("edge-sleeping", seq);
+        self.asked.ask(world, cause, choices, outputs);
+    }
+}
+
+impl Default for EdgeSleeping {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Policy for EdgeSleeping {
+    fn name(&self) -> &str {
+        "edge-sleeping"
+    }
+
+    fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
+        self.asked.follow(world);
+        for &change in world.changes() {
+            match change {
+                Change::Tab(id) => {
+                    if let Some(tab) = world.tab(id) {
+                        self.place(tab);
+                    }
+                }
+                Change::Renamed { old, new } => self.timers.rename(old, new),
+                Change::Gone(id) => {
+                    self.timers.cancel(id);
+                }
+            }
+        }
+        self.act(world, event.seq, outputs);
+    }
+
+    fn project(&self, projection: &mut Projection) {
+        self.timers.project(projection);
+        self.asked.project(projection);
+    }
+
+    fn next_due(&self, world: &World) -> Option<i64> {
+        self.timers.next_due(world)
+    }
+
+    fn wake(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
+        self.act(world, seq, outputs);
+    }
+
+    fn not_observable(&self) -> &[&str] {
+        &[
+            "what a sleeping tab frees before it is discarded",
+            "that heavy tabs sleep sooner when memory is short",
+            "locks (Web Lock, IndexedDB)",
+            "pages that share a process group with another",
+            "sites of an intranet",
+            "DevTools open on the tab",
+            "mirroring, WebUSB",
+            "the user's list of sites",
+        ]
+    }
+}
+
+/// Whether a tab stays awake: in front, audible or capturing. Pinned tabs sleep.
+fn is_exempt(tab: &Tab) -> bool {
+    tab.is_active || tab.is_audible || tab.is_capturing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{HOUR, Scene};
+    use super::*;
+
+    #[test]
+    fn a_day_and_a_half_after_it_fell_asleep() {
+        let mut scene = Scene::new(EdgeSleeping::new(), 3);
+        scene
+            .pin(3, true)
+            .pass(HOUR)
+            .activate(2)
+            .activate(1)
+            .pass(100 * HOUR);
+        assert_eq!(scene.discards(), [(38 * HOUR, 3), (39 * HOUR, 2)]);
+    }
+
+    #[test]
+    fn a_sound_keeps_it_awake() {
+        let mut scene = Scene::new(EdgeSleeping::new(), 2);
+        scene.sound(2, true).pass(50 * HOUR);
+        assert!(scene.tabs().is_empty());
+        scene.sound(2, false);
+        assert_eq!(scene.discards(), [(50 * HOUR, 2)]);
+    }
+}

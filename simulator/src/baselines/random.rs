@@ -1,0 +1,126 @@
+//! `random`: every minute, each tab that may go does so with a chance of one in fifteen.
+//!
+//! The null model: it discards as fast as a timer of 15 minutes does in the mean, and knows nothing
+//! of which tab was used last. Guards: active, pinned and audible. The same seed draws the same.
+
+use engine::{Event, Output, Policy, Projection, Seq, Tab, TtlClock, World};
+
+use super::asked::{Asked, Cause, Choice, idle_ms};
+use super::ticks::Ticks;
+use super::ttl::is_guarded;
+
+/// How often it draws.
+const TICK_MS: i64 = 60_000;
+/// One in so many goes.
+const ONE_IN: u64 = 15;
+
+/// Discards by chance.
+#[derive(Clone, Debug)]
+pub struct Random {
+    ticks: Ticks,
+    state: u64,
+    asked: Asked,
+}
+
+impl Random {
+    /// Creates the policy.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            ticks: Ticks::every(TICK_MS),
+            state: seed,
+            asked: Asked::default(),
+        }
+    }
+
+    /// Draws a number: SplitMix64 (Steele, Lea and Flood, 2014), which has no bad seed.
+    fn draw(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn act(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
+        if !self.ticks.tick(world) {
+            return;
+        }
+        let may_go = |tab: &&Tab| !is_guarded(tab) && !self.asked.holds(tab);
+        let mut chosen: Vec<&Tab> = world.tabs().filter(may_go).collect();
+        chosen.retain(|_| self.draw().is_multiple_of(ONE_IN));
+        let choices = chosen.into_iter().map(|tab| Choice {
+            tab: tab.id,
+            idle_ms: idle_ms(world, tab, TtlClock::Wall),
+            ttl_ms: 0,
+            in_focus: false,
+        });
+        let cause = Cause::timer("random", seq);
+        self.asked.ask(world, cause, choices, outputs);
+    }
+}
+
+impl Policy for Random {
+    fn name(&self) -> &str {
+        "random"
+    }
+
+    fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
+        self.asked.follow(world);
+        self.act(world, event.seq, outputs);
+    }
+
+    fn project(&self, projection: &mut Projection) {
+        projection.line(format_args!("random {}", self.state));
+        self.ticks.project(projection);
+        self.asked.project(projection);
+    }
+
+    fn next_due(&self, _: &World) -> Option<i64> {
+        self.ticks.next_due()
+    }
+
+    fn wake(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
+        self.act(world, seq, outputs);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{HOUR, MINUTE, Scene};
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_splitmix64() {
+        let mut random = Random::new(1_234_567);
+        let drawn: Vec<u64> = (0..2).map(|_| random.draw()).collect();
+        assert_eq!(
+            drawn,
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
+        );
+    }
+
+    #[test]
+    fn a_tab_lasts_a_quarter_of_an_hour_in_the_mean() {
+        let mut scene = Scene::new(Random::new(1), 1_001);
+        scene.pin(1_001, true).pass(3 * HOUR);
+        let discards = scene.discards();
+        assert_eq!(
+            discards.len(),
+            999,
+            "all but the one in front and the pinned one"
+        );
+        let total_ms: i64 = discards.iter().map(|&(at_ms, _)| at_ms).sum();
+        let mean_ms = total_ms / 999;
+        assert!((14 * MINUTE..16 * MINUTE).contains(&mean_ms), "{mean_ms}");
+    }
+
+    #[test]
+    fn another_seed_draws_otherwise() {
+        let decide = |seed| {
+            let mut scene = Scene::new(Random::new(seed), 20);
+            scene.pass(HOUR);
+            scene.discards().to_vec()
+        };
+        assert_eq!(decide(1), decide(1));
+        assert_ne!(decide(1), decide(2));
+    }
+}

@@ -1,0 +1,75 @@
+//! A timer a tab, on one clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::{Projection, TabId, TtlClock, World};
+
+/// What is due when, by tab. No tab has two timers.
+#[derive(Clone, Debug)]
+pub(super) struct Timers {
+    clock: TtlClock,
+    queue: BTreeSet<(i64, TabId)>,
+    due: BTreeMap<TabId, i64>,
+}
+
+impl Timers {
+    /// Starts without any. The clock is the wall's or the machine's: it must run whenever time
+    /// passes, so that the moment at which a timer ends can be told beforehand.
+    pub(super) fn on(clock: TtlClock) -> Self {
+        debug_assert!(
+            clock != TtlClock::Active,
+            "nobody knows when the user is back"
+        );
+        Self {
+            clock,
+            queue: BTreeSet::new(),
+            due: BTreeMap::new(),
+        }
+    }
+
+    /// Sets the timer of a tab, anew if need be.
+    pub(super) fn set(&mut self, tab: TabId, due: i64) {
+        self.cancel(tab);
+        self.queue.insert((due, tab));
+        self.due.insert(tab, due);
+    }
+
+    /// Takes the timer of a tab back. Returns when it would have ended.
+    pub(super) fn cancel(&mut self, tab: TabId) -> Option<i64> {
+        let due = self.due.remove(&tab)?;
+        self.queue.remove(&(due, tab));
+        Some(due)
+    }
+
+    /// Gives the timer of a tab to its new id.
+    pub(super) fn rename(&mut self, old: TabId, new: TabId) {
+        if let Some(due) = self.cancel(old) {
+            self.set(new, due);
+        }
+    }
+
+    /// Takes out the first of the timers that have ended.
+    pub(super) fn pop(&mut self, world: &World) -> Option<TabId> {
+        let &(due, tab) = self.queue.first()?;
+        if due > world.moment().on(self.clock) {
+            return None;
+        }
+        self.cancel(tab);
+        Some(tab)
+    }
+
+    /// When the first one ends, by the log's time.
+    pub(super) fn next_due(&self, world: &World) -> Option<i64> {
+        let &(due, _) = self.queue.first()?;
+        let moment = world.moment();
+        let left_ms = due.saturating_sub(moment.on(self.clock));
+        Some(moment.now.saturating_add(left_ms))
+    }
+
+    /// Adds to the state hash.
+    pub(super) fn project(&self, projection: &mut Projection) {
+        for (due, tab) in &self.queue {
+            projection.line(format_args!("timer {due} {tab}"));
+        }
+    }
+}
