@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail};
 use engine::{Orchestrator, PRESETS, PolicyDocument};
 use simulator::baselines::{self, AnyPolicy};
+use strsim::levenshtein;
 
 /// A policy and what it was called.
 #[derive(Clone, Debug)]
@@ -89,26 +90,11 @@ fn nearest_name(name: &str) -> Option<&'static str> {
     // A number at the end may stand for N, or belong to the name.
     let family = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
     let numbered = format!("{family}N");
-    let distance = |known: &&str| letters_apart(name, known).min(letters_apart(&numbered, known));
+    let distance = |known: &&str| levenshtein(name, known).min(levenshtein(&numbered, known));
     let names = (PRESETS.into_iter()).chain(baselines::NAMES.map(|(name, _)| name));
     names
         .min_by_key(distance)
         .filter(|known| distance(known) <= 2)
-}
-
-/// The Levenshtein distance: how many letters must be added, left out or changed.
-fn letters_apart(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let change = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -129,6 +115,5 @@ mod tests {
         ] {
             assert_eq!(nearest_name(name), expect, "{name}");
         }
-        assert_eq!(letters_apart("kitten", "sitting"), 3);
     }
 }
