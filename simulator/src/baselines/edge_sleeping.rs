@@ -6,15 +6,17 @@
 //! Only that is a discard here. Which clock it counts on is not documented: the wall's is taken. A
 //! guard puts the end off until it ceases, which is not documented either.
 
-use engine::{Change, Event, Output, Policy, Projection, Seq, Tab, TabId, TtlClock, World};
+use engine::{Event, Output, Policy, Projection, Seq, Tab, TtlClock, World};
 
-use super::asked::{Asked, Cause, Choice, idle_ms};
+use super::asked::{Asked, Cause};
 use super::timers::Timers;
 
 /// `SleepingTabsTimeout`: 7,200 s.
 const SLEEPS_AFTER_MS: i64 = 7_200_000;
 /// `AutoDiscardSleepingTabsEnabled`: 1.5 days asleep.
 const DISCARDS_AFTER_MS: i64 = 36 * 3_600_000;
+/// From the moment a tab is hidden to its discard.
+const TTL_MS: i64 = SLEEPS_AFTER_MS + DISCARDS_AFTER_MS;
 
 /// Discards what slept for a day and a half.
 #[derive(Clone, Debug)]
@@ -32,29 +34,8 @@ impl EdgeSleeping {
         }
     }
 
-    fn place(&mut self, tab: &Tab) {
-        if is_exempt(tab) || tab.is_discarded || self.asked.holds(tab) {
-            self.timers.cancel(tab.id);
-        } else {
-            let ttl_ms = SLEEPS_AFTER_MS + DISCARDS_AFTER_MS;
-            let due = tab.last_active.now.saturating_add(ttl_ms);
-            self.timers.set(tab.id, due);
-        }
-    }
-
     fn act(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
-        let mut ripe: Vec<TabId> = Vec::new();
-        while let Some(tab) = self.timers.pop(world) {
-            ripe.push(tab);
-        }
-        let choices = ripe.iter().filter_map(|&tab| {
-            Some(Choice {
-                tab,
-                idle_ms: idle_ms(world, world.tab(tab)?, TtlClock::Wall),
-                ttl_ms: SLEEPS_AFTER_MS + DISCARDS_AFTER_MS,
-                in_focus: false,
-            })
-        });
+        let choices = self.timers.take_ripe(world, TTL_MS);
         let cause = Cause::timer("edge-sleeping", seq);
         self.asked.ask(world, cause, choices, outputs);
     }
@@ -73,19 +54,10 @@ impl Policy for EdgeSleeping {
 
     fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
         self.asked.follow(world);
-        for &change in world.changes() {
-            match change {
-                Change::Tab(id) => {
-                    if let Some(tab) = world.tab(id) {
-                        self.place(tab);
-                    }
-                }
-                Change::Renamed { old, new } => self.timers.rename(old, new),
-                Change::Gone(id) => {
-                    self.timers.cancel(id);
-                }
-            }
-        }
+        self.timers.follow(world, |tab| {
+            let may_go = !is_exempt(tab) && !tab.is_discarded && !self.asked.holds(tab);
+            may_go.then(|| tab.last_active.now.saturating_add(TTL_MS))
+        });
         self.act(world, event.seq, outputs);
     }
 

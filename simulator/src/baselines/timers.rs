@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Projection, TabId, TtlClock, World};
+use engine::{Change, Projection, Tab, TabId, TtlClock, World};
+
+use super::asked::{Choice, idle_ms};
 
 /// What is due when, by tab. No tab has two timers.
 #[derive(Clone, Debug)]
@@ -25,6 +27,35 @@ impl Timers {
             queue: BTreeSet::new(),
             due: BTreeMap::new(),
         }
+    }
+
+    /// Follows what an event did: each tab that changed gets the timer that `due` says, or none.
+    pub(super) fn follow(&mut self, world: &World, due: impl Fn(&Tab) -> Option<i64>) {
+        for &change in world.changes() {
+            match change {
+                Change::Tab(id) => match world.tab(id).and_then(&due) {
+                    Some(due) => self.set(id, due),
+                    None => drop(self.cancel(id)),
+                },
+                Change::Renamed { old, new } => self.rename(old, new),
+                Change::Gone(id) => drop(self.cancel(id)),
+            }
+        }
+    }
+
+    /// Takes out the timers that have ended; returns their tabs, each with its idle time by the
+    /// wall clock, for a policy with one TTL.
+    pub(super) fn take_ripe(&mut self, world: &World, ttl_ms: i64) -> Vec<Choice> {
+        let ripe = std::iter::from_fn(|| self.pop(world));
+        let choice = |tab| {
+            Some(Choice {
+                tab,
+                idle_ms: idle_ms(world, world.tab(tab)?, TtlClock::Wall),
+                ttl_ms,
+                in_focus: false,
+            })
+        };
+        ripe.filter_map(choice).collect()
     }
 
     /// Sets the timer of a tab, anew if need be.

@@ -4,9 +4,9 @@
 //! a lunch ages every tab. Its guards are the three that nearly every peer has: active, pinned and
 //! audible. A guard that holds when the time is up only puts the discard off.
 
-use engine::{Change, Event, Output, Policy, Projection, Seq, Tab, TabId, TtlClock, World};
+use engine::{Event, Output, Policy, Projection, Seq, Tab, TtlClock, World};
 
-use super::asked::{Asked, Cause, Choice, idle_ms};
+use super::asked::{Asked, Cause};
 use super::timers::Timers;
 
 /// Discards tabs by age.
@@ -29,28 +29,8 @@ impl Ttl {
         }
     }
 
-    fn place(&mut self, tab: &Tab) {
-        if is_guarded(tab) || self.asked.holds(tab) {
-            self.timers.cancel(tab.id);
-        } else {
-            let due = tab.last_active.now.saturating_add(self.ttl_ms);
-            self.timers.set(tab.id, due);
-        }
-    }
-
     fn act(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
-        let mut ripe: Vec<TabId> = Vec::new();
-        while let Some(tab) = self.timers.pop(world) {
-            ripe.push(tab);
-        }
-        let choices = ripe.iter().filter_map(|&tab| {
-            Some(Choice {
-                tab,
-                idle_ms: idle_ms(world, world.tab(tab)?, TtlClock::Wall),
-                ttl_ms: self.ttl_ms,
-                in_focus: false,
-            })
-        });
+        let choices = self.timers.take_ripe(world, self.ttl_ms);
         let cause = Cause::timer(&self.name, seq);
         self.asked.ask(world, cause, choices, outputs);
     }
@@ -63,19 +43,10 @@ impl Policy for Ttl {
 
     fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
         self.asked.follow(world);
-        for &change in world.changes() {
-            match change {
-                Change::Tab(id) => {
-                    if let Some(tab) = world.tab(id) {
-                        self.place(tab);
-                    }
-                }
-                Change::Renamed { old, new } => self.timers.rename(old, new),
-                Change::Gone(id) => {
-                    self.timers.cancel(id);
-                }
-            }
-        }
+        self.timers.follow(world, |tab| {
+            let may_go = !is_guarded(tab) && !self.asked.holds(tab);
+            may_go.then(|| tab.last_active.now.saturating_add(self.ttl_ms))
+        });
         self.act(world, event.seq, outputs);
     }
 
