@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::cargo::cargo_bin_cmd;
+use serde_json::Value;
 
 fn recordings() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/recorded");
@@ -50,6 +51,41 @@ fn every_recorded_decision_is_the_engines_own() {
             "nothing was compared: {said}"
         );
     }
+}
+
+#[test]
+fn the_recording_policy_decides_as_recorded_in_open_and_closed_loop() {
+    let summary = |args: &[&str], recording: &Path| -> Value {
+        serde_json::from_str(&sim(args, recording)).unwrap()
+    };
+    let mut enforced = 0;
+    for recording in recordings() {
+        let info = summary(&["info", "--json"], &recording);
+        // In observe mode nothing was discarded, so any discard departs from the recording.
+        if info["decisions"]["enforce"] == 0 {
+            continue;
+        }
+        enforced += 1;
+        let closed = summary(&["replay", "--summary", "--json"], &recording);
+        let open = summary(
+            &["replay", "--summary", "--json", "--open-loop"],
+            &recording,
+        );
+        for replayed in [&closed, &open] {
+            assert_eq!(replayed["departure"], Value::Null, "{replayed}");
+            assert_eq!(
+                replayed["decisions"], info["decisions"]["enforce"],
+                "{replayed}"
+            );
+            assert_eq!(replayed["violations"], 0, "{replayed}");
+        }
+        assert_eq!(closed["saved_gib_h"], open["saved_gib_h"]);
+        assert_eq!(closed["reloads"], open["reloads"]);
+    }
+    assert!(
+        enforced >= 2,
+        "{enforced} recordings were made in enforce mode"
+    );
 }
 
 #[test]
