@@ -257,6 +257,7 @@ impl<P: Policy> Replay<P> {
             self.t_ms = due_ms;
             self.recorded.wake(due_ms, self.seq, &mut self.outputs);
             self.pass();
+            self.watch.wake(due_ms);
             self.engine.wake(due_ms, self.seq, &mut self.outputs);
             self.collect_decisions();
             self.settle(decided);

@@ -116,20 +116,30 @@ impl Watch {
         .collect()
     }
 
+    /// Takes in that time has passed, awake and without an event.
+    pub(super) fn wake(&mut self, t_ms: i64) {
+        self.pass(t_ms, 0);
+        self.look_at_front();
+    }
+
     /// Takes an event of the policy's world in.
     pub(super) fn see(&mut self, event: &Event) {
-        let before = self.now_ms.unwrap_or(event.t_ms);
-        let now_ms = before.max(event.t_ms);
-        let passed = now_ms.saturating_sub(before);
-        self.now_ms = Some(now_ms);
-        let slept = match event.input {
-            Input::Suspended { ms } => i64::try_from(ms).unwrap_or(i64::MAX).min(passed),
+        let slept_ms = match event.input {
+            Input::Suspended { ms } => i64::try_from(ms).unwrap_or(i64::MAX),
             _ => 0,
         };
-        self.awake = self.awake.saturating_add(passed - slept);
+        self.pass(event.t_ms, slept_ms);
         self.look_at_front();
         self.apply(&event.input);
         self.look_at_front();
+    }
+
+    fn pass(&mut self, t_ms: i64, slept_ms: i64) {
+        let before = self.now_ms.unwrap_or(t_ms);
+        let now_ms = before.max(t_ms);
+        let passed = now_ms.saturating_sub(before);
+        self.now_ms = Some(now_ms);
+        self.awake = self.awake.saturating_add(passed - slept_ms.min(passed));
     }
 
     fn is_protected(&self, known: &Known) -> bool {

@@ -133,6 +133,22 @@ fn every_baseline_has_its_name() {
 }
 
 #[test]
+fn a_timer_of_a_minute_takes_no_tab_that_is_younger() {
+    let mut replay = Replay::new(named("ttl-1", 0).unwrap());
+    let mut decided = Vec::new();
+    for line in two_days() {
+        replay.take(line, &mut decided);
+    }
+    let score = replay.finish(&mut decided);
+    assert!(score.discards > 20, "{}", score.discards);
+    assert!(
+        !score.violated.contains_key("young"),
+        "{:?}",
+        score.violated
+    );
+}
+
+#[test]
 fn every_baseline_decides_the_same_twice_and_from_the_past_alone() {
     let lines = two_days();
     for policy in every() {
