@@ -4,6 +4,7 @@
 //! tabs it does not know, or out of place, are counted as anomalies and change nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use crate::clock::{Clocks, Moment};
 use crate::event::{
@@ -94,6 +95,19 @@ impl Place {
             id,
         })
     }
+
+    fn in_window(self) -> (WindowId, i64, TabId) {
+        (self.win, self.last_active, self.id)
+    }
+
+    fn on_host(self) -> Option<(HostId, i64, TabId)> {
+        self.host.map(|host| (host, self.last_active, self.id))
+    }
+}
+
+/// All that an index holds under a key.
+fn all_under<K: Copy>(key: K) -> RangeInclusive<(K, i64, TabId)> {
+    (key, i64::MIN, TabId(i64::MIN))..=(key, i64::MAX, TabId(i64::MAX))
 }
 
 /// What the log says so far.
@@ -211,9 +225,8 @@ impl World {
     /// The loaded tabs on a tab's host, itself too, last in front first.
     pub fn loaded_on_host_of(&self, tab: &Tab) -> impl Iterator<Item = &Tab> {
         tab.host.into_iter().flat_map(move |host| {
-            let range = (host, i64::MIN, TabId(i64::MIN))..=(host, i64::MAX, TabId(i64::MAX));
             self.loaded_by_host
-                .range(range)
+                .range(all_under(host))
                 .rev()
                 .map(|(_, _, id)| self.indexed(*id))
         })
@@ -221,9 +234,8 @@ impl World {
 
     /// The loaded tabs of a window, last in front first.
     pub fn loaded_in_window(&self, win: WindowId) -> impl Iterator<Item = &Tab> {
-        let range = (win, i64::MIN, TabId(i64::MIN))..=(win, i64::MAX, TabId(i64::MAX));
         self.loaded_by_window
-            .range(range)
+            .range(all_under(win))
             .rev()
             .map(|(_, _, id)| self.indexed(*id))
     }
@@ -771,34 +783,16 @@ impl World {
     }
 
     fn index(&mut self, place: Option<Place>) {
-        let Some(Place {
-            win,
-            host,
-            last_active,
-            id,
-        }) = place
-        else {
-            return;
-        };
-        self.loaded_by_window.insert((win, last_active, id));
-        if let Some(host) = host {
-            self.loaded_by_host.insert((host, last_active, id));
-        }
+        let Some(place) = place else { return };
+        self.loaded_by_window.insert(place.in_window());
+        self.loaded_by_host.extend(place.on_host());
     }
 
     fn unindex(&mut self, place: Option<Place>) {
-        let Some(Place {
-            win,
-            host,
-            last_active,
-            id,
-        }) = place
-        else {
-            return;
-        };
-        self.loaded_by_window.remove(&(win, last_active, id));
-        if let Some(host) = host {
-            self.loaded_by_host.remove(&(host, last_active, id));
+        let Some(place) = place else { return };
+        self.loaded_by_window.remove(&place.in_window());
+        if let Some(on_host) = place.on_host() {
+            self.loaded_by_host.remove(&on_host);
         }
     }
 
@@ -823,8 +817,7 @@ impl World {
         }
         self.last_host_in_front = Some(name);
         if self.hosts.visit(host, now) {
-            let range = (host, i64::MIN, TabId(i64::MIN))..=(host, i64::MAX, TabId(i64::MAX));
-            let tabs = self.loaded_by_host.range(range);
+            let tabs = self.loaded_by_host.range(all_under(host));
             self.changes.extend(tabs.map(|(_, _, id)| Change::Tab(*id)));
         }
     }
