@@ -14,6 +14,9 @@
 //! `tab_replaced` is kept: it is a rename and nothing else. Nothing here reads a clock or a file,
 //! and what is kept grows with the open tabs, not with the trace.
 
+mod clairvoyance;
+mod frontier;
+mod hold;
 mod memory;
 mod score;
 mod watch;
@@ -22,18 +25,22 @@ use std::collections::BTreeMap;
 
 use engine::{
     Change, DEFAULT_TAB_BYTES, Decision, DiscardedBy, Engine, Event, Input, MemorySource, Metrics,
-    Mode, Moment, Output, Page, Policy, PolicyDocument, Seq, Snapshot, Tab, TabChanges, TabFacts,
-    TabId, World,
+    Mode, Output, Page, Policy, PolicyDocument, Seq, Snapshot, Tab, TabChanges, TabFacts, TabId,
+    World,
 };
 use recorder::{Body, Line};
 use serde::Serialize;
 
 use crate::baselines::Never;
 
+use hold::Held;
 use memory::{Memory, Worlds};
 use score::Gauge;
 use watch::Watch;
 
+pub use clairvoyance::{Clairvoyance, Foresight};
+pub use frontier::{Frontier, Point};
+pub use hold::{Hold, HoldEnd};
 pub use memory::{Source, WITHHELD_BEYOND_PERCENT};
 pub use score::{
     Definition, Departure, EARLY_RETURN_MS, Feedback, Machine, SCORES, Score, Span, THRASH_MS,
@@ -75,6 +82,10 @@ pub struct Replay<P> {
     awaiting: BTreeMap<TabId, Awaited>,
     /// Tabs that the policy holds discarded, by their present id.
     held: BTreeMap<TabId, Held>,
+    /// The holds that ended, where they are kept.
+    holds: Option<Vec<Hold>>,
+    /// Whether the recording says what became of a decision that it has, too.
+    takes_recorded_outcomes: bool,
     /// What came before for each tab that is open, by its present id.
     past: BTreeMap<TabId, Past>,
     memory: Memory,
@@ -103,12 +114,6 @@ impl Awaited {
     fn is_open(&self) -> bool {
         !self.is_discarded
     }
-}
-
-/// A tab that the policy has discarded.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    since: Moment,
 }
 
 /// What a tab was through.
@@ -187,6 +192,8 @@ impl<P: Policy> Replay<P> {
             recorded_fresh: BTreeMap::new(),
             awaiting: BTreeMap::new(),
             held: BTreeMap::new(),
+            holds: None,
+            takes_recorded_outcomes: true,
             past: BTreeMap::new(),
             memory: Memory::default(),
             watch: Watch::new(PolicyDocument::default().protected_domains.clone()),
@@ -207,6 +214,21 @@ impl<P: Policy> Replay<P> {
     #[must_use]
     pub fn protecting(mut self, domains: &[String]) -> Self {
         self.watch = Watch::new(domains.to_vec());
+        self
+    }
+
+    /// Keeps every hold, to be measured against a [`Frontier`] or told apart from another
+    /// policy's. They grow with the discards.
+    #[must_use]
+    pub fn keeping_holds(mut self) -> Self {
+        self.holds = Some(Vec::new());
+        self
+    }
+
+    /// Lets every decision succeed at once, also one that the recording has.
+    #[must_use]
+    pub fn carrying_out_all(mut self) -> Self {
+        self.takes_recorded_outcomes = false;
         self
     }
 
@@ -236,44 +258,58 @@ impl<P: Policy> Replay<P> {
                 if let Some(event) = line.into_event() {
                     self.settle(decided);
                     self.pass_time(&event, decided);
-                    self.score.span.begin(event.t_ms);
-                    self.seq = event.seq;
-                    self.t_ms = event.t_ms;
-                    self.follow(event.input);
+                    self.enter(event);
                 }
             }
         }
     }
 
-    /// Lets the time up to an event pass, waking the policy whenever it wants to be woken. A
-    /// machine that sleeps wakes nobody.
+    /// Takes an input of the recording in.
+    fn enter(&mut self, event: Event) {
+        self.score.span.begin(event.t_ms);
+        self.seq = event.seq;
+        self.t_ms = event.t_ms;
+        self.follow(event.input);
+    }
+
+    /// Lets the time up to an event pass, waking the policy whenever it wants to be woken.
     fn pass_time(&mut self, event: &Event, decided: &mut Vec<Replayed>) {
-        let slept_ms = match event.input {
-            Input::Suspended { ms } => i64::try_from(ms).unwrap_or(i64::MAX),
-            _ => 0,
-        };
-        let until_ms = event.t_ms.saturating_sub(slept_ms);
+        let until_ms = awake_until(event);
         while let Some(due_ms) = self.engine.next_due().filter(|&due_ms| due_ms < until_ms) {
-            self.t_ms = due_ms;
-            self.recorded.wake(due_ms, self.seq, &mut self.outputs);
-            self.pass();
-            self.watch.wake(due_ms);
-            self.engine.wake(due_ms, self.seq, &mut self.outputs);
-            self.collect_decisions();
+            self.pass_to(due_ms);
             self.settle(decided);
         }
     }
 
+    /// Lets time pass between two events, and the policy act on that.
+    fn pass_to(&mut self, t_ms: i64) {
+        self.t_ms = t_ms;
+        self.recorded.wake(t_ms, self.seq, &mut self.outputs);
+        self.pass();
+        self.watch.wake(t_ms);
+        self.engine.wake(t_ms, self.seq, &mut self.outputs);
+        self.collect_decisions();
+    }
+
     /// Ends the replay: adds what was decided last to `decided` and returns the score.
-    pub fn finish(mut self, decided: &mut Vec<Replayed>) -> Score {
+    pub fn finish(self, decided: &mut Vec<Replayed>) -> Score {
+        self.finish_with_holds(decided).0
+    }
+
+    /// Ends the replay, and returns the score and every hold, in the order in which they ended.
+    /// There are none unless they were [kept](Self::keeping_holds).
+    pub fn finish_with_holds(mut self, decided: &mut Vec<Replayed>) -> (Score, Vec<Hold>) {
         self.settle(decided);
+        for (tab, held) in self.held.clone() {
+            self.note_hold(tab, held, HoldEnd::Trace);
+        }
         let mut score = self.score;
         score.unanswered += count(self.awaiting.values().filter(|awaited| awaited.is_open()));
         score.held_at_end = count(self.held.values());
         score.anomalies = self.engine.world().anomalies();
         score.span.end(self.recorded.world().moment());
         score.finish(&self.gauge, &self.never);
-        score
+        (score, self.holds.unwrap_or_default())
     }
 
     /// Notes what the recorded policy decided on the last input, if that was to be carried out.
@@ -294,7 +330,7 @@ impl<P: Policy> Replay<P> {
         }
         for decision in std::mem::take(&mut self.fresh) {
             let recorded_seq = recorded.get(&decision.tab).copied();
-            let answer = match recorded_seq {
+            let answer = match recorded_seq.filter(|_| self.takes_recorded_outcomes) {
                 Some(decision) => Answer::Recorded(decision),
                 None => Answer::AtOnce,
             };
@@ -339,11 +375,7 @@ impl<P: Policy> Replay<P> {
                 self.score.unanswered += u64::from(before.is_some_and(|awaited| awaited.is_open()));
             }
             Answer::AtOnce | Answer::OnSuccess if can_be_discarded => {
-                self.feed(Input::TabDiscarded {
-                    tab,
-                    by: DiscardedBy::Orchestrator,
-                });
-                self.hold(tab, expected_bytes, &objections);
+                self.discard(tab, expected_bytes, &objections);
                 self.tell_outcome(tab, true);
             }
             Answer::AtOnce => {
@@ -352,6 +384,13 @@ impl<P: Policy> Replay<P> {
             }
             Answer::OnSuccess => self.score.refused += 1,
         }
+    }
+
+    /// Discards a tab.
+    fn discard(&mut self, tab: TabId, expected_bytes: u64, objections: &[&'static str]) {
+        let by = DiscardedBy::Orchestrator;
+        self.feed(Input::TabDiscarded { tab, by });
+        self.hold(tab, expected_bytes, objections);
     }
 
     /// Tells the policy the outcome of a decision of the last input.
@@ -364,7 +403,14 @@ impl<P: Policy> Replay<P> {
     fn hold(&mut self, tab: TabId, expected_bytes: u64, objections: &[&'static str]) {
         // The recording's clocks are the same for every policy.
         let since = self.recorded.world().moment();
-        self.held.insert(tab, Held { since });
+        let held = Held {
+            since,
+            seq: self.seq,
+            t_ms: self.t_ms,
+            tab,
+            weighed: self.memory.weighed(tab, since.active).unwrap_or_default(),
+        };
+        self.held.insert(tab, held);
         self.revalue(tab);
         self.score.note_discard(expected_bytes);
         self.score.note_violations(objections);
@@ -391,6 +437,7 @@ impl<P: Policy> Replay<P> {
         };
         self.watch.see(&event);
         self.engine.step(&event, &mut self.outputs);
+        let mut closed = Vec::new();
         for &change in self.engine.world().changes() {
             match change {
                 Change::Tab(_) => {}
@@ -399,7 +446,7 @@ impl<P: Policy> Replay<P> {
                     rename(&mut self.awaiting, old, new);
                 }
                 Change::Gone(tab) => {
-                    self.score.closed_while_held += u64::from(self.held.remove(&tab).is_some());
+                    closed.extend(self.held.remove(&tab).map(|held| (tab, held)));
                     let awaited = self.awaiting.remove(&tab);
                     let is_open = awaited.is_some_and(|awaited| awaited.is_open());
                     self.score.unanswered += u64::from(is_open);
@@ -411,7 +458,26 @@ impl<P: Policy> Replay<P> {
             let worlds = worlds(&self.recorded, &self.engine, &self.held);
             self.memory.revalue(tab, worlds);
         }
+        for (tab, held) in closed {
+            self.score.closed_while_held += 1;
+            self.note_hold(tab, held, HoldEnd::Closed);
+        }
         self.collect_decisions();
+    }
+
+    /// Notes that a hold has ended, or that the trace has.
+    fn note_hold(&mut self, tab: TabId, held: Held, end: HoldEnd) {
+        let Some(holds) = &mut self.holds else {
+            return;
+        };
+        let at = self.recorded.world().moment();
+        let weighed = match end {
+            HoldEnd::Closed => self.memory.weighed_when_gone(tab),
+            HoldEnd::Needed | HoldEnd::Trace => self.memory.weighed(tab, at.active),
+        };
+        let until = (end != HoldEnd::Trace).then_some(self.seq);
+        let weighed = weighed.unwrap_or(held.weighed);
+        holds.push(held.until(tab, weighed, until, at, end));
     }
 
     fn collect_decisions(&mut self) {
@@ -719,6 +785,7 @@ impl<P: Policy> Replay<P> {
             return;
         };
         (self.score).note_reload(held.since, self.recorded.world().moment());
+        self.note_hold(tab, held, HoldEnd::Needed);
         self.revalue(tab);
         self.await_load(tab);
         if how == Return::Untold {
@@ -754,6 +821,15 @@ impl<P: Policy> Replay<P> {
             self.feed(Input::TabLoaded { tab, load_ms: None });
         }
     }
+}
+
+/// Until when the machine was awake before an event. One that sleeps wakes nobody.
+fn awake_until(event: &Event) -> i64 {
+    let slept_ms = match event.input {
+        Input::Suspended { ms } => i64::try_from(ms).unwrap_or(i64::MAX),
+        _ => 0,
+    };
+    event.t_ms.saturating_sub(slept_ms)
 }
 
 /// Both worlds as they are now.

@@ -4,6 +4,8 @@
 //! of which tab was used last. Guards: active, pinned and audible. The same seed draws the same.
 
 use engine::{Event, Output, Policy, Projection, Seq, Tab, TtlClock, World};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 
 use super::asked::{Asked, Cause, Choice, idle_ms};
 use super::ticks::Ticks;
@@ -12,13 +14,13 @@ use super::ttl::is_guarded;
 /// How often it draws.
 const TICK_MS: i64 = 60_000;
 /// One in so many goes.
-const ONE_IN: u64 = 15;
+const ONE_IN: u32 = 15;
 
 /// Discards by chance.
 #[derive(Clone, Debug)]
 pub struct Random {
     ticks: Ticks,
-    state: u64,
+    random: ChaCha8Rng,
     asked: Asked,
 }
 
@@ -27,17 +29,9 @@ impl Random {
     pub fn new(seed: u64) -> Self {
         Self {
             ticks: Ticks::every(TICK_MS),
-            state: seed,
+            random: ChaCha8Rng::seed_from_u64(seed),
             asked: Asked::default(),
         }
-    }
-
-    /// Draws a number: SplitMix64 (Steele, Lea and Flood, 2014), which has no bad seed.
-    fn draw(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 
     fn act(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
@@ -46,7 +40,7 @@ impl Random {
         }
         let may_go = |tab: &&Tab| !is_guarded(tab) && !self.asked.holds(tab);
         let mut chosen: Vec<&Tab> = world.tabs().filter(may_go).collect();
-        chosen.retain(|_| self.draw().is_multiple_of(ONE_IN));
+        chosen.retain(|_| self.random.random_ratio(1, ONE_IN));
         let choices = chosen.into_iter().map(|tab| Choice {
             tab: tab.id,
             idle_ms: idle_ms(world, tab, TtlClock::Wall),
@@ -69,7 +63,7 @@ impl Policy for Random {
     }
 
     fn project(&self, projection: &mut Projection) {
-        projection.line(format_args!("random {}", self.state));
+        projection.line(format_args!("random {}", self.random.get_word_pos()));
         self.ticks.project(projection);
         self.asked.project(projection);
     }
@@ -87,16 +81,6 @@ impl Policy for Random {
 mod tests {
     use super::super::scene::{HOUR, MINUTE, Scene};
     use super::*;
-
-    #[test]
-    fn the_numbers_are_splitmix64() {
-        let mut random = Random::new(1_234_567);
-        let drawn: Vec<u64> = (0..2).map(|_| random.draw()).collect();
-        assert_eq!(
-            drawn,
-            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
-        );
-    }
 
     #[test]
     fn a_tab_lasts_a_quarter_of_an_hour_in_the_mean() {

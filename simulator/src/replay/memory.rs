@@ -52,6 +52,19 @@ pub(super) struct Memory {
     discarded_by_recorded: BTreeSet<TabId>,
     ram_total: Option<u64>,
     sums: Sums,
+    tab_count: u64,
+    /// What the tabs weighed that went with the last line.
+    gone: BTreeMap<TabId, Weighed>,
+}
+
+/// What a tab weighed in the background until now: it follows from the recording alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Weighed {
+    /// Which of the tabs of the recording it is, in the order in which they appeared.
+    pub(super) serial: u64,
+    /// Its bytes while it was in the background and nobody but a policy had discarded it, over
+    /// the active clock.
+    pub(super) byte_ms: u128,
 }
 
 /// A reading of the browser's memory, and the tabs that were loaded then.
@@ -66,6 +79,12 @@ struct Reading {
 /// What one tab weighs and where it counts.
 #[derive(Clone, Copy, Debug)]
 struct Account {
+    /// Which of the tabs of the recording it is, in the order in which they appeared.
+    serial: u64,
+    /// What it weighed in the background so far, up to `counted_to`.
+    background_byte_ms: u128,
+    /// Up to when that is counted, on the active clock.
+    counted_to: i64,
     bytes: u64,
     source: Source,
     recorded: Presence,
@@ -96,11 +115,27 @@ pub(super) struct Sums {
     freed_by_recorded: i128,
 }
 
+impl Account {
+    /// Whether its bytes are there for a policy to save.
+    fn can_be_saved(&self) -> bool {
+        self.is_in_background && self.recorded != Presence::DiscardedByOther
+    }
+
+    /// What it weighed in the background up to a moment of the active clock, at which it still
+    /// stands as it does.
+    fn background_byte_ms(&self, active: i64) -> u128 {
+        let passed_ms = active.saturating_sub(self.counted_to).max(0).unsigned_abs();
+        let bytes = if self.can_be_saved() { self.bytes } else { 0 };
+        let passed = u128::from(bytes) * u128::from(passed_ms);
+        self.background_byte_ms.saturating_add(passed)
+    }
+}
+
 impl Sums {
     fn count(&mut self, account: &Account, sign: i128) {
         let bytes = sign * i128::from(account.bytes);
         let is_loaded = account.recorded == Presence::Loaded;
-        if account.is_in_background && account.recorded != Presence::DiscardedByOther {
+        if account.can_be_saved() {
             self.background += bytes;
             if account.is_held {
                 self.saved[account.source as usize] += bytes;
@@ -135,8 +170,24 @@ impl Memory {
         self.accounts.get(&tab).map(|account| account.bytes)
     }
 
+    /// What a tab of the recording weighed in the background up to a moment of the active clock,
+    /// which is no earlier than the last change.
+    pub(super) fn weighed(&self, tab: TabId, active: i64) -> Option<Weighed> {
+        self.accounts.get(&tab).map(|account| Weighed {
+            serial: account.serial,
+            byte_ms: account.background_byte_ms(active),
+        })
+    }
+
+    /// The same of a tab that went with the last line.
+    pub(super) fn weighed_when_gone(&self, tab: TabId) -> Option<Weighed> {
+        self.gone.get(&tab).copied()
+    }
+
     /// Follows what a line did to the tabs of the recording.
     pub(super) fn follow(&mut self, worlds: Worlds<'_>) {
+        let active = worlds.recorded.moment().active;
+        self.gone.clear();
         for &change in worlds.recorded.changes() {
             match change {
                 Change::Tab(tab) => self.revalue(tab, worlds),
@@ -144,12 +195,19 @@ impl Memory {
                     if self.discarded_by_recorded.remove(&old) {
                         self.discarded_by_recorded.insert(new);
                     }
-                    self.revalue(old, worlds);
+                    self.forget(new);
+                    if let Some(account) = self.accounts.remove(&old) {
+                        self.accounts.insert(new, account);
+                    }
                     self.revalue(new, worlds);
                 }
                 Change::Gone(tab) => {
                     // Another tab may have its id by now.
                     self.discarded_by_recorded.remove(&tab);
+                    if let Some(weighed) = self.weighed(tab, active) {
+                        self.gone.insert(tab, weighed);
+                    }
+                    self.forget(tab);
                     self.revalue(tab, worlds);
                 }
             }
@@ -170,9 +228,7 @@ impl Memory {
 
     /// Looks at a tab anew, after something happened to it in one of the worlds.
     pub(super) fn revalue(&mut self, id: TabId, worlds: Worlds<'_>) {
-        if let Some(before) = self.accounts.remove(&id) {
-            self.sums.count(&before, -1);
-        }
+        let before = self.forget(id);
         let Some(tab) = worlds.recorded.tab(id) else {
             self.discarded_by_recorded.remove(&id);
             return;
@@ -188,7 +244,13 @@ impl Memory {
             Presence::DiscardedByOther
         };
         let (raw_bytes, source) = self.raw_bytes(worlds.recorded, tab);
+        let active = worlds.recorded.moment().active;
+        let serial = before.map_or(self.tab_count, |before| before.serial);
+        self.tab_count += u64::from(before.is_none());
         let account = Account {
+            serial,
+            background_byte_ms: before.map_or(0, |before| before.background_byte_ms(active)),
+            counted_to: active,
             bytes: self.fitted(raw_bytes),
             source,
             recorded,
@@ -198,6 +260,13 @@ impl Memory {
         };
         self.sums.count(&account, 1);
         self.accounts.insert(id, account);
+    }
+
+    /// Closes a tab's account.
+    fn forget(&mut self, id: TabId) -> Option<Account> {
+        let account = self.accounts.remove(&id)?;
+        self.sums.count(&account, -1);
+        Some(account)
     }
 
     /// Looks at every tab anew, after something that all may rest on.

@@ -11,6 +11,7 @@ use std::fmt::Write;
 use engine::{Decision, Level, Metrics, Moment, Pressure, PressureState, Seq, Severity};
 use serde::Serialize;
 
+use super::frontier::Frontier;
 use super::memory::{Source, Sums};
 
 /// A discarded tab that is back within this much of the user's own time was a mistake: 10 minutes
@@ -86,6 +87,10 @@ scores! {
     peak_used: Option<u64>, "bytes";
     /// Discards of a tab that one of our hard guards protects, found by a checker that shares no code with them. Never more than 0 for a policy of ours.
     violations: u64, "discards";
+    /// `saved_gib_h` over what a clairvoyant who keeps our guards saves with the same number of reloads. What was saved while a guard held is left out. Absent unless the frontier was asked for, and where there is nothing to save.
+    frontier_share: Option<f64>, "share";
+    /// Reloads over what the clairvoyant needs to save as much. Absent unless the frontier was asked for.
+    excess_reloads: Option<u64>, "reloads";
 
     besides:
     /// The time it covers.
@@ -310,7 +315,24 @@ impl Score {
         self.feedback = other.feedback;
         self.departure = None;
         self.totals.pool(&other.totals);
+        self.frontier_share = None;
+        self.excess_reloads = None;
         self.derive();
+    }
+
+    /// Measures it against a frontier of the same trace, or of the same traces, with what was
+    /// saved of what the frontier bounds.
+    pub(super) fn measure(&mut self, frontier: &Frontier, bounded_byte_ms: u128) {
+        self.totals.bounded = bounded_byte_ms;
+        self.frontier_share = share(bounded_byte_ms, frontier.saved_byte_ms(self.reloads));
+        let needed = frontier.reloads_for(bounded_byte_ms);
+        self.excess_reloads = Some(self.reloads.saturating_sub(needed));
+    }
+
+    /// Measures a pooled score against the pooled frontier of its traces, each of which was
+    /// measured against its own.
+    pub fn measure_pooled(&mut self, frontier: &Frontier) {
+        self.measure(frontier, self.totals.bounded);
     }
 
     /// Works out what follows from the sums.
@@ -355,6 +377,8 @@ struct Totals {
     saved_pressed: u128,
     saved_departed: u128,
     background: u128,
+    /// What was saved of what the clairvoyant frontier bounds.
+    bounded: u128,
     reload_wait_ms: u64,
     departed_discards: u64,
     here: Seen,
@@ -388,6 +412,7 @@ impl Totals {
             (&mut self.saved_pressed, other.saved_pressed),
             (&mut self.saved_departed, other.saved_departed),
             (&mut self.background, other.background),
+            (&mut self.bounded, other.bounded),
         ]) {
             *mine = mine.saturating_add(theirs);
         }
@@ -486,7 +511,7 @@ fn add_counts<K: Clone + Ord>(mine: &mut BTreeMap<K, u64>, theirs: &BTreeMap<K, 
     }
 }
 
-fn gib_h(byte_ms: u128) -> f64 {
+pub(super) fn gib_h(byte_ms: u128) -> f64 {
     byte_ms as f64 / (1_u64 << 30) as f64 / HOUR_MS
 }
 

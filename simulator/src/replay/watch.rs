@@ -94,11 +94,37 @@ impl Watch {
             return vec!["unknown"];
         };
         let now_ms = self.now_ms.unwrap_or_default();
+        let passing = [
+            (self.awake < known.sounded_until, "recently_audible"),
+            (
+                now_ms.saturating_sub(known.in_front_ms) < MINUTE_MS,
+                "young",
+            ),
+        ];
+        (self.standing(tab, known).into_iter().chain(passing))
+            .filter_map(|(holds, name)| holds.then_some(name))
+            .collect()
+    }
+
+    /// From when on no guard speaks against a discard of a tab (`t_ms`), if nothing else happens;
+    /// never where one holds that does not pass with time.
+    pub(super) fn free_from(&self, tab: TabId) -> Option<i64> {
+        let known = self.tabs.get(&tab)?;
+        if self.standing(tab, known).iter().any(|&(holds, _)| holds) {
+            return None;
+        }
+        let now_ms = self.now_ms.unwrap_or_default();
+        let sounds_for_ms = known.sounded_until.saturating_sub(self.awake).max(0);
+        let old_from = known.in_front_ms.saturating_add(MINUTE_MS);
+        Some(now_ms.saturating_add(sounds_for_ms).max(old_from))
+    }
+
+    /// The guards that hold until something happens.
+    fn standing(&self, tab: TabId, known: &Known) -> [(bool, &'static str); 10] {
         [
             (self.fronts.get(&known.win) == Some(&tab), "active"),
             (known.has(Objection::Pinned), "pinned"),
             (known.has(Objection::Audible), "audible"),
-            (self.awake < known.sounded_until, "recently_audible"),
             (known.has(Objection::Capturing), "capturing"),
             (known.has(Objection::Unsaved), "unsaved"),
             (known.has(Objection::Forbidden), "not_auto_discardable"),
@@ -106,14 +132,7 @@ impl Watch {
             (known.host.is_none(), "internal"),
             (known.has(Objection::Loading), "loading"),
             (known.has(Objection::Discarded), "discarded"),
-            (
-                now_ms.saturating_sub(known.in_front_ms) < MINUTE_MS,
-                "young",
-            ),
         ]
-        .into_iter()
-        .filter_map(|(holds, name)| holds.then_some(name))
-        .collect()
     }
 
     /// Takes in that time has passed, awake and without an event.

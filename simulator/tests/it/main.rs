@@ -5,6 +5,7 @@
 mod baselines;
 mod closed_loop;
 mod commands;
+mod frontier;
 mod properties;
 mod recorded;
 mod recording;

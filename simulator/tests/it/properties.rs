@@ -36,7 +36,7 @@ fn facts() -> impl Strategy<Value = Tab> {
     })
 }
 
-fn body() -> impl Strategy<Value = Body> {
+pub(crate) fn body() -> impl Strategy<Value = Body> {
     let by = prop_oneof![Just(DiscardedBy::Orchestrator), Just(DiscardedBy::Other)];
     let state = prop_oneof![Just(UserState::Active), Just(UserState::Idle)];
     prop_oneof![
@@ -104,7 +104,7 @@ fn body() -> impl Strategy<Value = Body> {
 }
 
 /// A policy that discards whatever it may, as soon as it may.
-fn greedy() -> Orchestrator {
+pub(crate) fn greedy() -> Orchestrator {
     let policy = PolicyDocument::new(Settings {
         gate: engine::Gate::Always,
         ttl_minutes: 1.0,
@@ -117,7 +117,7 @@ fn greedy() -> Orchestrator {
     Orchestrator::new(policy.unwrap())
 }
 
-fn lines(bodies: Vec<Body>) -> Vec<Line> {
+pub(crate) fn lines(bodies: Vec<Body>) -> Vec<Line> {
     let mut input = Seq(0);
     let line = |(seq, mut body): (u64, Body)| {
         match &mut body {

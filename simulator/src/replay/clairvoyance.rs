@@ -1,0 +1,189 @@
+//! Looks at a whole trace before anything is decided.
+//!
+//! Two replays run side by side. In one nothing is discarded: there the guards stand as they do
+//! for a policy that has kept its hands off. In the other every tab is discarded the moment they
+//! let it go: its holds are the longest that any policy can come to that keeps our guards, and
+//! none of them depends on another. A guard that comes back later does not count, since a tab that
+//! is gone makes no sound and takes no input.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::{Change, Event, Seq, TabId};
+use recorder::{Body, Line};
+
+use crate::baselines::{Clairvoyant, Never, Planned};
+
+use super::frontier::Frontier;
+use super::hold::{Hold, HoldEnd};
+use super::score::Score;
+use super::{Replay, awake_until};
+
+/// A look at a trace under way.
+#[derive(Clone, Debug)]
+pub struct Clairvoyance {
+    /// Where nothing is discarded.
+    never: Replay<Never>,
+    /// Where every tab is discarded as soon as it may be.
+    all: Replay<Never>,
+    /// The tabs that are not discarded there.
+    waiting: BTreeSet<TabId>,
+    /// How many of the holds there have been looked at.
+    seen: usize,
+}
+
+impl Clairvoyance {
+    /// Starts with an empty world and the domains that are protected.
+    pub fn new(protected_domains: &[String]) -> Self {
+        let never = Replay::new(Never).protecting(protected_domains);
+        Self {
+            all: never.clone().keeping_holds(),
+            never,
+            waiting: BTreeSet::new(),
+            seen: 0,
+        }
+    }
+
+    /// Takes the next line of the recording in.
+    pub fn take(&mut self, line: &Line) {
+        if matches!(line.body, Body::Decision(_) | Body::Unknown { .. }) {
+            return;
+        }
+        if let Some(event) = line.event() {
+            self.pass_time(&event);
+            self.never.enter(event.clone());
+            self.all.enter(event);
+            self.follow();
+            self.discard_free();
+        }
+    }
+
+    /// Ends the look.
+    pub fn finish(self) -> Foresight {
+        let (_, holds) = self.all.finish_with_holds(&mut Vec::new());
+        Foresight { holds }
+    }
+
+    /// Lets the time up to an event pass, and discards each tab when its time has come.
+    fn pass_time(&mut self, event: &Event) {
+        let until_ms = awake_until(event);
+        let next_due = |this: &Self| {
+            let free_from = |&tab: &TabId| this.never.watch.free_from(tab);
+            this.waiting.iter().filter_map(free_from).min()
+        };
+        while let Some(due_ms) = next_due(self).filter(|&due_ms| due_ms < until_ms) {
+            self.never.pass_to(due_ms);
+            self.all.pass_to(due_ms);
+            self.discard_free();
+        }
+    }
+
+    /// Follows which tabs are there.
+    fn follow(&mut self) {
+        for &change in self.never.recorded.world().changes() {
+            match change {
+                Change::Tab(tab) => {
+                    self.waiting.insert(tab);
+                }
+                Change::Renamed { old, .. } => {
+                    self.waiting.remove(&old);
+                }
+                Change::Gone(tab) => {
+                    self.waiting.remove(&tab);
+                }
+            }
+        }
+        let holds = self.all.holds.as_deref().unwrap_or_default();
+        let returned = holds[self.seen..].iter();
+        let returned = returned.filter(|hold| hold.end == HoldEnd::Needed);
+        self.waiting.extend(returned.map(|hold| hold.until_tab));
+        self.seen = holds.len();
+        let recorded = self.never.recorded.world();
+        let (waiting, all) = (&mut self.waiting, &self.all);
+        waiting.retain(|&tab| recorded.tab(tab).is_some() && !all.holds(tab));
+    }
+
+    /// Discards the tabs that no guard holds any more.
+    fn discard_free(&mut self) {
+        let now_ms = self.never.t_ms;
+        let (never, all) = (&self.never, &mut self.all);
+        self.waiting.retain(|&tab| {
+            let is_free = (never.watch.free_from(tab)).is_some_and(|from_ms| from_ms <= now_ms);
+            if is_free {
+                all.discard(tab, 0, &[]);
+            }
+            !is_free
+        });
+    }
+}
+
+/// What a clairvoyant knows of a trace: every time for which a tab can be gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Foresight {
+    holds: Vec<Hold>,
+}
+
+impl Foresight {
+    /// The most that can be saved with each number of reloads.
+    pub fn frontier(&self) -> Frontier {
+        let saved = |hold: &Hold| hold.saved_byte_ms();
+        let without_return = self.holds.iter().filter(|hold| hold.end != HoldEnd::Needed);
+        let returns = self.holds.iter().filter(|hold| hold.end == HoldEnd::Needed);
+        Frontier::new(
+            without_return.map(saved).fold(0, u128::saturating_add),
+            returns.map(saved).collect(),
+        )
+    }
+
+    /// Measures the score of a replay of the same trace against the frontier. `holds` are that
+    /// replay's.
+    pub fn measure(&self, score: &mut Score, holds: &[Hold]) {
+        let key = |hold: &Hold| (hold.serial, hold.until_seq);
+        let longest: BTreeMap<(u64, Option<Seq>), &Hold> =
+            self.holds.iter().map(|hold| (key(hold), hold)).collect();
+        // What was saved before the guards let the tab go is left out.
+        let bounded = |hold: &Hold| {
+            let longest = longest.get(&key(hold))?;
+            let from = hold.from_byte_ms.max(longest.from_byte_ms);
+            Some(hold.to_byte_ms.saturating_sub(from))
+        };
+        let bounded = holds.iter().filter_map(bounded);
+        score.measure(&self.frontier(), bounded.fold(0, u128::saturating_add));
+    }
+
+    /// The policy that saves the most with so many reloads.
+    pub fn clairvoyant(&self, reloads: u64) -> Clairvoyant {
+        let mut worth = self.by_worth();
+        worth.truncate(usize::try_from(reloads).unwrap_or(usize::MAX));
+        let without_return = self.holds.iter().filter(|hold| hold.end != HoldEnd::Needed);
+        Clairvoyant::new(without_return.chain(worth).map(|hold| Planned {
+            seq: hold.seq,
+            t_ms: hold.t_ms,
+            tab: hold.tab,
+        }))
+    }
+
+    /// The longest time around a line for which a tab can be gone, by its id at the beginning of
+    /// that time, and from how many reloads on a clairvoyant takes it: from 0 where the tab is not
+    /// needed again, never where it saves nothing.
+    pub fn around(&self, tab: TabId, seq: Seq) -> Option<(&Hold, Option<u64>)> {
+        let hold = self.holds.iter().find(|hold| {
+            hold.tab == tab && hold.seq <= seq && hold.until_seq.is_none_or(|until| seq < until)
+        })?;
+        let from_reloads = if hold.end == HoldEnd::Needed {
+            let rank = self.by_worth().iter().position(|other| *other == hold);
+            rank.map(|rank| rank as u64 + 1)
+        } else {
+            Some(0)
+        };
+        Some((hold, from_reloads))
+    }
+
+    /// The holds with a return that are worth a reload, those that save most first.
+    fn by_worth(&self) -> Vec<&Hold> {
+        let is_worth = |hold: &&Hold| hold.end == HoldEnd::Needed && hold.saved_byte_ms() > 0;
+        let mut worth: Vec<&Hold> = self.holds.iter().filter(is_worth).collect();
+        worth.sort_by_key(|hold| (Reverse(hold.saved_byte_ms()), hold.until_seq, hold.serial));
+        worth
+    }
+}

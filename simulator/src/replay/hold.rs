@@ -1,0 +1,102 @@
+//! The times for which a policy held a tab discarded: what each saved and how it ended.
+
+use engine::{Moment, Seq, TabId};
+use serde::Serialize;
+
+use super::memory::Weighed;
+use super::score::{EARLY_RETURN_MS, gib_h};
+
+/// A tab that the policy has discarded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) since: Moment,
+    /// The input after which it was discarded, and when that was.
+    pub(super) seq: Seq,
+    pub(super) t_ms: i64,
+    /// Its id then.
+    pub(super) tab: TabId,
+    /// What it had weighed until then.
+    pub(super) weighed: Weighed,
+}
+
+impl Held {
+    /// Ends it. `tab` is its id by now, and `seq` the input that ended it; at the end of the trace
+    /// there is none.
+    pub(super) fn until(
+        self,
+        tab: TabId,
+        weighed: Weighed,
+        seq: Option<Seq>,
+        at: Moment,
+        end: HoldEnd,
+    ) -> Hold {
+        Hold {
+            tab: self.tab,
+            serial: self.weighed.serial,
+            seq: self.seq,
+            t_ms: self.t_ms,
+            until_tab: tab,
+            until_seq: seq,
+            until_ms: at.now,
+            active_ms: at.active.saturating_sub(self.since.active),
+            end,
+            from_byte_ms: self.weighed.byte_ms,
+            to_byte_ms: weighed.byte_ms.max(self.weighed.byte_ms),
+        }
+    }
+}
+
+/// A time for which a policy held a tab discarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The tab, by its id when it was discarded.
+    pub tab: TabId,
+    /// The last input before it was discarded.
+    pub seq: Seq,
+    /// When it was discarded, by the log's time.
+    pub t_ms: i64,
+    /// The tab, by its id when it ended.
+    pub until_tab: TabId,
+    /// The input that ended it; at the end of the trace there is none.
+    pub until_seq: Option<Seq>,
+    /// When it ended, by the log's time.
+    pub until_ms: i64,
+    /// How long it lasted, on the active clock.
+    pub active_ms: i64,
+    /// How it ended.
+    pub end: HoldEnd,
+    /// Which of the tabs of the recording it is, in the order in which they appeared.
+    pub(super) serial: u64,
+    /// What the tab had weighed in the background when it began and when it ended. This follows
+    /// from the recording alone, so the holds of two policies can be laid over each other.
+    pub(super) from_byte_ms: u128,
+    pub(super) to_byte_ms: u128,
+}
+
+impl Hold {
+    /// What it saved, in GiB·h of the active clock.
+    pub fn saved_gib_h(&self) -> f64 {
+        gib_h(self.saved_byte_ms())
+    }
+
+    /// Whether the tab was needed again within 10 minutes of the user's own time.
+    pub fn is_early_return(&self) -> bool {
+        self.end == HoldEnd::Needed && self.active_ms <= EARLY_RETURN_MS
+    }
+
+    pub(super) fn saved_byte_ms(&self) -> u128 {
+        self.to_byte_ms - self.from_byte_ms
+    }
+}
+
+/// How a hold ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldEnd {
+    /// The tab was needed again: a reload.
+    Needed,
+    /// The tab was closed.
+    Closed,
+    /// The trace ended.
+    Trace,
+}
