@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod compare;
 mod explain;
 mod info;
 mod replay;
@@ -7,9 +8,14 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
+use engine::SEMANTICS;
+use recorder::Trace;
+use simulator::replay::Score;
+
 use crate::args::Command;
 use crate::console::Console;
 use crate::outcome::{Outcome, is_broken_pipe};
+use crate::reading::shown;
 
 /// Runs a verb.
 pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Outcome> {
@@ -17,6 +23,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Verify(args) => verify::run(&args, console),
         Command::Info(args) => info::run(&args, console),
         Command::Replay(args) => replay::run(args, console),
+        Command::Compare(args) => compare::run(args, console),
         Command::Explain(args) => explain::run(&args, console),
     }
 }
@@ -41,4 +48,23 @@ fn each_trace(
         worst = worst.max(outcome);
     }
     Ok(worst)
+}
+
+/// Tells what a trace leaves open that a score should say.
+fn note_what_is_not_scored(path: &Path, trace: &Trace, score: &Score, console: &mut Console) {
+    let path = shown(path);
+    if score.samples == 0 {
+        console.note(format_args!(
+            "{path}: there is no sample of the machine in it: what was saved under pressure, the \
+             minutes of pressure and the most memory in use are not scored, and policies that wait \
+             for pressure decide nothing; `gate = \"always\"` lets ours act without"
+        ));
+    }
+    let engine = trace.header().engine;
+    if engine != SEMANTICS {
+        console.note(format_args!(
+            "{path}: it was recorded by version {engine} of the engine, and is replayed by version \
+             {SEMANTICS}: decisions of the recording's own policy may differ"
+        ));
+    }
 }

@@ -4,8 +4,11 @@
 //! Everything here takes lines in one at a time and does no I/O. The `sim` command reads the
 //! traces, chooses among these and writes what they say.
 
+pub mod ablation;
 pub mod baselines;
 pub mod biography;
+pub mod comparison;
 pub mod contents;
+pub mod curve;
 pub mod replay;
 pub mod verify;

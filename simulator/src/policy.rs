@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
-use engine::{Orchestrator, PRESETS, PolicyDocument};
+use engine::{Gate, Orchestrator, PRESETS, PolicyDocument};
 use simulator::baselines::{self, AnyPolicy};
+use simulator::comparison::Entrant;
 use strsim::levenshtein;
 
 /// A policy and what it was called.
@@ -13,7 +14,9 @@ use strsim::levenshtein;
 pub(crate) struct NamedPolicy {
     pub(crate) name: String,
     pub(crate) policy: Box<dyn AnyPolicy>,
-    /// The hash of its document; a baseline has none.
+    /// Its document; a baseline has none.
+    pub(crate) document: Option<PolicyDocument>,
+    /// The hash of its document.
     pub(crate) hash: Option<String>,
     /// What it draws its random numbers from, if it draws any.
     pub(crate) seed: Option<u64>,
@@ -22,14 +25,31 @@ pub(crate) struct NamedPolicy {
 }
 
 impl NamedPolicy {
-    fn of_document(name: &str, document: PolicyDocument) -> Self {
+    /// Our own policy under a document.
+    pub(crate) fn of_document(name: &str, document: PolicyDocument) -> Self {
         Self {
             name: name.to_owned(),
             hash: Some(document.hash()),
             protected_domains: document.protected_domains.clone(),
-            policy: Box::new(Orchestrator::new(document)),
+            policy: Box::new(Orchestrator::new(document.clone())),
+            document: Some(document),
             seed: None,
         }
+    }
+
+    /// As it takes part in a comparison.
+    pub(crate) fn entrant(&self) -> Entrant {
+        Entrant {
+            name: self.name.clone(),
+            policy: self.policy.clone(),
+            protected_domains: self.protected_domains.clone(),
+            is_ticking: self.is_ticking(),
+        }
+    }
+
+    /// Whether it acts at every sample, so that a trace without any needs a tick.
+    pub(crate) fn is_ticking(&self) -> bool {
+        (self.document.as_ref()).is_some_and(|document| document.gate == Gate::Always)
     }
 
     /// Whether it is our own policy, under whatever document.
@@ -51,6 +71,7 @@ pub(crate) fn find(name: &str, seed: u64) -> anyhow::Result<NamedPolicy> {
         return Ok(NamedPolicy {
             name: name.to_owned(),
             policy,
+            document: None,
             hash: None,
             seed: baselines::is_drawing(name).then_some(seed),
             protected_domains: PolicyDocument::default().protected_domains.clone(),

@@ -47,6 +47,13 @@ pub use score::{
     scores_table,
 };
 
+/// How often a policy that acts at every sample looks where there is none: once a minute.
+pub const TICK_MS: i64 = 60_000;
+
+/// For how long after an event it does so: a day. After that nothing ripens any more that has not,
+/// but for a policy on the wall clock.
+const TICKS_FOR_MS: i64 = 24 * 3_600_000;
+
 /// A decision that the replay came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Replayed {
@@ -86,6 +93,10 @@ pub struct Replay<P> {
     holds: Option<Vec<Hold>>,
     /// Whether the recording says what became of a decision that it has, too.
     takes_recorded_outcomes: bool,
+    /// When the last sample was shown, or stood in for, where ticks are wanted.
+    last_tick_ms: Option<i64>,
+    last_event_ms: i64,
+    is_ticking: bool,
     /// What came before for each tab that is open, by its present id.
     past: BTreeMap<TabId, Past>,
     memory: Memory,
@@ -194,6 +205,9 @@ impl<P: Policy> Replay<P> {
             held: BTreeMap::new(),
             holds: None,
             takes_recorded_outcomes: true,
+            last_tick_ms: None,
+            last_event_ms: 0,
+            is_ticking: false,
             past: BTreeMap::new(),
             memory: Memory::default(),
             watch: Watch::new(PolicyDocument::default().protected_domains.clone()),
@@ -229,6 +243,14 @@ impl<P: Policy> Replay<P> {
     #[must_use]
     pub fn carrying_out_all(mut self) -> Self {
         self.takes_recorded_outcomes = false;
+        self
+    }
+
+    /// Shows the policy an empty sample every [`TICK_MS`] while the recording has none: for policies
+    /// that act at every sample, on traces without any.
+    #[must_use]
+    pub fn ticking(mut self) -> Self {
+        self.is_ticking = true;
         self
     }
 
@@ -269,16 +291,46 @@ impl<P: Policy> Replay<P> {
         self.score.span.begin(event.t_ms);
         self.seq = event.seq;
         self.t_ms = event.t_ms;
+        self.last_event_ms = event.t_ms;
+        // A machine that slept, or a log that was silent for days, shows nothing of that time.
+        let is_shown = matches!(event.input, Input::Metrics(_) | Input::Suspended { .. });
+        if is_shown
+            || self
+                .last_tick_ms
+                .is_none_or(|last| event.t_ms.saturating_sub(last) > TICKS_FOR_MS)
+        {
+            self.last_tick_ms = Some(event.t_ms);
+        }
         self.follow(event.input);
     }
 
     /// Lets the time up to an event pass, waking the policy whenever it wants to be woken.
     fn pass_time(&mut self, event: &Event, decided: &mut Vec<Replayed>) {
         let until_ms = awake_until(event);
-        while let Some(due_ms) = self.engine.next_due().filter(|&due_ms| due_ms < until_ms) {
+        loop {
+            let wanted = self.engine.next_due().into_iter();
+            let next = wanted.chain(self.next_tick()).min();
+            let Some(due_ms) = next.filter(|&due_ms| due_ms < until_ms) else {
+                return;
+            };
             self.pass_to(due_ms);
+            if self.next_tick() == Some(due_ms) {
+                self.tick();
+            }
             self.settle(decided);
         }
+    }
+
+    /// When the next tick is due, where ticks are wanted.
+    fn next_tick(&self) -> Option<i64> {
+        let last_ms = self.last_tick_ms.filter(|_| self.is_ticking)?;
+        let due_ms = last_ms.saturating_add(TICK_MS);
+        (due_ms <= self.last_event_ms.saturating_add(TICKS_FOR_MS)).then_some(due_ms)
+    }
+
+    fn tick(&mut self) {
+        self.last_tick_ms = Some(self.t_ms);
+        self.feed(Input::Metrics(Metrics::default()));
     }
 
     /// Lets time pass between two events, and the policy act on that.

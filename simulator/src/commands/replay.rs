@@ -9,7 +9,7 @@ use recorder::{Origin, Trace};
 use serde::Serialize;
 use simulator::replay::{EARLY_RETURN_MS, Feedback, Machine, Replay, Replayed, Score, THRASH_MS};
 
-use super::each_trace;
+use super::{each_trace, note_what_is_not_scored};
 use crate::args::ReplayArgs;
 use crate::console::{Console, bytes, count, cut, date, number, percent, span};
 use crate::outcome::Outcome;
@@ -100,6 +100,9 @@ fn replay(
     if plan.open_loop {
         replay = replay.open_loop();
     }
+    if plan.policy.is_ticking() {
+        replay = replay.ticking();
+    }
     let mut decided = Vec::new();
     if plan.decisions && !plan.json {
         console.line(HEADER)?;
@@ -129,6 +132,7 @@ fn replay(
         Ok(ControlFlow::Continue(()))
     })?;
     let score = replay.finish(&mut decided);
+    note_what_is_not_scored(path, &trace, &score, console);
     pooled.traces += 1;
     pooled.score.pool(&score);
     write_all(&mut decided, console)?;

@@ -68,6 +68,27 @@ impl Frontier {
         self.returns.len() as u64
     }
 
+    /// Spends so many reloads on several traces, where they save most, and tells how many that is
+    /// for each.
+    pub fn spent(each: &[Self], reloads: u64) -> Vec<u64> {
+        let returns = |(trace, frontier): (usize, &'_ Self)| {
+            let returns = frontier.returns.iter();
+            returns
+                .map(|&saved| (Reverse(saved), trace))
+                .collect::<Vec<_>>()
+        };
+        let mut returns: Vec<_> = each.iter().enumerate().flat_map(returns).collect();
+        returns.sort_unstable();
+        let mut spent = vec![0; each.len()];
+        for (_, trace) in returns
+            .into_iter()
+            .take(usize::try_from(reloads).unwrap_or(usize::MAX))
+        {
+            spent[trace] += 1;
+        }
+        spent
+    }
+
     /// Takes the frontier of another trace in: the reloads are spent where they save most.
     #[must_use]
     pub fn pooled(self, other: &Self) -> Self {

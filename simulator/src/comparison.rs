@@ -1,0 +1,225 @@
+//! Compares policies: the same traces, the same measure, and beside them the most that anybody
+//! could have saved.
+//!
+//! Each line of a trace is taken in once, by every policy side by side; no policy sees another.
+//! What comes out does not depend on how many threads there are.
+
+mod bootstrap;
+
+use rayon::prelude::*;
+use recorder::Line;
+use serde::Serialize;
+
+use crate::baselines::AnyPolicy;
+use crate::replay::{Clairvoyance, Foresight, Frontier, Hold, Replay, Score};
+
+pub use bootstrap::{Estimate, RESAMPLES};
+
+/// A policy that takes part.
+#[derive(Clone, Debug)]
+pub struct Entrant {
+    /// What it is called in reports.
+    pub name: String,
+    /// The policy, before it has seen anything.
+    pub policy: Box<dyn AnyPolicy>,
+    /// The domains whose tabs count as protected when its discards are checked.
+    pub protected_domains: Vec<String>,
+    /// Whether it acts at every sample, so that a trace without any needs a tick.
+    pub is_ticking: bool,
+}
+
+impl Entrant {
+    /// Sets a replay up for it.
+    fn replay(&self, loop_: Loop) -> Replay<Box<dyn AnyPolicy>> {
+        let mut replay = Replay::new(self.policy.clone()).protecting(&self.protected_domains);
+        if self.is_ticking {
+            replay = replay.ticking();
+        }
+        match loop_ {
+            Loop::Closed => replay,
+            Loop::Open => replay.open_loop(),
+        }
+    }
+}
+
+/// Whether policies see what their discards free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loop {
+    /// They do.
+    #[default]
+    Closed,
+    /// Samples are as recorded.
+    Open,
+}
+
+/// A trace on its way through all policies.
+#[derive(Debug)]
+pub struct Heat {
+    clairvoyance: Clairvoyance,
+    replays: Vec<Replay<Box<dyn AnyPolicy>>>,
+}
+
+impl Heat {
+    /// Starts a trace. The frontier spares tabs on `protected_domains`.
+    pub fn new(entrants: &[Entrant], loop_: Loop, protected_domains: &[String]) -> Self {
+        let replays = entrants.iter().map(|entrant| entrant.replay(loop_));
+        Self {
+            clairvoyance: Clairvoyance::new(protected_domains),
+            replays: replays.map(Replay::keeping_holds).collect(),
+        }
+    }
+
+    /// Takes the next lines of the trace in.
+    pub fn take(&mut self, lines: &[Line]) {
+        let Self {
+            clairvoyance,
+            replays,
+        } = self;
+        rayon::join(
+            || lines.iter().for_each(|line| clairvoyance.take(line)),
+            || replays.par_iter_mut().for_each(|replay| run(replay, lines)),
+        );
+    }
+
+    /// Ends the trace.
+    pub fn finish(self) -> Finish {
+        let foresight = self.clairvoyance.finish();
+        let measured = self.replays.into_iter().map(|replay| {
+            let (mut score, holds) = replay.finish_with_holds(&mut Vec::new());
+            foresight.measure(&mut score, &holds);
+            score
+        });
+        Finish {
+            scores: measured.collect(),
+            foresight,
+        }
+    }
+}
+
+fn run(replay: &mut Replay<Box<dyn AnyPolicy>>, lines: &[Line]) {
+    let mut decided = Vec::new();
+    for line in lines {
+        replay.take(line.clone(), &mut decided);
+        decided.clear();
+    }
+}
+
+/// A trace that all policies have gone through.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// The score of each policy, in the order in which they were entered.
+    pub scores: Vec<Score>,
+    /// What a clairvoyant knows of the trace.
+    pub foresight: Foresight,
+}
+
+/// The clairvoyant on one trace, which it has to see a second time.
+#[derive(Debug)]
+pub struct ClairvoyantRun {
+    replay: Replay<crate::baselines::Clairvoyant>,
+}
+
+impl ClairvoyantRun {
+    /// Starts the trace with so many reloads to spend.
+    pub fn new(foresight: &Foresight, reloads: u64, loop_: Loop) -> Self {
+        let replay = Replay::new(foresight.clairvoyant(reloads))
+            .carrying_out_all()
+            .keeping_holds();
+        Self {
+            replay: match loop_ {
+                Loop::Closed => replay,
+                Loop::Open => replay.open_loop(),
+            },
+        }
+    }
+
+    /// Takes the next line in.
+    pub fn take(&mut self, line: Line) {
+        self.replay.take(line, &mut Vec::new());
+    }
+
+    /// Ends the trace.
+    pub fn finish(self, foresight: &Foresight) -> Score {
+        let (mut score, holds): (Score, Vec<Hold>) = self.replay.finish_with_holds(&mut Vec::new());
+        foresight.measure(&mut score, &holds);
+        score
+    }
+}
+
+/// Adds up the scores of a policy over all traces, and measures the sum against the pooled
+/// frontier.
+pub fn pooled<'a>(scores: impl IntoIterator<Item = &'a Score>, frontier: &Frontier) -> Score {
+    let mut pooled = Score::default();
+    for score in scores {
+        pooled.pool(score);
+    }
+    pooled.measure_pooled(frontier);
+    pooled
+}
+
+/// How a policy differs from another on the same traces, and how sure that is: 95 % intervals.
+/// Absent where it takes two traces or a time with the user there.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// GiB·h saved in an hour of the user's time.
+    pub saved_gib_h_per_active_hour: Option<Estimate>,
+    /// Reloads in an hour of the user's time.
+    pub reloads_per_active_hour: Option<Estimate>,
+    /// The share of discards that were early returns.
+    pub early_return_rate: Option<Estimate>,
+}
+
+impl Difference {
+    /// Compares the scores of two policies, trace by trace. `seed` is what is drawn from.
+    pub fn between(base: &[Score], other: &[Score], seed: u64) -> Self {
+        let estimate = |part: fn(&Score) -> (f64, f64)| {
+            let pairs = base.iter().zip(other);
+            let pairs: Vec<_> = pairs
+                .map(|(base, other)| (part(base), part(other)))
+                .collect();
+            bootstrap::difference_of_ratios(&pairs, seed)
+        };
+        Self {
+            saved_gib_h_per_active_hour: estimate(|score| (score.saved_gib_h, hours(score))),
+            reloads_per_active_hour: estimate(|score| (score.reloads as f64, hours(score))),
+            early_return_rate: estimate(|score| {
+                (score.early_returns as f64, score.discards as f64)
+            }),
+        }
+    }
+}
+
+/// How long the user was there.
+fn hours(score: &Score) -> f64 {
+    score.span.active_ms as f64 / 3_600_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(saved_gib_h: f64, reloads: u64) -> Score {
+        let mut score = Score::default();
+        score.saved_gib_h = saved_gib_h;
+        score.reloads = reloads;
+        score.span.active_ms = 3_600_000;
+        score
+    }
+
+    #[test]
+    fn a_difference_is_of_the_sums_over_all_traces() {
+        let base = [score(1.0, 0), score(3.0, 2)];
+        let other = [score(2.0, 0), score(4.0, 0)];
+        let difference = Difference::between(&base, &other, 0);
+        let saved = difference.saved_gib_h_per_active_hour.unwrap();
+        assert_eq!((saved.value, saved.low, saved.high), (1.0, 1.0, 1.0));
+        let reloads = difference.reloads_per_active_hour.unwrap();
+        assert_eq!(
+            (reloads.value, reloads.low, reloads.high),
+            (-1.0, -2.0, 0.0)
+        );
+        assert_eq!(difference.early_return_rate, None, "nothing was discarded");
+        let alone = Difference::between(&base[..1], &other[..1], 0);
+        assert_eq!(alone.saved_gib_h_per_active_hour, None);
+    }
+}
