@@ -1,4 +1,4 @@
-//! The bundled recordings of real sessions: each is verified, and what each preset decides on it
+//! The bundled recordings of real sessions: each is verified, and what each policy decides on it
 //! stands in a snapshot, a decision a line.
 //!
 //! A recording is a folder in `traces/recorded/`. A new one needs nothing here but its snapshots.
@@ -88,8 +88,44 @@ fn the_recording_policy_decides_as_recorded_in_open_and_closed_loop() {
     );
 }
 
+/// Every baseline, with a number that tells on recordings of half an hour where it takes one.
+const BASELINES: [&str; 18] = [
+    "never",
+    "ttl-5",
+    "lru-10",
+    "original-2026",
+    "original-2026-focus",
+    "chrome-memory-saver-conservative",
+    "chrome-memory-saver-medium",
+    "chrome-memory-saver-aggressive",
+    "chromium-urgent",
+    "firefox-unloader",
+    "auto-tab-discard",
+    "great-suspender",
+    "tab-wrangler",
+    "tab-suspender",
+    "tabzen",
+    "edge-sleeping",
+    "rss-cap",
+    "random",
+];
+
 #[test]
-fn decisions_of_every_preset_on_every_recording() {
+fn every_baseline_has_its_snapshots() {
+    let family = |name: &'static str| name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let known = simulator::baselines::NAMES.map(|(name, _)| name.trim_end_matches('N'));
+    let listed = BASELINES.map(|name| {
+        if known.contains(&name) {
+            name
+        } else {
+            family(name)
+        }
+    });
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn decisions_of_every_policy_on_every_recording() {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("snapshots/recorded");
     settings.set_prepend_module_to_snapshot(false);
@@ -97,9 +133,9 @@ fn decisions_of_every_preset_on_every_recording() {
     settings.bind(|| {
         for recording in recordings() {
             let name = recording.file_name().unwrap().to_str().unwrap();
-            for preset in engine::PRESETS {
-                let decisions = sim(&["replay", "--decisions", "--policy", preset], &recording);
-                insta::assert_snapshot!(format!("{name}_{preset}"), decisions);
+            for policy in engine::PRESETS.into_iter().chain(BASELINES) {
+                let decisions = sim(&["replay", "--decisions", "--policy", policy], &recording);
+                insta::assert_snapshot!(format!("{name}_{policy}"), decisions);
             }
         }
     });
