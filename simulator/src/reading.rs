@@ -41,7 +41,9 @@ pub(crate) struct Ending {
 pub(crate) enum Show {
     /// How far it has come, if the trace is large and stderr is a terminal.
     Progress,
-    /// Nothing: the command's own lines come out meanwhile.
+    /// The same, but nothing of the end, which was told the first time.
+    ProgressAgain,
+    /// Nothing but the end: the command's own lines come out meanwhile.
     Nothing,
 }
 
@@ -76,7 +78,7 @@ pub(crate) fn read(
         superseded_bytes: reader.superseded_bytes(),
         missing_segment: reader.missing_segment(),
     };
-    if !has_enough {
+    if !has_enough && show != Show::ProgressAgain {
         if let Some(tail) = reader.torn_tail() {
             console.note(format_args!(
                 "{}: the end is torn: {} bytes from byte {} on are an unfinished line and are \

@@ -282,7 +282,7 @@ fn compare(
         let foresight = &one.heat.foresight;
         let mut run = ClairvoyantRun::new(foresight, reloads, plan.loop_);
         let trace = Trace::open(&one.path)?;
-        read(&trace, Show::Progress, console, |line, _| {
+        read(&trace, Show::ProgressAgain, console, |line, _| {
             run.take(line);
             Ok(ControlFlow::Continue(()))
         })?;

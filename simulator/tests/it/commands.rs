@@ -416,6 +416,106 @@ fn what_cannot_be_opened_is_told() {
 }
 
 #[test]
+fn a_trace_may_be_as_short_as_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("nothing.jsonl"), "").unwrap();
+    let mut recording = Recording::new(Mode::Observe);
+    recording.session(1);
+    let recorded = recording.kill();
+    let text = fs::read_to_string(recorded.segment()).unwrap();
+    // Only the line that opens it; and one event.
+    for (name, lines) in [("opened", 1), ("one", 4)] {
+        let lines: Vec<&str> = text.lines().take(lines).collect();
+        fs::create_dir(folder.path().join(name)).unwrap();
+        let path = folder.path().join(name).join("trace.jsonl");
+        fs::write(path, lines.join("\n") + "\n").unwrap();
+    }
+    for verb in ["verify", "info", "replay", "compare"] {
+        let expect = "nothing.jsonl: an empty trace: there is no line in it";
+        check(folder.path(), &[verb, "nothing.jsonl"], 2, &[expect]);
+    }
+    for trace in ["opened", "one"] {
+        check(
+            folder.path(),
+            &["replay", trace],
+            0,
+            &["saved       0.000 GiB·h"],
+        );
+        check(
+            folder.path(),
+            &["compare", trace],
+            0,
+            &["│ default (base)", "│ clairvoyant"],
+        );
+        check(folder.path(), &["info", trace], 0, &[]);
+    }
+}
+
+#[test]
+fn a_session_that_never_ends_is_scored_as_far_as_it_goes() {
+    let mut recording = short_of_memory(Mode::Enforce);
+    recording.wait(30 * MINUTE).sample(50);
+    let recorded = recording.kill();
+    check(
+        recorded.root(),
+        &["replay", "trace"],
+        0,
+        &["still discarded at the end"],
+    );
+    let mut text = fs::read_to_string(recorded.segment()).unwrap();
+    text += r#"{"type":"tab_activated","seq":"#;
+    fs::write(recorded.segment(), text).unwrap();
+    check(
+        recorded.root(),
+        &["compare", "trace", "-p", "default"],
+        0,
+        &["the end is torn: 30 bytes", "│ default (base)"],
+    );
+}
+
+#[test]
+fn what_a_trace_without_samples_leaves_open_is_said() {
+    let mut recording = Recording::new(Mode::Observe);
+    recording.session(6).wait(40 * MINUTE).activate(2);
+    let recorded = recording.close();
+    let note = "trace: there is no sample of the machine in it: what was saved under pressure";
+    check(
+        recorded.root(),
+        &["replay", "trace", "--policy", "ttl-15"],
+        0,
+        &[note, "saved       0.", "unknown under pressure"],
+    );
+    // Nothing but a tick lets a policy act that acts at every sample.
+    let policy = "gate = \"always\"\n[focus]\nenabled = false\n";
+    fs::write(recorded.root().join("always.toml"), policy).unwrap();
+    check(
+        recorded.root(),
+        &["replay", "trace", "--policy", "always.toml", "--summary"],
+        0,
+        &[
+            note,
+            "decisions   5: 5 carried out",
+            "by reason: GATE_ALWAYS 5",
+        ],
+    );
+}
+
+#[test]
+fn a_trace_of_another_version_of_the_engine_is_replayed_and_that_is_said() {
+    let mut recording = Recording::with(Mode::Observe, Origin::Recorded, SEMANTICS + 1);
+    recording.session(3).sample(50);
+    let other = recording.close();
+    let ours = short_of_memory(Mode::Observe).close();
+    let trace = other.root().join("trace");
+    check(
+        ours.root(),
+        &["compare", "trace", trace.to_str().unwrap(), "-p", "default"],
+        0,
+        &["it was recorded by version 2 of the engine, and is replayed by version 1"],
+    );
+}
+
+#[test]
 fn one_bad_trace_does_not_keep_the_others_from_being_read() {
     let recorded = short_of_memory(Mode::Observe).close();
     let args = ["verify", "nowhere", "trace"];
