@@ -17,8 +17,7 @@ pub(crate) fn compress(plain: &Path) -> io::Result<PathBuf> {
     let compressed = with_suffix(plain, ".zst");
     let unfinished = with_suffix(plain, ".zst.tmp");
     let result = write_new(&unfinished, |file| {
-        let mut encoder = zstd::Encoder::new(file, LEVEL)?;
-        encoder.include_checksum(true)?;
+        let mut encoder = encoder(file)?;
         io::copy(&mut File::open(plain)?, &mut encoder)?;
         encoder.finish().map(drop)
     });
@@ -42,6 +41,13 @@ pub(crate) fn compress(plain: &Path) -> io::Result<PathBuf> {
     sync_folder(folder)?;
     fs::remove_file(plain)?;
     Ok(compressed)
+}
+
+/// Begins to compress into a file.
+pub(crate) fn encoder<W: io::Write>(file: W) -> io::Result<zstd::Encoder<'static, W>> {
+    let mut encoder = zstd::Encoder::new(file, LEVEL)?;
+    encoder.include_checksum(true)?;
+    Ok(encoder)
 }
 
 fn hash(mut from: impl io::Read) -> io::Result<[u8; 32]> {

@@ -5,6 +5,7 @@
 //! what a restarted host needs to go on with its trace. It decides nothing. The contract is
 //! `FORMAT.md`, beside this crate's manifest.
 
+mod composer;
 mod compress;
 mod convert;
 mod error;
@@ -18,6 +19,7 @@ mod tally;
 mod wire;
 mod writer;
 
+pub use composer::{Compression, TraceComposer};
 pub use error::*;
 pub use line::*;
 pub use reader::*;

@@ -318,7 +318,7 @@ impl Found {
 }
 
 /// Lists the files of a folder that are segments by their names, in the order of the names.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let fail = |error| ReadError::new(folder, Flaw::Io(error));
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(fail)? {

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use engine::Seq;
 use rustix::fs::OFlags;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::{Builder, NoContext, Timestamp, Uuid};
 
 use crate::compress::{compress, with_suffix};
 use crate::error::{Flaw, ReadError};
@@ -72,7 +73,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    fn header(&self) -> LogOpened {
+    pub(crate) fn header(&self) -> LogOpened {
         let opening = self.clone();
         LogOpened {
             format: FORMAT_NAME.to_owned(),
@@ -101,6 +102,14 @@ pub fn new_session(t_ms: i64) -> Uuid {
     Uuid::new_v7(Timestamp::from_unix(NoContext, t_ms / 1_000, nanos))
 }
 
+/// Makes the id of a trace that is made from something else: the same for the same time and
+/// material, so that the same input gives the same bytes. It has the form of [`new_session`]'s.
+pub fn session_made_from(t_ms: i64, material: &[u8]) -> Uuid {
+    let mut bits = [0; 10];
+    bits.copy_from_slice(&Sha256::digest(material)[..10]);
+    Builder::from_unix_timestamp_millis(u64::try_from(t_ms).unwrap_or(0), &bits).into_uuid()
+}
+
 /// Why a trace could not be written.
 #[derive(Debug, Error)]
 pub enum WriteError {
@@ -119,6 +128,12 @@ pub enum WriteError {
         path: PathBuf,
         /// The process that holds it, where that is known.
         pid: Option<u32>,
+    },
+    /// There is something where the finished trace would go.
+    #[error("{} is there already; name a folder that is not there yet", .path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
     },
     /// What was written may not be on the disk. [`TraceWriter::recover`] is the way on.
     #[error("cannot sync {}: {error}", .path.display())]
@@ -421,22 +436,7 @@ impl TraceWriter {
         at_ms: Option<i64>,
         body: &Body,
     ) -> Result<Seq, WriteError> {
-        let problem = match body {
-            Body::LogOpened(_) | Body::Checkpoint(_) | Body::LogClosed(_) => {
-                Some("the writer makes it itself")
-            }
-            Body::Unknown { .. } => Some("its type is not known"),
-            _ => None,
-        };
-        if let Some(problem) = problem {
-            let field = Some(format!("type {:?}", body.type_name()));
-            return Err(LineError {
-                column: None,
-                field,
-                problem: problem.to_owned(),
-            }
-            .into());
-        }
+        check_is_owners(body)?;
         self.make_ready(t_ms)?;
         self.put(t_ms, src, n, at_ms, body.clone())
     }
@@ -619,17 +619,7 @@ impl TraceWriter {
             at_ms,
             body,
         };
-        line.check()?;
-        self.place.check(&line).map_err(WriteError::OutOfOrder)?;
-        self.buffer.clear();
-        line.write(&mut self.buffer);
-        if self.buffer.len() > MAX_LINE_BYTES {
-            let type_name = line.body.type_name().to_owned();
-            return Err(WriteError::TooLong {
-                type_name,
-                bytes: self.buffer.len(),
-            });
-        }
+        encode_next(&line, &self.place, &mut self.buffer)?;
         let State::Open { file, has_stump } = &mut self.state else {
             return Err(self.sync_failed_before());
         };
@@ -690,30 +680,17 @@ impl TraceWriter {
             replaces_from,
             ..self.header.clone()
         };
-        let body = Body::LogOpened(header.clone());
-        let name = file_name(t_ms, header.session, segment).ok_or_else(|| LineError {
-            column: None,
-            field: Some("t_ms".to_owned()),
-            problem: format!("found {t_ms}, expected a time of the calendar"),
-        })?;
-        let path = self.folder.join(name);
+        let path = self.folder.join(segment_name(t_ms, &header)?);
         let line = Line {
             seq: Seq(self.place.next_seq),
             t_ms,
             src: Source::Host,
             n: None,
             at_ms: None,
-            body,
+            body: Body::LogOpened(header.clone()),
         };
         let mut bytes = Vec::new();
-        line.write(&mut bytes);
-        if bytes.len() > MAX_LINE_BYTES {
-            let type_name = line.body.type_name().to_owned();
-            return Err(WriteError::TooLong {
-                type_name,
-                bytes: bytes.len(),
-            });
-        }
+        encode(&line, &mut bytes)?;
 
         let fail = |error| WriteError::Io {
             path: path.clone(),
@@ -756,6 +733,55 @@ impl TraceWriter {
             error,
         }
     }
+}
+
+/// Checks that a line is one for the owner of a trace to give, and not the writer's own.
+pub(crate) fn check_is_owners(body: &Body) -> Result<(), LineError> {
+    let problem = match body {
+        Body::LogOpened(_) | Body::Checkpoint(_) | Body::LogClosed(_) => {
+            "the writer makes it itself"
+        }
+        Body::Unknown { .. } => "its type is not known",
+        _ => return Ok(()),
+    };
+    Err(LineError {
+        column: None,
+        field: Some(format!("type {:?}", body.type_name())),
+        problem: problem.to_owned(),
+    })
+}
+
+/// Names the segment that a header begins.
+pub(crate) fn segment_name(t_ms: i64, header: &LogOpened) -> Result<String, LineError> {
+    file_name(t_ms, header.session, header.segment).ok_or_else(|| LineError {
+        column: None,
+        field: Some("t_ms".to_owned()),
+        problem: format!("found {t_ms}, expected a time of the calendar"),
+    })
+}
+
+/// Puts the bytes of a line in the place of others, if it may be the next line.
+pub(crate) fn encode_next(
+    line: &Line,
+    place: &Place,
+    buffer: &mut Vec<u8>,
+) -> Result<(), WriteError> {
+    line.check()?;
+    place.check(line).map_err(WriteError::OutOfOrder)?;
+    encode(line, buffer)
+}
+
+/// Puts the bytes of a line in the place of others.
+fn encode(line: &Line, buffer: &mut Vec<u8>) -> Result<(), WriteError> {
+    buffer.clear();
+    line.write(buffer);
+    if buffer.len() > MAX_LINE_BYTES {
+        return Err(WriteError::TooLong {
+            type_name: line.body.type_name().to_owned(),
+            bytes: buffer.len(),
+        });
+    }
+    Ok(())
 }
 
 /// Moves what stands unfinished at the end of a segment to a file beside it, so that no line is

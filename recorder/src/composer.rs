@@ -1,0 +1,321 @@
+//! Writes traces that were not recorded: imported, synthetic, or made from another trace.
+//!
+//! All of it is there or none: a trace is composed in a folder beside its place, and gets its name
+//! when its last segment is sealed. Nothing is synced line by line, as a writer of live events
+//! must, since what it was made from is still there; what a power cut takes away, the seals tell.
+//! It reads no clock, so that the same lines make the same bytes.
+
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use engine::Seq;
+use rustix::fs::{Mode, OFlags};
+
+use crate::compress::{encoder, with_suffix};
+use crate::line::{Line, LineError, Source};
+use crate::segment::list;
+use crate::storage::{create_folder, open_private};
+use crate::tally::{Place, Tally};
+use crate::wire::{Body, Dropped, LogOpened};
+use crate::writer::{
+    CHECKPOINT_LINES, Opening, SEGMENT_BYTES, WriteError, check_is_owners, encode_next,
+    segment_name,
+};
+
+/// What is gathered before it goes to the file.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Whether the segments of a composed trace are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// They are plain text.
+    #[default]
+    Plain,
+    /// They are compressed with zstd as they are written.
+    Zstd,
+}
+
+/// Composes a trace from lines that are known already.
+///
+/// It gives each line its seq, and each of the extension's lines its `n`, without gaps; makes
+/// checkpoints, which have no state since no engine runs; and begins a segment where one has grown
+/// to [`SEGMENT_BYTES`]. Neither comes between an input and the outputs that follow it. Unlike in a
+/// live log there is no rule of time for either: an imported year would be little else.
+///
+/// Dropped without [`TraceComposer::finish`], it leaves nothing.
+pub struct TraceComposer {
+    /// Where the trace will be.
+    folder: PathBuf,
+    /// Where it is until then.
+    partial: PathBuf,
+    /// The header of the present segment.
+    header: LogOpened,
+    compression: Compression,
+    /// The present segment; `None` where the next line begins one.
+    output: Option<Output>,
+    path: PathBuf,
+    tally: Tally,
+    place: Place,
+    lines_since_checkpoint: u64,
+    segment_bytes: u64,
+    buffer: Vec<u8>,
+    is_finished: bool,
+    /// Holds the lock on the unfinished folder as long as it is open.
+    _lock: File,
+}
+
+enum Output {
+    Plain(BufWriter<File>),
+    Zstd(Box<zstd::Encoder<'static, BufWriter<File>>>),
+}
+
+impl TraceComposer {
+    /// Begins a trace in a folder that is not there yet, or is empty. What an earlier try that was
+    /// killed has left beside it is written over.
+    ///
+    /// # Errors
+    /// [`WriteError::Exists`] where the folder holds something; [`WriteError::Locked`] where
+    /// another process composes it right now; what the file system refuses.
+    pub fn create(
+        folder: &Path,
+        opening: &Opening,
+        t_ms: i64,
+        compression: Compression,
+    ) -> Result<Self, WriteError> {
+        let fail = |error| WriteError::Io {
+            path: folder.to_owned(),
+            error,
+        };
+        let is_taken = match fs::read_dir(folder) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        if is_taken {
+            return Err(WriteError::Exists {
+                path: folder.to_owned(),
+            });
+        }
+        let name = folder
+            .file_name()
+            .ok_or_else(|| fail(io::Error::other("it has no name that it could be given")))?;
+        let mut partial_name = OsString::from(".");
+        partial_name.push(name);
+        partial_name.push(".partial");
+        let partial = folder.with_file_name(partial_name);
+        let lock = take_over(&partial)?;
+        let mut composer = Self {
+            folder: folder.to_owned(),
+            path: partial.clone(),
+            partial,
+            header: opening.header(),
+            compression,
+            output: None,
+            tally: Tally::default(),
+            place: Place::START,
+            lines_since_checkpoint: 0,
+            segment_bytes: SEGMENT_BYTES,
+            buffer: Vec::new(),
+            is_finished: false,
+            _lock: lock,
+        };
+        composer.begin_segment(t_ms)?;
+        Ok(composer)
+    }
+
+    /// Closes segments when they have grown to so many bytes, instead of [`SEGMENT_BYTES`].
+    #[must_use]
+    pub fn with_segment_bytes(mut self, segment_bytes: u64) -> Self {
+        self.segment_bytes = segment_bytes;
+        self
+    }
+
+    /// Appends a line and returns its seq. A time before the last line's counts as the last
+    /// line's. `at_ms` is for lines of the extension only. The `from` of a `dropped` becomes the
+    /// `n` that is next.
+    ///
+    /// # Errors
+    /// [`WriteError::BadLine`] and [`WriteError::TooLong`], of which nothing was written: others
+    /// may follow. After what the file system refuses, none may.
+    pub fn append(&mut self, t_ms: i64, at_ms: Option<i64>, body: Body) -> Result<Seq, WriteError> {
+        check_is_owners(&body)?;
+        let unknown = || LineError {
+            column: None,
+            field: None,
+            problem: "its type has no source".to_owned(),
+        };
+        let source = body.source().ok_or_else(unknown)?;
+        // Outputs follow their input with no line between.
+        if source != Source::Engine {
+            if self.tally.bytes >= self.segment_bytes {
+                self.seal(t_ms, Some(self.header.segment + 1))?;
+                self.header.segment += 1;
+                self.begin_segment(t_ms)?;
+            } else if self.lines_since_checkpoint >= CHECKPOINT_LINES {
+                self.checkpoint(t_ms)?;
+            }
+        }
+        let next_n = self.place.last_n + 1;
+        let body = match body {
+            Body::Dropped(dropped) => Body::Dropped(Dropped {
+                from: dropped.from.map(|_| next_n),
+                ..dropped
+            }),
+            body => body,
+        };
+        let n = (source == Source::Ext).then_some(next_n);
+        self.put(t_ms, source, n, at_ms, body)
+    }
+
+    /// Returns the seq that the next line will have, unless a checkpoint or a segment's end comes
+    /// before it.
+    pub fn next_seq(&self) -> Seq {
+        Seq(self.place.next_seq)
+    }
+
+    /// Returns the time of the last line.
+    pub fn last_t_ms(&self) -> i64 {
+        self.place.last_t_ms
+    }
+
+    /// Seals the trace and gives the folder its name, which it returns.
+    ///
+    /// # Errors
+    /// What the file system refuses. Nothing is left of the trace then.
+    pub fn finish(mut self, t_ms: i64) -> Result<PathBuf, WriteError> {
+        self.seal(t_ms, None)?;
+        fs::rename(&self.partial, &self.folder).map_err(|error| match error.kind() {
+            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory => WriteError::Exists {
+                path: self.folder.clone(),
+            },
+            _ => WriteError::Io {
+                path: self.folder.clone(),
+                error,
+            },
+        })?;
+        self.is_finished = true;
+        Ok(self.folder.clone())
+    }
+
+    fn checkpoint(&mut self, t_ms: i64) -> Result<(), WriteError> {
+        let body = Body::Checkpoint(self.tally.checkpoint(None));
+        self.put(t_ms, Source::Host, None, None, body)?;
+        self.lines_since_checkpoint = 0;
+        Ok(())
+    }
+
+    /// Writes a checkpoint and the seal, and ends the file.
+    fn seal(&mut self, t_ms: i64, next_segment: Option<u32>) -> Result<(), WriteError> {
+        self.checkpoint(t_ms)?;
+        let body = Body::LogClosed(self.tally.seal(next_segment));
+        self.put(t_ms, Source::Host, None, None, body)?;
+        let ended = match self.output.take() {
+            Some(Output::Plain(mut file)) => file.flush(),
+            Some(Output::Zstd(encoder)) => encoder.finish().and_then(|mut file| file.flush()),
+            None => Ok(()),
+        };
+        ended.map_err(|error| self.fail(error))
+    }
+
+    /// Creates the file that the header is for, with its first line.
+    fn begin_segment(&mut self, t_ms: i64) -> Result<(), WriteError> {
+        let t_ms = t_ms.max(self.place.last_t_ms);
+        let plain = self.partial.join(segment_name(t_ms, &self.header)?);
+        self.path = match self.compression {
+            Compression::Plain => plain,
+            Compression::Zstd => with_suffix(&plain, ".zst"),
+        };
+        let file = open_private(&self.path, OFlags::CREATE | OFlags::EXCL)
+            .map_err(|error| self.fail(error))?;
+        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
+        self.output = Some(match self.compression {
+            Compression::Plain => Output::Plain(file),
+            Compression::Zstd => {
+                let encoder = encoder(file).map_err(|error| self.fail(error))?;
+                Output::Zstd(Box::new(encoder))
+            }
+        });
+        self.tally = Tally::default();
+        let body = Body::LogOpened(self.header.clone());
+        self.put(t_ms, Source::Host, None, None, body)?;
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        t_ms: i64,
+        src: Source,
+        n: Option<u64>,
+        at_ms: Option<i64>,
+        body: Body,
+    ) -> Result<Seq, WriteError> {
+        let line = Line {
+            seq: Seq(self.place.next_seq),
+            t_ms: t_ms.max(self.place.last_t_ms),
+            src,
+            n,
+            at_ms,
+            body,
+        };
+        encode_next(&line, &self.place, &mut self.buffer)?;
+        let written = match &mut self.output {
+            Some(Output::Plain(file)) => file.write_all(&self.buffer),
+            Some(Output::Zstd(encoder)) => encoder.write_all(&self.buffer),
+            None => Err(io::Error::other("the segment is closed")),
+        };
+        written.map_err(|error| self.fail(error))?;
+        self.tally.add(&self.buffer);
+        self.place.advance(&line);
+        self.lines_since_checkpoint += 1;
+        Ok(line.seq)
+    }
+
+    fn fail(&self, error: io::Error) -> WriteError {
+        WriteError::Io {
+            path: self.path.clone(),
+            error,
+        }
+    }
+}
+
+impl Drop for TraceComposer {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // What cannot be removed is written over by the next try.
+            let _ = fs::remove_dir_all(&self.partial);
+        }
+    }
+}
+
+/// Makes the folder in which a trace is composed, or takes over what a killed process has left of
+/// one. The lock on it goes with the process.
+fn take_over(partial: &Path) -> Result<File, WriteError> {
+    let fail = |error| WriteError::Io {
+        path: partial.to_owned(),
+        error,
+    };
+    create_folder(partial).map_err(fail)?;
+    // A symbolic link in its place is not followed.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder =
+        rustix::fs::open(partial, flags, Mode::empty()).map_err(|error| fail(error.into()))?;
+    let folder = File::from(folder);
+    match folder.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(WriteError::Locked {
+                path: partial.to_owned(),
+                pid: None,
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(fail(error)),
+    }
+    for leftover in list(partial)? {
+        fs::remove_file(&leftover).map_err(|error| WriteError::Io {
+            path: leftover.clone(),
+            error,
+        })?;
+    }
+    Ok(folder)
+}
