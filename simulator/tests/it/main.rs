@@ -6,6 +6,7 @@ mod baselines;
 mod closed_loop;
 mod commands;
 mod frontier;
+mod memory;
 mod properties;
 mod recorded;
 mod recording;
