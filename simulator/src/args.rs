@@ -104,6 +104,9 @@ pub(crate) struct ReplayArgs {
     /// Leave samples of memory as recorded, whatever the policy frees
     #[arg(long)]
     pub(crate) open_loop: bool,
+    /// Measure it against the clairvoyant frontier, which keeps what every tab could have saved
+    #[arg(long)]
+    pub(crate) frontier: bool,
 }
 
 /// Compare policies on the same traces

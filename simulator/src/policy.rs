@@ -77,6 +77,12 @@ pub(crate) fn find(name: &str, seed: u64) -> anyhow::Result<NamedPolicy> {
             protected_domains: PolicyDocument::default().protected_domains.clone(),
         });
     }
+    if name == "clairvoyant" {
+        bail!(
+            "the clairvoyant has to see the whole trace beforehand: it stands in every `sim \
+             compare`, and `sim replay --frontier` measures a policy against it"
+        );
+    }
     let path = Path::new(name);
     let is_meant_as_file = path.extension().is_some() || path.components().count() > 1;
     if !is_meant_as_file && !path.exists() {

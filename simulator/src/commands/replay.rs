@@ -7,7 +7,9 @@ use anyhow::anyhow;
 use engine::{Level, Policy, Reason, SEMANTICS};
 use recorder::{Origin, Trace};
 use serde::Serialize;
-use simulator::replay::{EARLY_RETURN_MS, Feedback, Machine, Replay, Replayed, Score, THRASH_MS};
+use simulator::replay::{
+    Clairvoyance, EARLY_RETURN_MS, Feedback, Frontier, Machine, Replay, Replayed, Score, THRASH_MS,
+};
 
 use super::{each_trace, note_what_is_not_scored};
 use crate::args::ReplayArgs;
@@ -24,6 +26,7 @@ struct Plan {
     decisions: bool,
     summary: bool,
     open_loop: bool,
+    frontier: bool,
 }
 
 impl Plan {
@@ -35,6 +38,7 @@ impl Plan {
             decisions: !args.summary,
             summary: !args.decisions,
             open_loop: args.open_loop,
+            frontier: args.frontier,
         })
     }
 }
@@ -45,6 +49,9 @@ pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Out
     let outcome = each_trace(&plan.traces, console, |path, console| {
         replay(path, &plan, &mut pooled, console)
     })?;
+    if let Some(frontier) = &pooled.frontier {
+        pooled.score.measure_pooled(frontier);
+    }
     if plan.summary && pooled.traces > 1 {
         if plan.json {
             console.json(&PooledLine {
@@ -70,6 +77,8 @@ pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Out
 struct Pooled {
     traces: u64,
     score: Score,
+    /// Where it was asked for.
+    frontier: Option<Frontier>,
 }
 
 /// Several traces as JSON.
@@ -103,6 +112,10 @@ fn replay(
     if plan.policy.is_ticking() {
         replay = replay.ticking();
     }
+    let mut clairvoyance = plan.frontier.then(|| Clairvoyance::new(protected_domains));
+    if plan.frontier {
+        replay = replay.keeping_holds();
+    }
     let mut decided = Vec::new();
     if plan.decisions && !plan.json {
         console.line(HEADER)?;
@@ -127,11 +140,19 @@ fn replay(
         Show::Progress
     };
     let end = read(&trace, show, console, |line, console| {
+        if let Some(clairvoyance) = &mut clairvoyance {
+            clairvoyance.take(&line);
+        }
         replay.take(line, &mut decided);
         write_all(&mut decided, console)?;
         Ok(ControlFlow::Continue(()))
     })?;
-    let score = replay.finish(&mut decided);
+    let (mut score, holds) = replay.finish_with_holds(&mut decided);
+    if let Some(foresight) = clairvoyance.map(Clairvoyance::finish) {
+        foresight.measure(&mut score, &holds);
+        let frontier = pooled.frontier.take().unwrap_or_default();
+        pooled.frontier = Some(frontier.pooled(&foresight.frontier()));
+    }
     note_what_is_not_scored(path, &trace, &score, console);
     pooled.traces += 1;
     pooled.score.pool(&score);
@@ -395,6 +416,9 @@ fn write_scores(score: &Score, row: &mut Row<'_>) -> anyhow::Result<()> {
         format!("without any discard: {}", machine(&score.never)),
     )?;
     row("metrics", feedback(score))?;
+    if let Some(excess) = score.excess_reloads {
+        row("frontier", frontier(score.frontier_share, excess))?;
+    }
     row("violations", violations(score))
 }
 
@@ -437,6 +461,17 @@ fn feedback(score: &Score) -> String {
             number(score.withheld_samples),
             count(score.samples, "sample"),
             count(score.withheld_signals, "signal")
+        ),
+    }
+}
+
+fn frontier(share: Option<f64>, excess_reloads: u64) -> String {
+    match share {
+        None => "there was nothing to save".to_owned(),
+        Some(share) => format!(
+            "{} of what a clairvoyant saves with as many reloads; {} too many for what was saved",
+            percent(share),
+            count(excess_reloads, "reload")
         ),
     }
 }

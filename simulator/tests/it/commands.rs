@@ -241,6 +241,30 @@ fn several_traces_are_pooled() {
 }
 
 #[test]
+fn replay_measures_against_the_frontier_where_it_is_asked_to() {
+    let recorded = short_of_memory(Mode::Observe).close();
+    let line = "of what a clairvoyant saves with as many reloads; ";
+    check(
+        recorded.root(),
+        &["replay", "trace", "--frontier"],
+        0,
+        &["frontier    ", line],
+    );
+    let said = sim(
+        recorded.root(),
+        &["replay", "trace", "trace", "--frontier", "--json", "-s"],
+    );
+    let shares = said.matches(r#""frontier_share":0."#).count();
+    assert_eq!(shares, 3, "each, and pooled: {said}");
+    check(
+        recorded.root(),
+        &["replay", "trace", "--policy", "clairvoyant"],
+        2,
+        &["the clairvoyant has to see the whole trace beforehand"],
+    );
+}
+
+#[test]
 fn replay_takes_a_baseline_by_its_name() {
     let recorded = short_of_memory(Mode::Observe).close();
     for (policy, expect) in [
