@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{Event, Input, UserState};
 use crate::policy_document::TtlClock;
 
@@ -17,7 +19,7 @@ const GAP_MS: i64 = 30 * 60_000;
 ///
 /// All three start at the first event's `t_ms`; from there on each runs at most as fast as the
 /// one before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// The log's time, `t_ms`.
     pub now: i64,
@@ -54,7 +56,7 @@ impl fmt::Display for Moment {
 }
 
 /// The clocks' state.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Clocks {
     moment: Moment,
     /// What the user does; `None` where the browser cannot tell, and the gap rule holds.

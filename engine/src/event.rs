@@ -424,7 +424,7 @@ pub struct HostKnowledge {
 }
 
 /// A sample of the machine. `None` means that it could not be measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Memory of the machine, in bytes.
     pub ram_total: Option<u64>,
@@ -472,7 +472,7 @@ pub enum Output {
 }
 
 /// A tab to discard, and all that led to it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// The seq of the input that led to it.
     pub cause: Seq,

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::HostKnowledge;
 use crate::projection::{Projection, known};
 
@@ -22,12 +24,14 @@ const AWAY_MS: i64 = 24 * 3_600_000;
 const SAMPLE_COUNT: usize = 9;
 
 /// A host in the table. The number means nothing outside this world and may be used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct HostId(u32);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Host {
     pub(crate) name: Arc<str>,
+    /// Follows from the tabs.
+    #[serde(skip)]
     tab_count: usize,
     /// 0 when it was never in front.
     visits: u8,
@@ -68,12 +72,14 @@ impl Host {
 }
 
 /// The hosts of a world.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Hosts {
     slots: Vec<Option<Host>>,
     free: Vec<u32>,
+    #[serde(skip)]
     by_name: BTreeMap<Arc<str>, HostId>,
     /// Hosts worth remembering without an open tab, least recently visited first.
+    #[serde(skip)]
     closed: BTreeSet<(i64, HostId)>,
 }
 
@@ -190,6 +196,44 @@ impl Hosts {
                 bytes: host.median_bytes(),
             })
             .collect()
+    }
+
+    /// Works out, after the table was restored, what follows from it and from the hosts of the open
+    /// tabs.
+    ///
+    /// # Errors
+    /// What does not hold together and would lead to a panic later.
+    pub(crate) fn reindex(
+        &mut self,
+        shown: impl Iterator<Item = HostId>,
+    ) -> Result<(), &'static str> {
+        for id in shown {
+            let host = self.slots.get_mut(id.0 as usize).and_then(Option::as_mut);
+            host.ok_or("a tab shows a host that is not in the table")?
+                .tab_count += 1;
+        }
+        let free: BTreeSet<u32> = self.free.iter().copied().collect();
+        let vacant = (0..).zip(&self.slots).filter(|(_, host)| host.is_none());
+        if free.len() != self.free.len() || !vacant.map(|(slot, _)| slot).eq(free) {
+            return Err("the free places in the table of hosts are not the empty ones");
+        }
+        for (slot, host) in (0..).zip(&self.slots) {
+            let Some(host) = host else { continue };
+            if host.visits > FAMILIARITY_MAX || host.freed_bytes.len() > SAMPLE_COUNT {
+                return Err("more is known of a host than is ever kept");
+            }
+            let name = Arc::clone(&host.name);
+            if self.by_name.insert(name, HostId(slot)).is_some() {
+                return Err("a host is in the table twice");
+            }
+            if host.tab_count == 0 {
+                self.closed.insert((host.last_visit_key(), HostId(slot)));
+            }
+        }
+        if self.closed.len() > REMEMBERED_HOSTS {
+            return Err("more hosts are remembered than ever are");
+        }
+        Ok(())
     }
 
     fn intern(&mut self, name: &str) -> HostId {

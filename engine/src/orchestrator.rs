@@ -6,6 +6,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{
     Decision, Event, Input, Level, Mode, Output, PressureChange, Reason, Seq, TabId,
 };
@@ -30,7 +32,7 @@ const REFUSED_MS: i64 = 10 * 60_000;
 pub const DEFAULT_TAB_BYTES: u64 = 80 << 20;
 
 /// The policy that a [`PolicyDocument`] describes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Orchestrator {
     document: PolicyDocument,
     hash: String,
@@ -45,7 +47,7 @@ pub struct Orchestrator {
 }
 
 /// What became of a decision that was to be carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Order {
     /// The outcome is not known yet. Discarding may have changed the tab's id.
     Awaiting { decided_as: TabId, until_awake: i64 },
@@ -367,7 +369,10 @@ impl Orchestrator {
 
     /// Puts a tab where it belongs now.
     fn place(&mut self, world: &World, id: TabId) {
-        let Some(tab) = world.tab(id) else { return };
+        let Some(tab) = world.tab(id) else {
+            self.recency.take_out(id);
+            return;
+        };
         if tab.is_active || tab.is_discarded {
             self.shadowed.remove(&id);
             self.lift_refusal(id);

@@ -1,6 +1,8 @@
 //! What a policy is, and the engine that runs one over a log.
 
-use crate::event::{Event, HostKnowledge, Mode, Output, Seq};
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, HostKnowledge, Input, Mode, Output, Seq};
 use crate::projection::Projection;
 use crate::world::World;
 
@@ -66,7 +68,7 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
 }
 
 /// The world and a policy, stepped together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Engine<P> {
     world: World,
     policy: P,
@@ -102,6 +104,26 @@ impl<P: Policy> Engine<P> {
     pub fn wake(&mut self, t_ms: i64, seq: Seq, outputs: &mut Vec<Output>) {
         self.world.pass(t_ms);
         self.policy.wake(&self.world, seq, outputs);
+    }
+
+    /// Puts another policy in the place of this one, in the middle of a log.
+    ///
+    /// It is told of all that is open by a snapshot at the place of the last event, whose seq this
+    /// is, with every tab named as changed; so it begins its books as at the start of a session.
+    /// The world has seen no such event and stays as it is. Before the first event there is nothing
+    /// to tell, and no time at which its books could begin.
+    pub fn hand_over(&mut self, policy: P, seq: Seq, outputs: &mut Vec<Output>) {
+        self.policy = policy;
+        if !self.world.has_begun() {
+            return;
+        }
+        self.world.announce();
+        let event = Event {
+            seq,
+            t_ms: self.world.moment().now,
+            input: Input::SessionStarted(self.world.snapshot()),
+        };
+        self.policy.step(&self.world, &event, outputs);
     }
 
     /// What the log says so far.

@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Moment;
 use crate::event::{Level, Metrics, Reason, Severity};
 use crate::policy_document::Pressure;
@@ -17,7 +19,7 @@ const SIGNAL_MS: i64 = 30_000;
 const SWAP_WINDOW_MS: i64 = 60_000;
 
 /// The pressure after the last sample or signal.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PressureState {
     /// The score: 0 to 100.
     pub score: u8,
@@ -154,7 +156,7 @@ impl PressureState {
         else {
             return false;
         };
-        as_f64(latest - least) > as_f64(total) * settings.swapping_percent / 100.0
+        as_f64(latest.saturating_sub(least)) > as_f64(total) * settings.swapping_percent / 100.0
     }
 }
 

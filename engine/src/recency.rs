@@ -6,11 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::event::TabId;
 use crate::hosts::FAMILIARITY_MAX;
 
 /// A tab's place in an order, longest out of the front first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Key {
     /// The moment from which it counts as idle, on the policy's clock.
     pub(crate) idle_since: i64,
@@ -20,7 +22,7 @@ pub(crate) struct Key {
 }
 
 /// Where a tab stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Place {
     /// It may be discarded once it is ripe. Its familiarity is the class.
     Candidate { familiarity: u8, key: Key },
@@ -31,12 +33,33 @@ pub(crate) enum Place {
 }
 
 /// All tabs that no event-lifted guard holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub(crate) struct Recency {
     places: BTreeMap<TabId, Place>,
+    #[serde(skip)]
     candidates: [BTreeSet<Key>; FAMILIARITY_MAX as usize],
+    #[serde(skip)]
     shadowed: BTreeSet<Key>,
+    #[serde(skip)]
     held: BTreeSet<(i64, TabId)>,
+}
+
+impl Serialize for Recency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Recency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let restored = Self::deserialize(deserializer)?;
+        let mut recency = Self::default();
+        for (tab, place) in restored.places {
+            recency.put(tab, place);
+        }
+        Ok(recency)
+    }
 }
 
 impl Recency {

@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use crate::clock::{Clocks, Moment};
 use crate::event::{
     Event, HostKnowledge, Input, MemorySource, Metrics, Mode, Page, Snapshot, TabChanges, TabFacts,
-    TabId, WindowId,
+    TabId, WindowFacts, WindowId,
 };
 use crate::hosts::{HostId, Hosts};
 use crate::projection::{Projection, known};
@@ -18,7 +20,7 @@ use crate::projection::{Projection, known};
 const ACCESSED_LATER_MS: i64 = 60_000;
 
 /// A tab as the log has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tab {
     /// The browser's id for it.
     pub id: TabId,
@@ -71,7 +73,7 @@ pub enum Change {
     Gone(TabId),
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Window {
     active: Option<TabId>,
 }
@@ -111,15 +113,18 @@ fn all_under<K: Copy>(key: K) -> RangeInclusive<(K, i64, TabId)> {
 }
 
 /// What the log says so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct World {
     clocks: Clocks,
     windows: BTreeMap<WindowId, Window>,
     tabs: BTreeMap<TabId, Tab>,
     hosts: Hosts,
     /// The loaded tabs of each host, by when they were last in front.
+    #[serde(skip)]
     loaded_by_host: BTreeSet<(HostId, i64, TabId)>,
     /// The loaded tabs of each window, by when they were last in front.
+    #[serde(skip)]
     loaded_by_window: BTreeSet<(WindowId, i64, TabId)>,
     focused: Option<WindowId>,
     last_focused: Option<WindowId>,
@@ -133,7 +138,22 @@ pub struct World {
     /// The wall clock less `t_ms`.
     wall_offset_ms: i64,
     anomalies: u64,
+    #[serde(skip)]
     changes: Vec<Change>,
+}
+
+impl Serialize for World {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for World {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut world = Self::deserialize(deserializer)?;
+        world.reindex().map_err(de::Error::custom)?;
+        Ok(world)
+    }
 }
 
 impl World {
@@ -162,6 +182,11 @@ impl World {
     /// The moment of the last event.
     pub fn moment(&self) -> Moment {
         self.clocks.moment()
+    }
+
+    /// Whether there was an event yet.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.clocks.started_ms().is_some()
     }
 
     /// Every tab, by id.
@@ -269,6 +294,56 @@ impl World {
     /// What a later session should know of the hosts, by name.
     pub fn knowledge(&self) -> Vec<HostKnowledge> {
         self.hosts.knowledge()
+    }
+
+    /// All that is open, as a browser would tell it now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let window = |&win: &WindowId| WindowFacts {
+            win,
+            focused: self.focused == Some(win),
+        };
+        let facts = |tab: &Tab| {
+            let last_in_front_ms = self.last_in_front(tab).now;
+            TabFacts {
+                tab: tab.id,
+                win: tab.win,
+                page: self.host_of(tab).map(|host| Page::Web(host.to_owned())),
+                protected: Some(tab.is_marked_protected),
+                active: Some(tab.is_active),
+                pinned: Some(tab.is_pinned),
+                audible: Some(tab.is_audible),
+                discarded: Some(tab.is_discarded),
+                loading: Some(tab.is_loading),
+                auto_discardable: Some(tab.is_auto_discardable),
+                unsaved: Some(tab.is_unsaved),
+                capturing: Some(tab.is_capturing),
+                last_accessed: Some(last_in_front_ms.saturating_add(self.wall_offset_ms)),
+            }
+        };
+        Snapshot {
+            user: self.clocks.user(),
+            windows: self.windows.keys().map(window).collect(),
+            tabs: self.tabs.values().map(facts).collect(),
+        }
+    }
+
+    /// Names every tab as changed, though nothing did: for a policy that sees this world for the
+    /// first time.
+    pub(crate) fn announce(&mut self) {
+        self.changes = self.tabs.keys().map(|&id| Change::Tab(id)).collect();
+    }
+
+    /// Works out, after the rest was restored, what follows from it.
+    fn reindex(&mut self) -> Result<(), &'static str> {
+        if self.tabs.iter().any(|(&id, tab)| tab.id != id) {
+            return Err("a tab stands under the id of another");
+        }
+        (self.hosts).reindex(self.tabs.values().filter_map(|tab| tab.host))?;
+        let places: Vec<_> = self.tabs.values().map(Place::of).collect();
+        for place in places {
+            self.index(place);
+        }
+        Ok(())
     }
 
     /// Lets time pass without an event.
