@@ -31,7 +31,9 @@ mod ttl;
 
 use std::fmt;
 
-use engine::Policy;
+use engine::{Orchestrator, Policy, PolicyDocument};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use auto_tab_discard::AutoTabDiscard;
 pub use chrome_memory_saver::{ChromeMemorySaver, Eagerness};
@@ -54,13 +56,136 @@ pub use ttl::Ttl;
 pub trait AnyPolicy: Policy + fmt::Debug + Send {
     /// Clones it into a box.
     fn boxed(&self) -> Box<dyn AnyPolicy>;
+
+    /// Its whole state, to be saved.
+    fn save(&self) -> &dyn erased_serde::Serialize;
+
+    /// Makes a policy of the same kind from a saved state.
+    ///
+    /// # Errors
+    /// What is wrong with the state.
+    fn restore(
+        &self,
+        state: &mut dyn erased_serde::Deserializer<'_>,
+    ) -> Result<Box<dyn AnyPolicy>, erased_serde::Error>;
 }
 
-impl<P: Policy + Clone + fmt::Debug + Send + 'static> AnyPolicy for P {
+/// A policy of a kind that is known here. A box of any policy is none: it would be put into another
+/// box, and saved as a kind that there is not.
+pub trait Kind:
+    Policy + Clone + fmt::Debug + Send + Serialize + DeserializeOwned + 'static
+{
+}
+
+macro_rules! kinds {
+    ($($kind:ty),+ $(,)?) => { $( impl Kind for $kind {} )+ };
+}
+
+kinds!(
+    AutoTabDiscard,
+    ChromeMemorySaver,
+    ChromiumUrgent,
+    Clairvoyant,
+    EdgeSleeping,
+    FirefoxUnloader,
+    GreatSuspender,
+    Lru,
+    Never,
+    Orchestrator,
+    Original,
+    Random,
+    RssCap,
+    TabSuspender,
+    TabWrangler,
+    Tabzen,
+    Ttl,
+);
+
+impl<P: Kind> AnyPolicy for P {
     fn boxed(&self) -> Box<dyn AnyPolicy> {
         Box::new(self.clone())
     }
+
+    fn save(&self) -> &dyn erased_serde::Serialize {
+        self
+    }
+
+    fn restore(
+        &self,
+        state: &mut dyn erased_serde::Deserializer<'_>,
+    ) -> Result<Box<dyn AnyPolicy>, erased_serde::Error> {
+        Ok(Box::new(erased_serde::deserialize::<P>(state)?))
+    }
 }
+
+/// As its name and its state: the name tells what kind of policy the state is of.
+impl Serialize for dyn AnyPolicy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        /// What [`erased_serde`] makes of a state, as serde wants it.
+        struct State<'a>(&'a dyn erased_serde::Serialize);
+
+        impl Serialize for State<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                erased_serde::serialize(self.0, serializer)
+            }
+        }
+
+        (self.name(), State(self.save())).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Box<dyn AnyPolicy> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_tuple(2, NameAndState)
+    }
+}
+
+/// Reads what [`AnyPolicy`] is saved as.
+struct NameAndState;
+
+impl<'de> Visitor<'de> for NameAndState {
+    type Value = Box<dyn AnyPolicy>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a policy's name and its state")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut both: A) -> Result<Self::Value, A::Error> {
+        let name: String =
+            (both.next_element()?).ok_or_else(|| de::Error::invalid_length(0, &self))?;
+        // Its settings are in the state.
+        let kind = if name == OURS {
+            Some(Orchestrator::new(PolicyDocument::default()).boxed())
+        } else {
+            named(&name, 0)
+        };
+        let kind = kind.ok_or_else(|| de::Error::custom(format!("there is no policy {name:?}")))?;
+        let policy = (both.next_element_seed(StateOf(&*kind))?)
+            .ok_or_else(|| de::Error::invalid_length(1, &self))?;
+        if policy.name() != name {
+            let found = policy.name();
+            return Err(de::Error::custom(format!(
+                "the state of {found:?} as that of {name:?}"
+            )));
+        }
+        Ok(policy)
+    }
+}
+
+/// Reads the state of a policy of this kind.
+struct StateOf<'a>(&'a dyn AnyPolicy);
+
+impl<'de> DeserializeSeed<'de> for StateOf<'_> {
+    type Value = Box<dyn AnyPolicy>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let mut state = <dyn erased_serde::Deserializer<'_>>::erase(deserializer);
+        self.0.restore(&mut state).map_err(de::Error::custom)
+    }
+}
+
+/// The name of our own policy, whatever its document.
+const OURS: &str = "orchestrator";
 
 impl Clone for Box<dyn AnyPolicy> {
     fn clone(&self) -> Self {

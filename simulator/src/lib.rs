@@ -11,4 +11,5 @@ pub mod comparison;
 pub mod contents;
 pub mod curve;
 pub mod replay;
+pub mod state;
 pub mod verify;

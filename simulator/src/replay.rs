@@ -29,7 +29,7 @@ use engine::{
     World,
 };
 use recorder::{Body, Line};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::baselines::Never;
 
@@ -72,7 +72,7 @@ pub struct Replayed {
 }
 
 /// A replay under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replay<P> {
     engine: Engine<P>,
     /// The world as recorded.
@@ -80,6 +80,7 @@ pub struct Replay<P> {
     /// The place of the last input, which synthetic events take too: they stand in no log.
     seq: Seq,
     t_ms: i64,
+    #[serde(skip)]
     outputs: Vec<Output>,
     /// Decisions on the last input, until the recorded ones have been seen as well.
     fresh: Vec<Decision>,
@@ -104,16 +105,18 @@ pub struct Replay<P> {
     /// The pressure as it would have been, and as it would have been without any discard.
     gauge: Gauge,
     never: Gauge,
+    #[serde(with = "score::with_totals")]
     score: Score,
 }
 
 /// A decision that takes the recorded outcome.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Awaited {
     /// The seq of the recorded decision.
     decision: Seq,
     expected_bytes: u64,
     /// The hard guards that it goes against.
+    #[serde(deserialize_with = "watch::names")]
     objections: Vec<&'static str>,
     /// Outcome and discard come in any order.
     is_discarded: bool,
@@ -128,7 +131,7 @@ impl Awaited {
 }
 
 /// What a tab was through.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Past {
     /// How long it last took to load, where that was measured.
     load_ms: Option<u64>,
@@ -227,7 +230,7 @@ impl<P: Policy> Replay<P> {
     /// Takes discards of tabs on these domains for violations, instead of the default ones.
     #[must_use]
     pub fn protecting(mut self, domains: &[String]) -> Self {
-        self.watch = Watch::new(domains.to_vec());
+        self.protect(domains);
         self
     }
 
@@ -254,6 +257,31 @@ impl<P: Policy> Replay<P> {
         self
     }
 
+    /// The same from here on, in the middle of a trace.
+    pub fn protect(&mut self, domains: &[String]) {
+        self.watch.protect(domains.to_vec());
+    }
+
+    /// Starts or stops [ticking](Self::ticking).
+    pub fn tick_from_here(&mut self, is_ticking: bool) {
+        self.is_ticking = is_ticking;
+    }
+
+    /// Goes on under another policy from here on. It takes over as if it had been installed at this
+    /// moment and the browser had told it of its tabs; see [`Engine::hand_over`]. What the policy
+    /// before it decided on the last input is still carried out.
+    pub fn hand_over(&mut self, policy: P) {
+        self.engine.hand_over(policy, self.seq, &mut self.outputs);
+        self.collect_decisions();
+    }
+
+    /// Goes on under another document of our own policy, which takes it in as it does live: its
+    /// cooldown, its pressure and what it has under way stay. There must have been an event, whose
+    /// time this is; see [`Replay::has_begun`].
+    pub fn change_document(&mut self, document: PolicyDocument) {
+        self.feed(Input::PolicyChanged(Box::new(document)));
+    }
+
     /// What a tab weighs by what the recording has told so far, in bytes. It is the same for every
     /// policy.
     pub fn bytes(&self, tab: TabId) -> Option<u64> {
@@ -263,6 +291,22 @@ impl<P: Policy> Replay<P> {
     /// The policy and the world as it would have been.
     pub fn engine(&self) -> &Engine<P> {
         &self.engine
+    }
+
+    /// How many discards so far went against a hard guard.
+    pub fn violations(&self) -> u64 {
+        self.score.violations
+    }
+
+    /// How many decisions wait for the next line, since the recorded ones on the same input, which
+    /// they are held against, may be still to come.
+    pub fn open_decisions(&self) -> usize {
+        self.fresh.len()
+    }
+
+    /// Whether there was an event yet.
+    pub fn has_begun(&self) -> bool {
+        self.score.span.from_ms.is_some()
     }
 
     /// Whether the policy holds a tab discarded.

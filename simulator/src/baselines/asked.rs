@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use engine::{
     Change, Decision, Level, Mode, Output, Projection, Reason, Seq, Tab, TabId, TtlClock, World,
 };
+use serde::{Deserialize, Serialize};
 
 /// A tab to discard, and the numbers that led to it.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +54,7 @@ impl<'a> Cause<'a> {
 }
 
 /// The tabs that were asked for, each with when it was last in front (`t_ms`).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Asked(BTreeMap<TabId, i64>);
 
 impl Asked {

@@ -6,6 +6,7 @@
 //! Pinned tabs are no exception. The clock is the wall's.
 
 use engine::{Event, Output, Policy, Projection, Seq, Tab, TtlClock, World};
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause, Choice, idle_ms};
 use super::ticks::Ticks;
@@ -20,7 +21,7 @@ const KEPT: usize = 6;
 const RUN_MAX: usize = 50;
 
 /// Discards old tabs and keeps six.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AutoTabDiscard {
     ticks: Ticks,
     asked: Asked,

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use engine::{Change, Event, Output, Policy, Projection, Seq, TabId, TtlClock, World};
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Cause, Choice, decide, rename};
 use super::chromium::{Attempted, hidden_ms, is_protected};
@@ -31,7 +32,7 @@ const NOT_OBSERVABLE: [&str; 10] = [
 ];
 
 /// How eager the timer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Eagerness {
     /// "Moderate": 6 h, up to 15 revisits.
     Conservative,
@@ -42,7 +43,7 @@ pub enum Eagerness {
 }
 
 /// Discards what was hidden for hours.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChromeMemorySaver {
     eagerness: Eagerness,
     timers: Timers,

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use engine::{Change, Event, Input, Projection, Tab, TabId, World};
+use serde::{Deserialize, Serialize};
 
 /// `kNonVisiblePagesUrgentProtectionTime`: a page hidden for less is protected. The clock is
 /// `TimeTicks`, which stands still while the machine sleeps.
@@ -37,7 +38,7 @@ pub(super) fn is_protected(world: &World, tab: &Tab) -> bool {
 }
 
 /// The documents on which a discard was attempted: never again until the tab loads another.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Attempted(BTreeSet<TabId>);
 
 impl Attempted {

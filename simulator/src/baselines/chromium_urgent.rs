@@ -9,6 +9,7 @@
 use engine::{
     Event, Input, Level, Metrics, Output, Policy, Projection, Reason, Seq, Severity, Tab, World,
 };
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Cause, Choice, decide};
 use super::chromium::{Attempted, HIDDEN_MS, hidden_ms, is_protected};
@@ -30,7 +31,7 @@ const NOT_OBSERVABLE: [&str; 7] = [
 ];
 
 /// Discards one tab at each critical sample.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ChromiumUrgent {
     last_sample_awake: Option<i64>,
     attempted: Attempted,

@@ -8,11 +8,12 @@
 use std::collections::VecDeque;
 
 use engine::{Event, Output, Policy, Projection, Seq, TtlClock, World};
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Cause, Choice, decide, idle_ms};
 
 /// A discard that is planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Planned {
     /// The last input before it.
     pub seq: Seq,
@@ -23,7 +24,7 @@ pub struct Planned {
 }
 
 /// Discards tabs by plan.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Clairvoyant {
     plan: VecDeque<Planned>,
 }

@@ -7,6 +7,7 @@
 //! guard puts the end off until it ceases, which is not documented either.
 
 use engine::{Event, Output, Policy, Projection, Seq, Tab, TtlClock, World};
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause};
 use super::timers::Timers;
@@ -19,7 +20,7 @@ const DISCARDS_AFTER_MS: i64 = 36 * 3_600_000;
 const TTL_MS: i64 = SLEEPS_AFTER_MS + DISCARDS_AFTER_MS;
 
 /// Discards what slept for a day and a half.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EdgeSleeping {
     timers: Timers,
     asked: Asked,

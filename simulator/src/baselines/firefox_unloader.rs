@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use engine::{
     DEFAULT_TAB_BYTES, Event, Input, Metrics, Output, Policy, Projection, Seq, Tab, TtlClock, World,
 };
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause, Choice, idle_ms};
 
@@ -29,7 +30,7 @@ const WEIGHT_PINNED: u32 = 2;
 const LEFT_OUT_MIN: usize = 10;
 
 /// Discards one tab at each look while memory is low.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct FirefoxUnloader {
     last_look_awake: Option<i64>,
     was_low: bool,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::{Change, Projection, TabId, World};
+use serde::{Deserialize, Serialize};
 
 use super::asked::rename;
 
@@ -20,7 +21,7 @@ pub(super) enum Step {
 }
 
 /// Whether each tab is in front of its window.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Fronts(BTreeMap<TabId, bool>);
 
 impl Fronts {

@@ -8,6 +8,7 @@
 //! memory as a discard does.
 
 use engine::{Change, Event, Input, Output, Policy, Projection, Seq, Tab, TabId, TtlClock, World};
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause, Choice, idle_ms};
 use super::fronts::{Fronts, Step};
@@ -17,7 +18,7 @@ use super::timers::Timers;
 const TTL_MS: i64 = 60 * 60_000;
 
 /// Discards what no guard holds an hour after its last use.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GreatSuspender {
     timers: Timers,
     fronts: Fronts,

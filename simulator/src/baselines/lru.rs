@@ -6,19 +6,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{Change, Event, Output, Policy, Projection, Tab, TabId, TtlClock, World};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::asked::{Asked, Cause, Choice, idle_ms};
 use super::ttl::is_guarded;
 
 /// Keeps N tabs loaded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Lru {
     name: String,
     loaded_max: usize,
     /// The loaded tabs, by when they were last in front (`t_ms`).
+    #[serde(skip)]
     order: BTreeSet<(i64, TabId)>,
     since: BTreeMap<TabId, i64>,
     asked: Asked,
+}
+
+impl Serialize for Lru {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Lru {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut lru = Self::deserialize(deserializer)?;
+        lru.order = lru.since.iter().map(|(&tab, &ms)| (ms, tab)).collect();
+        Ok(lru)
+    }
 }
 
 impl Lru {

@@ -1,9 +1,10 @@
 //! `never`: nothing is ever discarded. What a browser without any tab suspender does.
 
 use engine::{Event, Output, Policy, Projection, World};
+use serde::{Deserialize, Serialize};
 
 /// Decides nothing.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Never;
 
 impl Policy for Never {

@@ -12,6 +12,7 @@ use engine::{
     Change, Event, Input, Level, Metrics, Output, Policy, Projection, Reason, Seq, Tab, TabId,
     World,
 };
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Cause, Choice, decide};
 
@@ -32,7 +33,7 @@ const HIGH_SCORE: u8 = 75;
 const BATCH_HIGH: usize = 2;
 
 /// The policy of the original.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Original {
     has_focus_mode: bool,
     /// When each tab was last used (`t_ms`). The original forgets a tab whose id changes.

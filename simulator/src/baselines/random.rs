@@ -6,6 +6,7 @@
 use engine::{Event, Output, Policy, Projection, Seq, Tab, TtlClock, World};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause, Choice, idle_ms};
 use super::ticks::Ticks;
@@ -17,7 +18,7 @@ const TICK_MS: i64 = 60_000;
 const ONE_IN: u32 = 15;
 
 /// Discards by chance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Random {
     ticks: Ticks,
     random: ChaCha8Rng,

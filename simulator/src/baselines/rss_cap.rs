@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use engine::{
     DEFAULT_TAB_BYTES, Event, Input, Output, Policy, Projection, Seq, Tab, TtlClock, World,
 };
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause, Choice, idle_ms};
 
@@ -16,7 +17,7 @@ use super::asked::{Asked, Cause, Choice, idle_ms};
 const CAP_BYTES: u64 = 2_000_000_000;
 
 /// Keeps the browser below 2 GB.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RssCap {
     asked: Asked,
 }

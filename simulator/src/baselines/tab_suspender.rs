@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use engine::{Change, Event, Output, Policy, Projection, Seq, Tab, TabId, World};
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Cause, Choice, decide, rename};
 use super::fronts::{Fronts, Step};
@@ -24,7 +25,7 @@ const TRIES_MAX: u32 = 2;
 const MILLIONTHS: i64 = 1_000_000;
 
 /// Discards one tab at a tick, when its own timeout is over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TabSuspender {
     ticks: Ticks,
     fronts: Fronts,
@@ -32,7 +33,7 @@ pub struct TabSuspender {
 }
 
 /// What it counts of a tab.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Record {
     /// Since it was in front or a guard was met.
     idle_s: i64,

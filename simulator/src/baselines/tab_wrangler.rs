@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use engine::{Change, Event, Output, Policy, Projection, Seq, Tab, TabId, WindowId, World};
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause, Choice, rename};
 use super::ticks::Ticks;
@@ -21,7 +22,7 @@ const TICK_MS: i64 = 5_000;
 const KEPT: usize = 20;
 
 /// Discards old tabs down to 20 in a window.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TabWrangler {
     ticks: Ticks,
     /// At which tick each tab was last found to make a sound (`t_ms`).

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use engine::{Change, Event, Input, Output, Policy, Projection, Seq, Tab, TabId, World};
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause, Choice};
 use super::ticks::Ticks;
@@ -28,7 +29,7 @@ const RARE_TTL_MS: i64 = 18 * MINUTE_MS;
 const SITES_MAX: usize = 1_000;
 
 /// Discards old tabs, those of rare sites sooner.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tabzen {
     ticks: Ticks,
     /// When each tab was last used (`t_ms`). It forgets a tab whose id changes.
@@ -37,7 +38,7 @@ pub struct Tabzen {
     asked: Asked,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Visits {
     count: u32,
     last_ms: i64,

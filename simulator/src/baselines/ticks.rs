@@ -1,12 +1,35 @@
 //! A clock that ticks: something is looked at every so often, from the log's beginning on.
 
 use engine::{Projection, World};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The ticks of one policy, by the log's time. What a machine slept through comes as one tick.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct Ticks {
     period_ms: i64,
     next_ms: Option<i64>,
+}
+
+/// No policy looks more often: a second.
+const PERIOD_MIN_MS: i64 = 1_000;
+
+impl Serialize for Ticks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ticks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let ticks = Self::deserialize(deserializer)?;
+        if ticks.period_ms < PERIOD_MIN_MS {
+            return Err(de::Error::custom(
+                "a clock that ticks more than once a second",
+            ));
+        }
+        Ok(ticks)
+    }
 }
 
 impl Ticks {

@@ -3,15 +3,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{Change, Projection, Tab, TabId, TtlClock, World};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::asked::{Choice, idle_ms};
 
 /// What is due when, by tab. No tab has two timers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct Timers {
     clock: TtlClock,
+    #[serde(skip)]
     queue: BTreeSet<(i64, TabId)>,
     due: BTreeMap<TabId, i64>,
+}
+
+impl Serialize for Timers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let restored = Self::deserialize(deserializer)?;
+        let mut timers = Self::on(restored.clock);
+        for (tab, due) in restored.due {
+            timers.set(tab, due);
+        }
+        Ok(timers)
+    }
 }
 
 impl Timers {

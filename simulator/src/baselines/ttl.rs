@@ -5,12 +5,13 @@
 //! audible. A guard that holds when the time is up only puts the discard off.
 
 use engine::{Event, Output, Policy, Projection, Seq, Tab, TtlClock, World};
+use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause};
 use super::timers::Timers;
 
 /// Discards tabs by age.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ttl {
     name: String,
     ttl_ms: i64,

@@ -1,13 +1,13 @@
 //! The times for which a policy held a tab discarded: what each saved and how it ended.
 
 use engine::{Moment, Seq, TabId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::memory::Weighed;
 use super::score::{EARLY_RETURN_MS, gib_h};
 
 /// A tab that the policy has discarded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Held {
     pub(super) since: Moment,
     /// The input after which it was discarded, and when that was.
@@ -47,7 +47,7 @@ impl Held {
 }
 
 /// A time for which a policy held a tab discarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// The tab, by its id when it was discarded.
     pub tab: TabId,
@@ -90,7 +90,7 @@ impl Hold {
 }
 
 /// How a hold ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldEnd {
     /// The tab was needed again: a reload.

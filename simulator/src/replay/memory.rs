@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{Change, DEFAULT_TAB_BYTES, Metrics, Tab, TabId, World};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Held;
 
@@ -15,7 +15,7 @@ use super::Held;
 pub const WITHHELD_BEYOND_PERCENT: u8 = 2;
 
 /// Where the bytes of a tab are from. The first that is there is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The last `tab_memory` of the tab on this page.
@@ -44,13 +44,15 @@ impl Source {
 }
 
 /// The tabs' memory, here and as recorded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct Memory {
     reading: Option<Reading>,
     accounts: BTreeMap<TabId, Account>,
     /// The tabs that are discarded in the recording by its own policy.
     discarded_by_recorded: BTreeSet<TabId>,
     ram_total: Option<u64>,
+    #[serde(skip)]
     sums: Sums,
     tab_count: u64,
     /// What the tabs weighed that went with the last line.
@@ -58,7 +60,7 @@ pub(super) struct Memory {
 }
 
 /// What a tab weighed in the background until now: it follows from the recording alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Weighed {
     /// Which of the tabs of the recording it is, in the order in which they appeared.
     pub(super) serial: u64,
@@ -68,7 +70,7 @@ pub(super) struct Weighed {
 }
 
 /// A reading of the browser's memory, and the tabs that were loaded then.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Reading {
     browser_bytes: u64,
     loaded_count: u64,
@@ -77,7 +79,7 @@ struct Reading {
 }
 
 /// What one tab weighs and where it counts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Account {
     /// Which of the tabs of the recording it is, in the order in which they appeared.
     serial: u64,
@@ -94,7 +96,7 @@ struct Account {
 }
 
 /// How a tab is in the recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Presence {
     Loaded,
     DiscardedByPolicy,
@@ -158,6 +160,22 @@ pub(super) struct Worlds<'a> {
     pub(super) recorded: &'a World,
     pub(super) here: &'a World,
     pub(super) held: &'a BTreeMap<TabId, Held>,
+}
+
+impl Serialize for Memory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Memory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut memory = Self::deserialize(deserializer)?;
+        for account in memory.accounts.values() {
+            memory.sums.count(account, 1);
+        }
+        Ok(memory)
+    }
 }
 
 impl Memory {

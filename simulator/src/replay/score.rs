@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use engine::{Decision, Level, Metrics, Moment, Pressure, PressureState, Seq, Severity};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::frontier::Frontier;
 use super::memory::{Source, Sums};
+use super::watch;
 
 /// A discarded tab that is back within this much of the user's own time was a mistake: 10 minutes
 /// of the active clock, the engine's own measure of regret.
@@ -37,13 +38,13 @@ pub struct Definition {
 macro_rules! scores {
     (
         scores: $( #[doc = $about:literal] $name:ident: $type:ty, $unit:literal; )+
-        besides: $( $(#[doc = $other_about:literal])+ $other:ident: $other_type:ty; )+
+        besides: $( $(#[$other_about:meta])+ $other:ident: $other_type:ty; )+
     ) => {
         /// What came of a replay.
-        #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         pub struct Score {
             $( #[doc = $about] pub $name: $type, )+
-            $( $(#[doc = $other_about])+ pub $other: $other_type, )+
+            $( $(#[$other_about])+ pub $other: $other_type, )+
             #[serde(skip)]
             totals: Totals,
         }
@@ -131,6 +132,7 @@ scores! {
     /// Decisions by reason. A decision can have several.
     by_reason: BTreeMap<String, u64>;
     /// Which guards the violations went against. A discard can go against several.
+    #[serde(deserialize_with = "watch::counts")]
     violated: BTreeMap<&'static str, u64>;
     /// Where the policy first decided otherwise than was recorded.
     departure: Option<Departure>;
@@ -160,7 +162,7 @@ pub fn scores_table() -> String {
 }
 
 /// Whether a policy sees what its discards free.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Feedback {
     /// Samples follow what the policy frees.
@@ -172,7 +174,7 @@ pub enum Feedback {
 
 /// The pressure on a machine over a trace, by the default policy's measure. Absent without samples
 /// of memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// Awake time at MEDIUM, in minutes.
     pub pressure_medium_minutes: Option<f64>,
@@ -183,7 +185,7 @@ pub struct Machine {
 }
 
 /// A stretch of a trace on the three clocks, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// Its beginning, by the log's time; absent where there is no event.
     pub from_ms: Option<i64>,
@@ -196,7 +198,7 @@ pub struct Span {
 }
 
 /// The first difference from the recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Departure {
     /// The seq of the input.
     pub seq: Seq,
@@ -368,8 +370,31 @@ impl Score {
     }
 }
 
+/// Saves and restores a score with its sums, which a report leaves out.
+pub(super) mod with_totals {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Score, Totals};
+
+    /// Saves a score and its sums.
+    pub(in super::super) fn serialize<S: Serializer>(
+        score: &Score,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        (score, &score.totals).serialize(serializer)
+    }
+
+    /// Restores a score and its sums.
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Score, D::Error> {
+        let (score, totals) = <(Score, Totals)>::deserialize(deserializer)?;
+        Ok(Score { totals, ..score })
+    }
+}
+
 /// Byte-milliseconds, added up from line to line: between two lines nothing changes.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Totals {
     last: Option<Moment>,
     saved: [u128; 4],
@@ -424,7 +449,7 @@ impl Totals {
 }
 
 /// What a gauge showed over a trace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
     medium_ms: i64,
     high_ms: i64,
@@ -460,7 +485,7 @@ fn add(total: &mut u128, bytes: i128, ms: i64) {
 }
 
 /// Measures the pressure by the default policy, whatever policy is replayed: one yardstick.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Gauge {
     pressure: PressureState,
     settings: Pressure,

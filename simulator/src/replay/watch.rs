@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Deserializer, Serialize, de};
+
 use engine::{Event, Input, Page, TabChanges, TabFacts, TabId, WindowId};
 
 /// How long a tab counts as lately audible, and as young: 60 s, which no setting shortens.
@@ -24,7 +26,7 @@ enum Objection {
     Discarded,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Known {
     win: WindowId,
     host: Option<String>,
@@ -62,8 +64,61 @@ impl Known {
     }
 }
 
+/// The guards, as they are called in reports.
+const GUARDS: [&str; 12] = [
+    "active",
+    "pinned",
+    "audible",
+    "recently_audible",
+    "capturing",
+    "unsaved",
+    "not_auto_discardable",
+    "protected",
+    "internal",
+    "loading",
+    "discarded",
+    "young",
+];
+
+/// What is said against the discard of a tab that is not there.
+const UNKNOWN: &str = "unknown";
+
+/// A guard's name that was read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Name(&'static str);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let found = String::deserialize(deserializer)?;
+        let mut names = GUARDS.into_iter().chain([UNKNOWN]);
+        names
+            .find(|name| *name == found)
+            .map(Self)
+            .ok_or_else(|| de::Error::custom(format!("there is no guard called {found:?}")))
+    }
+}
+
+/// Reads names of guards.
+pub(super) fn names<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<&'static str>, D::Error> {
+    let names = Vec::<Name>::deserialize(deserializer)?;
+    Ok(names.into_iter().map(|name| name.0).collect())
+}
+
+/// Reads counts by guard.
+pub(super) fn counts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<&'static str, u64>, D::Error> {
+    let counts = BTreeMap::<Name, u64>::deserialize(deserializer)?;
+    Ok(counts
+        .into_iter()
+        .map(|(name, count)| (name.0, count))
+        .collect())
+}
+
 /// What is watched over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Watch {
     protected_domains: Vec<String>,
     now_ms: Option<i64>,
@@ -88,10 +143,15 @@ impl Watch {
         }
     }
 
+    /// Takes these domains for the protected ones from here on.
+    pub(super) fn protect(&mut self, domains: Vec<String>) {
+        self.protected_domains = domains;
+    }
+
     /// The guards that a discard of a tab would go against now.
     pub(super) fn objections(&self, tab: TabId) -> Vec<&'static str> {
         let Some(known) = self.tabs.get(&tab) else {
-            return vec!["unknown"];
+            return vec![UNKNOWN];
         };
         let now_ms = self.now_ms.unwrap_or_default();
         let passing = [
