@@ -12,7 +12,7 @@ Exit codes:
   0  done, or the answer is yes
   1  the answer is no: something differs, or is not there
   2  not answered: wrong use, a file that cannot be opened, nothing that can be compared
-  3  a trace is damaged
+  3  a trace or a saved state is damaged
 
 A TRACE is a folder that holds one trace, or any segment of it (.jsonl or .jsonl.zst).";
 
@@ -80,6 +80,13 @@ pub(crate) struct InfoArgs {
 /// memory are shifted by what the policy's discards differ from the recorded ones. Several
 /// traces are scored one by one, then pooled. Exits with 1 where a policy of ours discards a tab
 /// that a hard guard protects.
+///
+/// A replay can be stopped at a line, saved, and gone on with: the same decisions follow, byte for
+/// byte, as without the stop. It can also go on under another policy. That one takes over as if it
+/// had been installed at this moment and the browser had told it of its tabs: what is open, and
+/// when each tab was last in front. Tabs that are discarded by then stay so, and it sees of the
+/// machine what comes after. One of our policies that follows another of ours takes the new
+/// settings over as it does live, and its cooldown, its pressure and what it has under way go on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = replay_examples(), after_long_help = replay_help())]
 pub(crate) struct ReplayArgs {
@@ -87,11 +94,12 @@ pub(crate) struct ReplayArgs {
     #[arg(value_name = "TRACE", required = true)]
     pub(crate) traces: Vec<PathBuf>,
     /// The policy: a preset (default, gentle, eager), a baseline, or a TOML or JSON file
-    #[arg(short, long, value_name = "FILE|NAME", default_value = "default")]
-    pub(crate) policy: String,
-    /// What the policy «random» draws from
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
+    /// [default: default, or that of the saved state]
+    #[arg(short, long, value_name = "FILE|NAME")]
+    pub(crate) policy: Option<String>,
+    /// What the policy «random» draws from [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
     /// Write JSON Lines: an object for each decision, then one for the summary
     #[arg(long)]
     pub(crate) json: bool,
@@ -105,8 +113,19 @@ pub(crate) struct ReplayArgs {
     #[arg(long)]
     pub(crate) open_loop: bool,
     /// Measure it against the clairvoyant frontier, which keeps what every tab could have saved
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["save_state", "from_state"])]
     pub(crate) frontier: bool,
+    /// Stop after this line of the trace, by its seq
+    #[arg(long, value_name = "SEQ", value_parser = parse_seq)]
+    pub(crate) until: Option<Seq>,
+    /// Save the state to go on from later, as it stands after the last line. Decisions on that line
+    /// itself are left to whoever goes on: the recorded ones may follow it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_state: Option<PathBuf>,
+    /// Go on from a state that was saved at a line of this trace. Decisions before it are not
+    /// written again; the summary is of the whole. The loop stays open or closed, as it was
+    #[arg(long, value_name = "FILE", conflicts_with = "open_loop")]
+    pub(crate) from_state: Option<PathBuf>,
 }
 
 /// Compare policies on the same traces
@@ -212,6 +231,8 @@ Examples:
   sim replay traces/recorded/observe --policy gentle --summary
   sim replay traces/recorded/observe --policy ttl-15 --summary
   sim replay traces/recorded/observe --policy my-policy.toml --json > decisions.jsonl
+  sim replay traces/recorded/observe --policy gentle --until 1000 --save-state at-1000.state
+  sim replay traces/recorded/observe --from-state at-1000.state --policy eager
 
 Baselines, each what another system does as it is documented; N is a number:"
         .to_owned();

@@ -3,6 +3,7 @@
 use std::io;
 
 use recorder::ReadError;
+use simulator::state::StateError;
 
 /// What became of a command, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,7 +14,7 @@ pub(crate) enum Outcome {
     NotAnswered,
     /// The answer is no.
     No,
-    /// A trace is damaged.
+    /// A trace or a saved state is damaged.
     Damaged,
 }
 
@@ -23,9 +24,14 @@ impl Outcome {
         if is_broken_pipe(error) {
             return Self::Yes;
         }
-        match error.downcast_ref::<ReadError>() {
-            Some(error) if error.is_corruption() => Self::Damaged,
-            _ => Self::NotAnswered,
+        let trace = error.downcast_ref::<ReadError>();
+        let state = error.downcast_ref::<StateError>();
+        if trace.is_some_and(ReadError::is_corruption)
+            || state.is_some_and(StateError::is_corruption)
+        {
+            Self::Damaged
+        } else {
+            Self::NotAnswered
         }
     }
 }

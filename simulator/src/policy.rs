@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use engine::{Gate, Orchestrator, PRESETS, PolicyDocument};
 use simulator::baselines::{self, AnyPolicy};
 use simulator::comparison::Entrant;
+use simulator::state::PolicyLabel;
 use strsim::levenshtein;
 
 /// A policy and what it was called.
@@ -55,6 +56,15 @@ impl NamedPolicy {
     /// Whether it is our own policy, under whatever document.
     pub(crate) fn is_ours(&self) -> bool {
         self.hash.is_some()
+    }
+
+    /// What it is called.
+    pub(crate) fn label(&self) -> PolicyLabel {
+        PolicyLabel {
+            name: self.name.clone(),
+            hash: self.hash.clone(),
+            seed: self.seed,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use recorder::{Line, Segment, Trace};
+use recorder::{Line, Segment, Trace, TraceReader};
 use serde::Serialize;
 
 use crate::console::{Console, Safe};
@@ -54,6 +54,16 @@ pub(crate) fn read(
     console: &mut Console,
     mut take: impl FnMut(Line, &mut Console) -> anyhow::Result<ControlFlow<()>>,
 ) -> anyhow::Result<Ending> {
+    read_with(trace, show, console, |line, _, console| take(line, console))
+}
+
+/// The same; `take` sees the reader, too, as it stands after the line.
+pub(crate) fn read_with(
+    trace: &Trace,
+    show: Show,
+    console: &mut Console,
+    mut take: impl FnMut(Line, &TraceReader, &mut Console) -> anyhow::Result<ControlFlow<()>>,
+) -> anyhow::Result<Ending> {
     let mut reader = trace.read();
     let progress = Progress::of(trace.segments(), show);
     let mut has_enough = false;
@@ -64,7 +74,7 @@ pub(crate) fn read(
         {
             progress.show(&position.file, position.at.byte);
         }
-        if take(line, console)?.is_break() {
+        if take(line, &reader, console)?.is_break() {
             has_enough = true;
             break;
         }

@@ -1,46 +1,234 @@
 //! `sim replay`: what would a policy have decided?
 
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
-use engine::{Level, Policy, Reason, SEMANTICS};
-use recorder::{Origin, Trace};
+use anyhow::{Context, anyhow, bail};
+use engine::{Level, Policy, Reason, SEMANTICS, Seq};
+use recorder::{Origin, Trace, TraceReader};
 use serde::Serialize;
+use simulator::baselines::AnyPolicy;
 use simulator::replay::{
     Clairvoyance, EARLY_RETURN_MS, Feedback, Frontier, Machine, Replay, Replayed, Score, THRASH_MS,
 };
+use simulator::state::{About, BYTES_MAX, Before, PolicyLabel, State};
+use tempfile::NamedTempFile;
 
 use super::{each_trace, note_what_is_not_scored};
 use crate::args::ReplayArgs;
-use crate::console::{Console, bytes, count, cut, date, number, percent, span};
+use crate::console::{Console, Safe, bytes, count, cut, date, number, percent, span};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::{Ending, Show, read, shown};
+use crate::reading::{Ending, Show, read_with, shown};
 
 /// Everything that the command line says, resolved.
 struct Plan {
     traces: Vec<PathBuf>,
-    policy: NamedPolicy,
+    start: Start,
     json: bool,
     decisions: bool,
     summary: bool,
-    open_loop: bool,
     frontier: bool,
+    until: Option<Seq>,
+    save_state: Option<PathBuf>,
+}
+
+/// Where a replay begins: what decides there, and who decided before.
+struct Start {
+    policy: PolicyLabel,
+    replay: Replay<Box<dyn AnyPolicy>>,
+    /// The place of a saved state, in its trace.
+    from: Option<About>,
+    before: Vec<Before>,
+    violations_before: u64,
+    protected_domains: Vec<String>,
 }
 
 impl Plan {
     fn resolve(args: ReplayArgs) -> anyhow::Result<Self> {
+        let is_of_one = [
+            (args.from_state.is_some(), "--from-state"),
+            (args.save_state.is_some(), "--save-state"),
+            (args.until.is_some(), "--until"),
+        ];
+        let is_of_one = is_of_one.into_iter().find(|(is_given, _)| *is_given);
+        if let (Some((_, name)), [_, second, ..]) = (is_of_one, &args.traces[..]) {
+            bail!(
+                "{name} means a line of one trace, and {} is a second one: replay them one by one",
+                shown(second)
+            );
+        }
+        let seed = args.seed.unwrap_or_default();
+        let start = match (&args.from_state, &args.policy) {
+            (Some(file), _) => {
+                let state = load(file)?;
+                if let Some(until) = args.until.filter(|&until| until < state.about.seq) {
+                    bail!(
+                        "{} was saved after seq {}, which lies behind --until {until}",
+                        shown(file),
+                        state.about.seq
+                    );
+                }
+                if args.policy.is_none() && args.seed.is_some() {
+                    bail!(
+                        "--seed is for a policy that begins: give --policy, too, or leave it out"
+                    );
+                }
+                let policy = args.policy.as_deref();
+                let policy = policy.map(|name| policy::find(name, seed)).transpose()?;
+                Start::from_state(state, policy)
+            }
+            (None, policy) => {
+                let policy = policy::find(policy.as_deref().unwrap_or("default"), seed)?;
+                Start::at_the_beginning(policy, args.open_loop)
+            }
+        };
         Ok(Self {
             traces: args.traces,
-            policy: policy::find(&args.policy, args.seed)?,
+            start,
             json: args.json,
             decisions: !args.summary,
             summary: !args.decisions,
-            open_loop: args.open_loop,
             frontier: args.frontier,
+            until: args.until,
+            save_state: args.save_state,
         })
     }
+}
+
+impl Start {
+    fn at_the_beginning(policy: NamedPolicy, open_loop: bool) -> Self {
+        let label = policy.label();
+        let is_ticking = policy.is_ticking();
+        let mut replay = Replay::new(policy.policy).protecting(&policy.protected_domains);
+        if open_loop {
+            replay = replay.open_loop();
+        }
+        if is_ticking {
+            replay = replay.ticking();
+        }
+        Self {
+            policy: label,
+            replay,
+            from: None,
+            before: Vec::new(),
+            violations_before: 0,
+            protected_domains: policy.protected_domains,
+        }
+    }
+
+    /// Goes on from a state, under its own policy or another.
+    fn from_state(state: State, policy: Option<NamedPolicy>) -> Self {
+        let State { about, replay } = state;
+        let mut start = Self {
+            policy: about.policy.clone(),
+            replay,
+            before: about.before.clone(),
+            violations_before: about.violations_before,
+            // The replay knows them; nobody else asks, once it has begun.
+            protected_domains: Vec::new(),
+            from: Some(about),
+        };
+        if let Some(policy) = policy {
+            start.go_on_under(policy);
+        }
+        start
+    }
+
+    fn go_on_under(&mut self, policy: NamedPolicy) {
+        let label = policy.label();
+        let last = std::mem::replace(&mut self.policy, label);
+        let Some(from) = self
+            .from
+            .as_ref()
+            .filter(|_| !last.is_same_policy(&self.policy))
+        else {
+            return;
+        };
+        if !last.is_ours() {
+            self.violations_before = self.replay.violations();
+        }
+        self.before.push(Before {
+            until: from.seq,
+            policy: last.clone(),
+        });
+        self.replay.protect(&policy.protected_domains);
+        self.replay.tick_from_here(policy.is_ticking());
+        match policy.document {
+            Some(document) if last.is_ours() && self.replay.has_begun() => {
+                self.replay.change_document(document);
+            }
+            _ => self.replay.hand_over(policy.policy),
+        }
+    }
+
+    /// Where a state belongs that is saved on the way.
+    fn about(&self, session: String, seq: Seq, digest: String) -> About {
+        About {
+            engine: SEMANTICS,
+            session,
+            seq,
+            digest,
+            policy: self.policy.clone(),
+            before: self.before.clone(),
+            violations_before: self.violations_before,
+        }
+    }
+
+    /// Tells a line that the state has taken in from one that is to be replayed. Where it is the
+    /// state's last one, the lines up to it must be those that the state has seen.
+    fn has_seen(&self, seq: Seq, path: &Path, reader: &TraceReader) -> anyhow::Result<bool> {
+        let Some(from) = self.from.as_ref().filter(|from| seq <= from.seq) else {
+            return Ok(false);
+        };
+        if seq == from.seq && reader.digest() != from.digest {
+            let digest = reader.digest();
+            bail!(
+                "{}: the lines up to seq {seq} have the digest {digest}, and the state was saved \
+                 after lines with the digest {}: the trace was changed, or it is another",
+                shown(path),
+                from.digest
+            );
+        }
+        Ok(true)
+    }
+}
+
+/// Reads a saved state.
+fn load(file: &Path) -> anyhow::Result<State> {
+    let cannot_read = || format!("cannot read the state {}", shown(file));
+    let mut bytes = Vec::new();
+    let opened = File::open(file).with_context(cannot_read)?;
+    opened
+        .take(BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .with_context(cannot_read)?;
+    if bytes.len() as u64 > BYTES_MAX {
+        bail!(
+            "{} is larger than any state that is read, which is {} MiB",
+            shown(file),
+            BYTES_MAX >> 20
+        );
+    }
+    State::from_bytes(&bytes).with_context(|| shown(file))
+}
+
+/// Writes a file beside, then gives it its name: whatever happens, what is there under that name
+/// is whole.
+fn save(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let write = || -> io::Result<()> {
+        let mut beside = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+        beside.write_all(bytes)?;
+        beside.as_file().sync_all()?;
+        beside.persist(file)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write the state {}", shown(file)))
 }
 
 pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Outcome> {
@@ -57,7 +245,7 @@ pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Out
             console.json(&PooledLine {
                 type_name: "pooled",
                 traces: pooled.traces,
-                policy: PolicyName::of(&plan),
+                policy: PolicyName::of(&plan.start),
                 score: &pooled.score,
             })?;
         } else {
@@ -100,22 +288,22 @@ fn replay(
 ) -> anyhow::Result<Outcome> {
     let trace = Trace::open(path)?;
     let session = trace.header().session.to_string();
-    let NamedPolicy {
-        policy,
-        protected_domains,
-        ..
-    } = &plan.policy;
-    let mut replay = Replay::new(policy.clone()).protecting(protected_domains);
-    if plan.open_loop {
-        replay = replay.open_loop();
+    let start = &plan.start;
+    let from = start.from.as_ref();
+    if let Some(from) = from.filter(|from| from.session != session) {
+        bail!(
+            "{} is of session {session}, and the state was saved in session {}",
+            shown(path),
+            Safe(&from.session)
+        );
     }
-    if plan.policy.is_ticking() {
-        replay = replay.ticking();
-    }
+    let mut replay = start.replay.clone();
+    let protected_domains = &start.protected_domains;
     let mut clairvoyance = plan.frontier.then(|| Clairvoyance::new(protected_domains));
     if plan.frontier {
         replay = replay.keeping_holds();
     }
+    let mut last_seq = None;
     let mut decided = Vec::new();
     if plan.decisions && !plan.json {
         console.line(HEADER)?;
@@ -139,14 +327,49 @@ fn replay(
     } else {
         Show::Progress
     };
-    let end = read(&trace, show, console, |line, console| {
+    let end = read_with(&trace, show, console, |line, reader, console| {
+        let seq = line.seq;
+        last_seq = Some(seq);
         if let Some(clairvoyance) = &mut clairvoyance {
             clairvoyance.take(&line);
         }
-        replay.take(line, &mut decided);
-        write_all(&mut decided, console)?;
-        Ok(ControlFlow::Continue(()))
+        if !start.has_seen(seq, path, reader)? {
+            replay.take(line, &mut decided);
+            write_all(&mut decided, console)?;
+        }
+        Ok(if plan.until == last_seq {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
     })?;
+    for (what, wanted) in [
+        ("--until", plan.until),
+        ("the state", from.map(|from| from.seq)),
+    ] {
+        if let Some(wanted) = wanted.filter(|&wanted| last_seq < Some(wanted)) {
+            bail!(
+                "{}: {what} is at seq {wanted}, and the trace goes as far as {}",
+                shown(path),
+                last_seq.map_or("no line at all".to_owned(), |seq| format!("seq {seq}"))
+            );
+        }
+    }
+    if let (Some(file), Some(seq)) = (&plan.save_state, last_seq) {
+        let state = State {
+            about: start.about(session.clone(), seq, end.digest.clone()),
+            replay: replay.clone(),
+        };
+        save(file, &state.to_bytes())?;
+        let open = match replay.open_decisions() as u64 {
+            0 => String::new(),
+            open => format!(", with {} on that line", count(open, "decision")),
+        };
+        console.note(format_args!(
+            "the state after seq {seq} is saved in {}{open}",
+            shown(file)
+        ));
+    }
     let (mut score, holds) = replay.finish_with_holds(&mut decided);
     if let Some(foresight) = clairvoyance.map(Clairvoyance::finish) {
         foresight.measure(&mut score, &holds);
@@ -156,9 +379,13 @@ fn replay(
     note_what_is_not_scored(path, &trace, &score, console);
     pooled.traces += 1;
     pooled.score.pool(&score);
+    if plan.save_state.is_some() {
+        // Whoever goes on writes them.
+        decided.clear();
+    }
     write_all(&mut decided, console)?;
     if plan.summary {
-        let summary = Summary::new(path, &trace, plan, &end, &score);
+        let summary = Summary::new(path, &trace, start, &end, &score);
         if plan.json {
             console.json(&summary)?;
         } else {
@@ -169,12 +396,13 @@ fn replay(
         }
     }
     // What others discard is for their own guards to say; ours are held to ours.
-    if score.violations > 0 && plan.policy.is_ours() {
+    let violations = score.violations.saturating_sub(start.violations_before);
+    if violations > 0 && start.policy.is_ours() {
         let guards: Vec<&str> = score.violated.keys().copied().collect();
         console.error(&anyhow!(
             "{}: {} of tabs that a hard guard protects ({})",
             shown(path),
-            count(score.violations, "discard"),
+            count(violations, "discard"),
             guards.join(", ")
         ));
         return Ok(Outcome::No);
@@ -220,6 +448,9 @@ struct Summary<'a> {
     type_name: &'static str,
     trace: Provenance<'a>,
     policy: PolicyName<'a>,
+    /// The policies that decided before it, the first one first.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    before: &'a [Before],
     /// The version of the engine's semantics that decided here.
     engine: u32,
     sim: &'static str,
@@ -250,17 +481,23 @@ struct PolicyName<'a> {
 }
 
 impl<'a> PolicyName<'a> {
-    fn of(plan: &'a Plan) -> Self {
+    fn of(start: &'a Start) -> Self {
         Self {
-            name: &plan.policy.name,
-            hash: plan.policy.hash.as_deref(),
-            not_observable: plan.policy.policy.not_observable(),
+            name: &start.policy.name,
+            hash: start.policy.hash.as_deref(),
+            not_observable: start.replay.engine().policy().not_observable(),
         }
     }
 }
 
 impl<'a> Summary<'a> {
-    fn new(path: &Path, trace: &Trace, plan: &'a Plan, end: &'a Ending, score: &'a Score) -> Self {
+    fn new(
+        path: &Path,
+        trace: &Trace,
+        start: &'a Start,
+        end: &'a Ending,
+        score: &'a Score,
+    ) -> Self {
         let header = trace.header();
         Self {
             type_name: "summary",
@@ -271,10 +508,11 @@ impl<'a> Summary<'a> {
                 engine: header.engine,
                 end,
             },
-            policy: PolicyName::of(plan),
+            policy: PolicyName::of(start),
+            before: &start.before,
             engine: SEMANTICS,
             sim: env!("CARGO_PKG_VERSION"),
-            seed: plan.policy.seed,
+            seed: start.policy.seed,
             score,
         }
     }
@@ -284,6 +522,7 @@ fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result
     let Summary {
         trace,
         policy,
+        before,
         score,
         ..
     } = summary;
@@ -303,12 +542,25 @@ fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result
         format!(
             "{} ({}), engine {}, sim {}, {}",
             shown(Path::new(policy.name)),
-            policy.hash.unwrap_or("baseline"),
+            Safe(policy.hash.unwrap_or("baseline")),
             summary.engine,
             summary.sim,
             (summary.seed).map_or("no seed".to_owned(), |seed| format!("seed {seed}"))
         ),
     )?;
+    for Before { until, policy } in *before {
+        row(
+            "before",
+            format!(
+                "{} ({}) up to seq {until}",
+                shown(Path::new(&policy.name)),
+                policy
+                    .hash
+                    .as_deref()
+                    .map_or("baseline".to_owned(), |hash| Safe(hash).to_string()),
+            ),
+        )?;
+    }
     for (index, what) in policy.not_observable.iter().enumerate() {
         let label = if index == 0 { "not seen" } else { "" };
         row(label, (*what).to_owned())?;

@@ -14,7 +14,7 @@ use crate::recording::{MINUTE, START_MS, tab};
 const GIB: u64 = 1 << 30;
 
 /// Every baseline, with a number for N.
-fn every() -> Vec<Box<dyn AnyPolicy>> {
+pub(crate) fn every() -> Vec<Box<dyn AnyPolicy>> {
     let of = |(name, _): &(&str, &str)| {
         let name = name.replace("-N", "-10");
         named(&name, 7).unwrap_or_else(|| panic!("{name} is not found"))
@@ -23,7 +23,7 @@ fn every() -> Vec<Box<dyn AnyPolicy>> {
 }
 
 /// Two days with 30 tabs: work with pauses, a night's sleep, memory short at times.
-fn two_days() -> Vec<Line> {
+pub(crate) fn two_days() -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut t_ms = START_MS;
     let mut tell = |t_ms: i64, body: Body| {

@@ -10,7 +10,7 @@ use recorder::{Body, Origin, PruneRequested, TabNavigated};
 use crate::recording::{MINUTE, Recorded, Recording, browse, short_of_memory};
 
 /// Calls `sim` in a folder; returns exit code, stdout and stderr as one text.
-fn sim(folder: &Path, args: &[&str]) -> String {
+pub(crate) fn sim(folder: &Path, args: &[&str]) -> String {
     let output = cargo_bin_cmd!("sim")
         .args(args)
         .current_dir(folder)
@@ -25,7 +25,7 @@ fn sim(folder: &Path, args: &[&str]) -> String {
 }
 
 #[track_caller]
-fn check(folder: &Path, args: &[&str], exit_code: i32, expect: &[&str]) {
+pub(crate) fn check(folder: &Path, args: &[&str], exit_code: i32, expect: &[&str]) {
     let said = sim(folder, args);
     assert!(
         said.ends_with(&format!("exit code {exit_code}\n")),

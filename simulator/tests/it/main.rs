@@ -5,6 +5,7 @@
 mod baselines;
 mod closed_loop;
 mod commands;
+mod fork;
 mod frontier;
 mod memory;
 mod properties;
