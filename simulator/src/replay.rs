@@ -50,6 +50,10 @@ pub use score::{
 /// How often a policy that acts at every sample looks where there is none: once a minute.
 pub const TICK_MS: i64 = 60_000;
 
+/// For how long after an event a policy is woken: a week. No timer of any policy takes longer, and
+/// a log in which time leaps by a century is gone through as fast as any other.
+const WAKES_FOR_MS: i64 = 7 * 24 * 3_600_000;
+
 /// For how long after an event it does so: a day. After that nothing ripens any more that has not,
 /// but for a policy on the wall clock.
 const TICKS_FOR_MS: i64 = 24 * 3_600_000;
@@ -351,10 +355,11 @@ impl<P: Policy> Replay<P> {
     /// Lets the time up to an event pass, waking the policy whenever it wants to be woken.
     fn pass_time(&mut self, event: &Event, decided: &mut Vec<Replayed>) {
         let until_ms = awake_until(event);
+        let silent_from_ms = self.last_event_ms.saturating_add(WAKES_FOR_MS);
         loop {
             let wanted = self.engine.next_due().into_iter();
             let next = wanted.chain(self.next_tick()).min();
-            let Some(due_ms) = next.filter(|&due_ms| due_ms < until_ms) else {
+            let Some(due_ms) = next.filter(|&due_ms| due_ms < until_ms.min(silent_from_ms)) else {
                 return;
             };
             self.pass_to(due_ms);

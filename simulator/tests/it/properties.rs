@@ -202,3 +202,17 @@ proptest! {
         prop_assert_eq!(never.pressure_high_minutes, never.never.pressure_high_minutes);
     }
 }
+
+#[test]
+fn a_leap_of_time_does_not_keep_a_timer_busy_for_ever() {
+    for (policy, _) in simulator::baselines::NAMES {
+        let policy = policy.replace("-N", "-5");
+        let mut replay = Replay::new(simulator::baselines::named(&policy, 0).unwrap());
+        let first = Body::TabOpened(tab(1));
+        for (index, mut line) in (0..).zip(lines(vec![first.clone(), first])) {
+            line.t_ms = [START_MS, i64::MAX][index];
+            replay.take(line, &mut Vec::new());
+        }
+        replay.finish(&mut Vec::new());
+    }
+}
