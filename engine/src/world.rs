@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::clock::{Clocks, Moment};
 use crate::event::{
     Event, HostKnowledge, Input, MemorySource, Metrics, Mode, Page, Snapshot, TabChanges, TabFacts,
-    TabId, WindowFacts, WindowId,
+    TabId, UserState, WindowFacts, WindowId,
 };
 use crate::hosts::{HostId, Hosts};
 use crate::projection::{Projection, known};
@@ -202,6 +202,26 @@ impl World {
     /// The tab with an id.
     pub fn tab(&self, id: TabId) -> Option<&Tab> {
         self.tabs.get(&id)
+    }
+
+    /// Every window, by id.
+    pub fn windows(&self) -> impl Iterator<Item = WindowId> {
+        self.windows.keys().copied()
+    }
+
+    /// The window with the focus; `None` where another program has it, or it is not known.
+    pub fn focused_window(&self) -> Option<WindowId> {
+        self.focused
+    }
+
+    /// What the user does; `None` where the browser cannot tell.
+    pub fn user(&self) -> Option<UserState> {
+        self.clocks.user()
+    }
+
+    /// The wall clock less `t_ms`, in milliseconds.
+    pub fn wall_offset_ms(&self) -> i64 {
+        self.wall_offset_ms
     }
 
     /// How many windows there are.

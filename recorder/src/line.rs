@@ -306,7 +306,7 @@ fn check_names(body: &Body) -> Result<(), LineError> {
 
 /// Whether a text is a hostname as browsers give it: what the URL standard forbids in a domain
 /// is not in it, nor are upper case and non-ASCII; an IPv6 address stands in brackets.
-fn is_hostname(text: &str) -> bool {
+pub fn is_hostname(text: &str) -> bool {
     if let Some(address) = text
         .strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'))
@@ -319,7 +319,8 @@ fn is_hostname(text: &str) -> bool {
     !text.is_empty() && text.len() <= 253 && text.bytes().all(is_allowed)
 }
 
-fn is_scheme(text: &str) -> bool {
+/// Whether a text is a scheme alone, without what follows it.
+pub fn is_scheme(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(|byte| {

@@ -129,6 +129,12 @@ impl TraceReader {
         })
     }
 
+    /// Returns the bytes of the line that was read last, without its end: what it says beyond the
+    /// fields that are known here. `None` before the first.
+    pub fn text(&self) -> Option<&[u8]> {
+        self.current.as_ref().map(RawLines::text)
+    }
+
     /// Returns what stands unfinished at the end, once the end was reached.
     pub fn torn_tail(&self) -> Option<&TornTail> {
         self.torn_tail.as_ref()

@@ -35,7 +35,7 @@ pub(crate) fn file_name(t_ms: i64, session: Uuid, segment: u32) -> Option<String
 }
 
 /// Returns the session and the segment that a file name tells.
-fn parse_file_name(path: &Path) -> Option<(Uuid, u32)> {
+pub(crate) fn parse_file_name(path: &Path) -> Option<(Uuid, u32)> {
     let name = path.file_name()?.to_str()?;
     let stem = name
         .strip_suffix(COMPRESSED)
@@ -406,6 +406,26 @@ impl RawLines {
         } else {
             RawLine::Torn
         })
+    }
+
+    /// Passes over what is left of a line that is too long to be one, and returns its whole length
+    /// with its end.
+    pub(crate) fn skip_rest(&mut self) -> Result<u64, ReadError> {
+        let mut bytes = self.line.len() as u64;
+        loop {
+            let block = match self.input.fill_buf() {
+                Ok(block) => block,
+                Err(error) => return Err(self.fail(self.io_flaw(error))),
+            };
+            let end = block.iter().position(|&byte| byte == b'\n');
+            let count = end.map_or(block.len(), |end| end + 1);
+            self.input.consume(count);
+            bytes += count as u64;
+            if end.is_some() || count == 0 {
+                self.read_bytes = self.start + bytes;
+                return Ok(bytes);
+            }
+        }
     }
 
     /// Whether there is nothing after what was read.
