@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use engine::{Seq, TabId};
+use simulator::anonymize::TREATMENT;
 use simulator::baselines;
 use simulator::replay::{Definition, SCORES};
 
@@ -31,6 +32,11 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     Compare(CompareArgs),
     Explain(ExplainArgs),
+    Check(CheckArgs),
+    Cut(CutArgs),
+    Merge(MergeArgs),
+    Recover(RecoverArgs),
+    Anonymize(AnonymizeArgs),
 }
 
 /// Check that the engine makes the recorded decisions from the recorded inputs
@@ -198,20 +204,181 @@ pub(crate) struct ExplainArgs {
     pub(crate) json: bool,
 }
 
+/// Look for what is odd in a trace
+///
+/// Reads the whole trace, checks its form, its seqs, checkpoints and seals, and looks for things
+/// that cannot have happened (events about tabs that are not open, a tab opened twice), for text
+/// that no trace may hold (addresses, titles, ports, users), for times that do not fit, and for
+/// types and fields that this version does not know. Exits with 1 where something was found, and
+/// with 3 where the trace is damaged: then «sim recover» tells what is left of it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim check traces/recorded/enforce
+  sim check --json traces/recorded/enforce | jq .findings")]
+pub(crate) struct CheckArgs {
+    /// Traces to check: folders or segments
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Write one JSON object for each trace
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Cut a piece out of a trace, as a trace of its own
+///
+/// A cut that begins in the middle begins with what was the case there: the policy and the mode in
+/// force, what was known of the hosts, everything open, the last sample of the machine. A cut by
+/// tabs keeps what happened to them under any id they had, and all of windows, user and machine;
+/// where another tab takes the front from them, a snapshot says so. Decisions whose input, and
+/// outcomes whose decision is not in the piece are left out.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim cut traces/recorded/long --from-seq 500 --to-seq 900 --output piece
+  sim cut traces/recorded/long --from 2026-11-23T03:10:00Z --output piece
+  sim cut traces/recorded/long --tab 1813275475 --tab 1813275478 --output two-tabs")]
+pub(crate) struct CutArgs {
+    /// The trace: a folder or a segment
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// Begin with this line
+    #[arg(long, value_name = "SEQ", value_parser = parse_seq)]
+    pub(crate) from_seq: Option<Seq>,
+    /// End with this line
+    #[arg(long, value_name = "SEQ", value_parser = parse_seq)]
+    pub(crate) to_seq: Option<Seq>,
+    /// Begin at this time: 2026-01-02T03:04:05Z, or Unix milliseconds
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) from: Option<i64>,
+    /// End at this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) to: Option<i64>,
+    /// Keep this tab alone, by any id it ever had; may be given several times
+    #[arg(long = "tab", value_name = "ID", allow_negative_numbers = true, value_parser = parse_tab)]
+    pub(crate) tabs: Vec<TabId>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Write one JSON object about what was written
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Put traces of one person into one, one after another
+///
+/// They must not overlap; they are taken in the order of time. Ids of tabs, windows and groups in
+/// the first trace stay; those of each later one are moved up by the lowest multiple of 2^32 that is
+/// above all ids before it. Between two traces everything is closed, and the time is told as sleep,
+/// so that it ages nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim merge monday tuesday wednesday --output week")]
+pub(crate) struct MergeArgs {
+    /// The traces: folders or segments
+    #[arg(value_name = "TRACE", required = true, num_args = 2..)]
+    pub(crate) traces: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Write one JSON object about what was written
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Save what a damaged trace still holds
+///
+/// Reads on past damage, keeps each line that still is one and goes on from those around it, and
+/// counts exactly what is lost: lines by their seqs, bytes that are no lines, ends of files. With
+/// --output it writes what is kept as a trace; where lines are missing, a «dropped» says how many.
+/// The damaged files are not touched. Exits with 3 where anything is lost, with 0 where nothing is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim recover damaged
+  sim recover damaged --output recovered")]
+pub(crate) struct RecoverArgs {
+    /// The trace: a folder or a segment
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// Write what is kept to this folder, which must not be there yet
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    /// Compress what is written with zstd
+    #[arg(long, requires = "output")]
+    pub(crate) compress: bool,
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Make a copy of a trace that can be given away
+///
+/// Without --output it only shows what would leave. With it, it shows the same on stderr and writes
+/// the copy. Nothing in the copy leads back to a host, and the key is kept nowhere.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim anonymize traces/recorded/enforce
+  sim anonymize traces/recorded/enforce --output to-publish", after_long_help = anonymize_help())]
+pub(crate) struct AnonymizeArgs {
+    /// The trace: a folder or a segment
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// Write the copy to this folder, which must not be there yet
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    /// Compress what is written with zstd
+    #[arg(long, requires = "output")]
+    pub(crate) compress: bool,
+    /// Let hosts that were in front less often than this share one name
+    #[arg(long, value_name = "VISITS", default_value_t = 3)]
+    pub(crate) pool_below: u64,
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where a new trace goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OutputArgs {
+    /// Write to this folder, which must not be there yet
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// Compress what is written with zstd
+    #[arg(long)]
+    pub(crate) compress: bool,
+}
+
+fn anonymize_help() -> String {
+    let mut text = "What becomes of what:\n".to_owned();
+    for (fact, becomes) in TREATMENT {
+        text += &described(fact, becomes);
+    }
+    text + "\
+Examples:
+  sim anonymize traces/recorded/enforce
+  sim anonymize traces/recorded/enforce --output to-publish"
+}
+
+/// A name and what it is, broken into lines.
+fn described(name: &str, about: &str) -> String {
+    let mut text = format!("  {name}\n");
+    let mut line = String::new();
+    for word in about.split(' ') {
+        if line.len() + word.len() > 88 {
+            text += &format!("     {line}\n");
+            line.clear();
+        }
+        line += &format!(" {word}");
+    }
+    text + &format!("     {line}\n")
+}
+
 /// The scores and the examples.
 fn replay_help() -> String {
     let mut text = "Scores, as they are called in JSON:\n".to_owned();
     for Definition { name, unit, about } in SCORES {
-        text += &format!("  {name} ({unit})\n");
-        let mut line = String::new();
-        for word in about.split(' ') {
-            if line.len() + word.len() > 88 {
-                text += &format!("     {line}\n");
-                line.clear();
-            }
-            line += &format!(" {word}");
-        }
-        text += &format!("     {line}\n");
+        text += &described(&format!("{name} ({unit})"), about);
     }
     text + "\n" + &replay_examples()
 }
@@ -222,6 +389,16 @@ fn parse_tab(text: &str) -> Result<TabId, std::num::ParseIntError> {
 
 fn parse_seq(text: &str) -> Result<Seq, std::num::ParseIntError> {
     text.parse().map(Seq)
+}
+
+fn parse_time(text: &str) -> Result<i64, String> {
+    let time = text
+        .parse::<jiff::Timestamp>()
+        .map(jiff::Timestamp::as_millisecond);
+    text.parse()
+        .ok()
+        .or(time.ok())
+        .ok_or_else(|| "expected a time as 2026-01-02T03:04:05Z, or Unix milliseconds".to_owned())
 }
 
 fn replay_examples() -> String {

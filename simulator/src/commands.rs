@@ -1,8 +1,13 @@
 //! The verbs, one file each.
 
+mod anonymize;
+mod check;
 mod compare;
+mod cut;
 mod explain;
 mod info;
+mod merge;
+mod recover;
 mod replay;
 mod verify;
 
@@ -25,6 +30,11 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Replay(args) => replay::run(args, console),
         Command::Compare(args) => compare::run(args, console),
         Command::Explain(args) => explain::run(&args, console),
+        Command::Check(args) => check::run(&args, console),
+        Command::Cut(args) => cut::run(args, console),
+        Command::Merge(args) => merge::run(&args, console),
+        Command::Recover(args) => recover::run(&args, console),
+        Command::Anonymize(args) => anonymize::run(&args, console),
     }
 }
 

@@ -5,11 +5,18 @@
 //! traces, chooses among these and writes what they say.
 
 pub mod ablation;
+pub mod anonymize;
 pub mod baselines;
 pub mod biography;
+pub mod check;
 pub mod comparison;
 pub mod contents;
 pub mod curve;
+pub mod cut;
+pub mod derivation;
+pub mod identifiers;
+pub mod merge;
+pub mod recover;
 pub mod replay;
 pub mod state;
 pub mod verify;

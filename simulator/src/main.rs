@@ -8,6 +8,7 @@ mod console;
 mod outcome;
 mod policy;
 mod reading;
+mod writing;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use recorder::{Line, Segment, Trace, TraceReader};
+use recorder::{Line, Trace, TraceReader};
 use serde::Serialize;
 
 use crate::console::{Console, Safe};
@@ -14,7 +14,7 @@ use crate::console::{Console, Safe};
 const PROGRESS_FROM_BYTES: u64 = 16 << 20;
 
 /// How many lines are read between two looks at the clock.
-const LINES_A_TICK: u64 = 4_096;
+pub(crate) const LINES_A_TICK: u64 = 4_096;
 
 /// How much smaller zstd makes a trace, about; for progress only.
 const COMPRESSION: u64 = 10;
@@ -65,7 +65,8 @@ pub(crate) fn read_with(
     mut take: impl FnMut(Line, &TraceReader, &mut Console) -> anyhow::Result<ControlFlow<()>>,
 ) -> anyhow::Result<Ending> {
     let mut reader = trace.read();
-    let progress = Progress::of(trace.segments(), show);
+    let files = trace.segments().iter().map(|segment| &*segment.path);
+    let progress = Progress::of(files, show);
     let mut has_enough = false;
     while let Some(line) = reader.next() {
         let line = line?;
@@ -79,7 +80,7 @@ pub(crate) fn read_with(
             break;
         }
     }
-    progress.bar.finish_and_clear();
+    progress.finish();
     let ending = Ending {
         lines: reader.line_count(),
         digest: reader.digest(),
@@ -114,18 +115,15 @@ pub(crate) fn shown(path: &Path) -> String {
 }
 
 /// How far reading has come, by the bytes of the files. Shown on a terminal only, on stderr.
-struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     files: Vec<(std::path::PathBuf, u64)>,
 }
 
 impl Progress {
-    fn of(segments: &[Segment], show: Show) -> Self {
-        let size = |segment: &Segment| fs::metadata(&segment.path).map_or(0, |file| file.len());
-        let files: Vec<_> = segments
-            .iter()
-            .map(|segment| (segment.path.clone(), size(segment)))
-            .collect();
+    pub(crate) fn of<'a>(files: impl Iterator<Item = &'a Path>, show: Show) -> Self {
+        let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+        let files: Vec<_> = files.map(|path| (path.to_owned(), size(path))).collect();
         let total = files.iter().map(|(_, size)| size).sum();
         let bar = if show == Show::Nothing || total < PROGRESS_FROM_BYTES {
             ProgressBar::hidden()
@@ -137,7 +135,11 @@ impl Progress {
         Self { bar, files }
     }
 
-    fn show(&self, file: &Path, byte: u64) {
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    pub(crate) fn show(&self, file: &Path, byte: u64) {
         let mut before = 0;
         for (path, size) in &self.files {
             if path == file {

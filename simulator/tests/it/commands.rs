@@ -45,7 +45,7 @@ fn falsified(falsify: fn(Output) -> Option<Output>) -> Recorded {
 }
 
 /// Changes the bytes of a trace.
-fn edit(recorded: &Recorded, from: &str, to: &str) {
+pub(crate) fn edit(recorded: &Recorded, from: &str, to: &str) {
     let path = recorded.segment();
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{from}");
@@ -56,7 +56,18 @@ fn edit(recorded: &Recorded, from: &str, to: &str) {
 fn help() {
     let here = Path::new(".");
     insta::assert_snapshot!("help", sim(here, &["--help"]));
-    for verb in ["verify", "info", "replay", "explain"] {
+    let verbs = [
+        "verify",
+        "info",
+        "replay",
+        "explain",
+        "check",
+        "cut",
+        "merge",
+        "recover",
+        "anonymize",
+    ];
+    for verb in verbs {
         insta::assert_snapshot!(format!("help_{verb}"), sim(here, &[verb, "--help"]));
     }
 }

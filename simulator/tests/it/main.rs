@@ -2,13 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod anonymize;
 mod baselines;
+mod check;
 mod closed_loop;
 mod commands;
+mod cut;
 mod fork;
 mod frontier;
 mod memory;
+mod merge;
 mod properties;
 mod recorded;
 mod recording;
+mod recover;
+mod traces;
 mod what_if;

@@ -1,0 +1,103 @@
+//! `sim anonymize`: a copy of a trace that can be given away.
+
+use std::ops::ControlFlow;
+
+use anyhow::Context as _;
+use recorder::Trace;
+use serde::Serialize;
+use simulator::anonymize::{Anonymizer, BYTES_GRID, Plan, Survey, TREATMENT};
+
+use crate::args::AnonymizeArgs;
+use crate::console::{Console, bytes, number, span};
+use crate::outcome::Outcome;
+use crate::reading::{Show, read, shown};
+use crate::writing::{self, Written};
+
+/// What is written as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    trace: String,
+    #[serde(flatten)]
+    plan: &'a Plan,
+    written: Option<&'a Written>,
+}
+
+pub(crate) fn run(args: &AnonymizeArgs, console: &mut Console) -> anyhow::Result<Outcome> {
+    let trace = Trace::open(&args.trace)?;
+    let mut survey = Survey::default();
+    read(&trace, Show::Progress, console, |line, _| {
+        survey.take(line);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let plan = survey.finish(args.pool_below);
+    let preview = preview(&plan);
+    let mut written = None;
+    if let Some(output) = &args.output {
+        for line in &preview {
+            console.note(line);
+        }
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).context("the system gives no random key")?;
+        let mut anonymizer = Anonymizer::new(&plan, key);
+        let opening = anonymizer.opening(trace.header());
+        let begin_ms = anonymizer.begin_ms();
+        let mut derivation = writing::create(output, args.compress, &opening, begin_ms)?;
+        read(&trace, Show::Progress, console, |line, _| {
+            if let Some(piece) = anonymizer.take(line) {
+                derivation.append(piece)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        written = Some(writing::finish(derivation)?);
+    }
+    if args.json {
+        console.json(&Report {
+            trace: args.trace.display().to_string(),
+            plan: &plan,
+            written: written.as_ref(),
+        })?;
+        return Ok(Outcome::Yes);
+    }
+    match &written {
+        Some(written) => writing::tell(written, false, console)?,
+        None => {
+            console.line(format_args!("{}: what would leave", shown(&args.trace)))?;
+            for line in &preview {
+                console.line(format_args!("  {line}"))?;
+            }
+            console.note("nothing was written; name a folder with --output to write the copy");
+        }
+    }
+    Ok(Outcome::Yes)
+}
+
+/// What leaves, for people.
+fn preview(plan: &Plan) -> Vec<String> {
+    let mut lines = vec![
+        format!("{} lines over {}", number(plan.lines), span(plan.span_ms)),
+        format!(
+            "{} hosts: {} get a name of their own such as 3fa9c0d2b1e45678.invalid, {} were in \
+             front less than {} times and share one",
+            number(plan.hosts),
+            number(plan.hosts_named),
+            number(plan.hosts_pooled),
+            number(plan.pool_below),
+        ),
+        format!(
+            "times on another day, to {}; memory of tabs to {}",
+            span(plan.time_grid_ms),
+            bytes(BYTES_GRID)
+        ),
+    ];
+    if let (Some(from), Some(to)) = (plan.ram_total, plan.ram_total_told) {
+        lines.push(format!(
+            "a machine of {} is told as one of {}",
+            bytes(from),
+            bytes(to)
+        ));
+    }
+    for (fact, becomes) in TREATMENT {
+        lines.push(format!("{fact}: {becomes}"));
+    }
+    lines
+}

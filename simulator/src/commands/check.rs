@@ -1,0 +1,99 @@
+//! `sim check`: is anything odd in a trace?
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use recorder::{ReadError, Trace};
+use serde::Serialize;
+use simulator::check::{Check, Finding};
+
+use super::each_trace;
+use crate::args::CheckArgs;
+use crate::console::{Console, Safe, number};
+use crate::outcome::Outcome;
+use crate::reading::{Ending, Show, read_with, shown};
+
+pub(crate) fn run(args: &CheckArgs, console: &mut Console) -> anyhow::Result<Outcome> {
+    each_trace(&args.traces, console, |path, console| {
+        check(path, args.json, console)
+    })
+}
+
+/// What is written as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    trace: String,
+    verdict: &'static str,
+    damage: Option<String>,
+    findings: &'a [Finding],
+    end: Option<&'a Ending>,
+}
+
+fn check(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outcome> {
+    let mut check = Check::default();
+    let read = Trace::open(path)
+        .map_err(anyhow::Error::from)
+        .and_then(|trace| {
+            read_with(&trace, Show::Progress, console, |line, reader, _| {
+                check.take(&line, reader.text().unwrap_or_default());
+                Ok(ControlFlow::Continue(()))
+            })
+        });
+    let (end, damage) = match read {
+        Ok(end) => (Some(end), None),
+        Err(error) => match error.downcast_ref::<ReadError>() {
+            Some(damage) if damage.is_corruption() => (None, Some(damage.to_string())),
+            _ => return Err(error),
+        },
+    };
+    let findings = check.finish();
+    let (outcome, verdict) = match (&damage, findings.is_empty()) {
+        (Some(_), _) => (Outcome::Damaged, "damaged"),
+        (None, true) => (Outcome::Yes, "in_order"),
+        (None, false) => (Outcome::No, "odd"),
+    };
+    if json {
+        console.json(&Report {
+            trace: path.display().to_string(),
+            verdict,
+            damage,
+            findings: &findings,
+            end: end.as_ref(),
+        })?;
+        return Ok(outcome);
+    }
+    match &end {
+        Some(end) => console.line(format_args!(
+            "{}: {} lines, {}",
+            shown(path),
+            number(end.lines),
+            if findings.is_empty() {
+                "nothing odd".to_owned()
+            } else {
+                format!("{} kinds of odd things", findings.len())
+            }
+        ))?,
+        None => console.line(format_args!("{}: damaged", shown(path)))?,
+    }
+    for finding in &findings {
+        console.line(format_args!(
+            "  {:>6}  {}",
+            number(finding.count),
+            finding.kind.about()
+        ))?;
+        for place in &finding.first {
+            console.line(format_args!(
+                "          seq {}, {}: {}",
+                place.seq,
+                Safe(&place.type_name),
+                Safe(&place.what)
+            ))?;
+        }
+    }
+    if let Some(damage) = damage {
+        console.error(&anyhow::anyhow!(
+            "{damage}; «sim recover» tells what is left after it"
+        ));
+    }
+    Ok(outcome)
+}

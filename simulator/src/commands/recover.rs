@@ -1,0 +1,174 @@
+//! `sim recover`: what a damaged trace still holds.
+
+use recorder::{FORMAT_NAME, FORMAT_VERSION, Found, LogOpened, Origin, Privacy, Salvage};
+use serde::Serialize;
+use simulator::derivation::{Derivation, Piece, opening};
+use simulator::recover::{Account, Recovery};
+
+use crate::args::RecoverArgs;
+use crate::console::{Console, Safe, bytes, count, number};
+use crate::outcome::Outcome;
+use crate::reading::{LINES_A_TICK, Progress, Show, shown};
+use crate::writing::{self, Written};
+
+/// What is written as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    trace: String,
+    is_whole: bool,
+    #[serde(flatten)]
+    account: &'a Account,
+    written: Option<&'a Written>,
+}
+
+pub(crate) fn run(args: &RecoverArgs, console: &mut Console) -> anyhow::Result<Outcome> {
+    let salvage = Salvage::open(&args.trace)?;
+    let progress = Progress::of(salvage.files(), Show::Progress);
+    let header = salvage.header().cloned().unwrap_or_else(unknown_header);
+    let mut recovery = Recovery::default();
+    let mut pieces = Vec::new();
+    let mut derivation = None;
+    let mut reader = salvage.read();
+    let mut found_count: u64 = 0;
+    while let Some(found) = reader.next() {
+        let found: Found = found?;
+        found_count += 1;
+        if found_count.is_multiple_of(LINES_A_TICK)
+            && let Some((file, byte)) = reader.position()
+        {
+            progress.show(file, byte);
+        }
+        recovery.take(found, &mut pieces);
+        write(args, &header, &mut pieces, &mut derivation)?;
+    }
+    let account = recovery.finish(reader.vouched(), &mut pieces);
+    write(args, &header, &mut pieces, &mut derivation)?;
+    progress.finish();
+    let written = derivation.map(writing::finish).transpose()?;
+    if args.json {
+        console.json(&Report {
+            trace: args.trace.display().to_string(),
+            is_whole: account.is_whole(),
+            account: &account,
+            written: written.as_ref(),
+        })?;
+    } else {
+        console.line(format_args!(
+            "{}: {}",
+            shown(&args.trace),
+            if account.is_whole() {
+                "nothing is lost"
+            } else {
+                "something is lost"
+            }
+        ))?;
+        tell(&account, console)?;
+        if let Some(written) = &written {
+            writing::tell(written, false, console)?;
+        }
+    }
+    Ok(if account.is_whole() {
+        Outcome::Yes
+    } else {
+        Outcome::Damaged
+    })
+}
+
+fn write(
+    args: &RecoverArgs,
+    header: &LogOpened,
+    pieces: &mut Vec<Piece>,
+    derivation: &mut Option<Derivation>,
+) -> anyhow::Result<()> {
+    let Some(output) = &args.output else {
+        pieces.clear();
+        return Ok(());
+    };
+    for piece in pieces.drain(..) {
+        let derivation = match &mut *derivation {
+            Some(derivation) => derivation,
+            derivation @ None => derivation.insert(writing::create(
+                output,
+                args.compress,
+                &opening(header, piece.t_ms, "recovered"),
+                piece.t_ms,
+            )?),
+        };
+        derivation.append(piece)?;
+    }
+    Ok(())
+}
+
+fn tell(account: &Account, console: &mut Console) -> anyhow::Result<()> {
+    let checkpoints = account.checkpoints;
+    console.line(format_args!(
+        "  {} kept, {} of them vouched for by checkpoints",
+        count(account.lines_kept, "line"),
+        number(checkpoints.lines.min(account.lines_kept)),
+    ))?;
+    let losses = [
+        (
+            account.lines_missing,
+            "lines missing, by the seqs of the others",
+        ),
+        (account.lines_damaged, "lines damaged"),
+        (
+            account.lines_damaged_at_end,
+            "of them after the last line that is kept",
+        ),
+        (
+            account.broken_ends,
+            "ends of files that are no lines or cannot be read",
+        ),
+        (account.lines_doubled, "lines there twice, kept once"),
+        (
+            checkpoints.mismatches,
+            "checkpoints or seals that do not match what stands before them",
+        ),
+    ];
+    for (of, what) in losses {
+        if of > 0 {
+            console.line(format_args!("  {} {what}", number(of)))?;
+        }
+    }
+    if account.bytes_damaged > 0 {
+        console.line(format_args!("  {} damaged", bytes(account.bytes_damaged)))?;
+    }
+    if let Some(segment) = account.missing_segment {
+        console.line(format_args!(
+            "  segment {segment} and what follows is missing"
+        ))?;
+    }
+    if !account.is_sealed {
+        console.line("  no seal at the end: what came after it, if anything, cannot be known")?;
+    }
+    for place in &account.places {
+        let at = match (&place.file, place.line, place.byte) {
+            (Some(file), Some(line), Some(byte)) => format!("{file}, line {line} (byte {byte})"),
+            _ => format!("at seq {}", place.seq),
+        };
+        console.line(format_args!("    {}: {}", Safe(&at), Safe(&place.what)))?;
+    }
+    Ok(())
+}
+
+/// What is said of a trace whose first lines are all lost.
+fn unknown_header() -> LogOpened {
+    LogOpened {
+        format: FORMAT_NAME.to_owned(),
+        v: FORMAT_VERSION,
+        engine: engine::SEMANTICS,
+        session: <_>::default(),
+        extension_session: None,
+        segment: 0,
+        replaces_from: None,
+        host_version: "unknown".to_owned(),
+        platform: "unknown".to_owned(),
+        privacy: Privacy::Hostname,
+        origin: Origin::Derived,
+        generator: None,
+        seed: None,
+        importer: None,
+        derived_from: None,
+    }
+}
