@@ -63,7 +63,7 @@ pub const TREATMENT: &[(&str, &str)] = &[
     ),
     (
         "memory",
-        "the machine's is scaled to the nearest power of two and rounded to 64 MiB, tabs' and the \
+        "the machine's, swap too, is scaled to the nearest power of two and rounded to 64 MiB, tabs' and the \
          browser's is rounded to 16 MiB",
     ),
     (
@@ -463,19 +463,21 @@ impl Anonymizer {
     }
 
     fn metrics(&self, it: Metrics) -> Metrics {
-        let scale = match self.ram_total.filter(|&total| total > 0) {
+        let to_common = |total: Option<u64>| match total.filter(|&total| total > 0) {
             Some(total) => common_size(total) as f64 / total as f64,
             None => 1.0,
         };
-        let of_machine = |bytes: Option<u64>| bytes.map(|bytes| scaled(bytes, scale));
+        let (ram, swap) = (to_common(self.ram_total), to_common(it.swap_total));
+        let of_ram = |bytes: Option<u64>| bytes.map(|bytes| scaled(bytes, ram));
+        let of_swap = |bytes: Option<u64>| bytes.map(|bytes| scaled(bytes, swap));
         let of_browser = |bytes: Option<u64>| bytes.map(|bytes| nearest(bytes, BYTES_GRID));
         let rounded = |share: Option<f64>, to: f64| share.map(|share| (share / to).round() * to);
         Metrics {
-            ram_total: of_machine(it.ram_total),
-            ram_used: of_machine(it.ram_used),
-            ram_available: of_machine(it.ram_available),
-            swap_total: of_machine(it.swap_total),
-            swap_used: of_machine(it.swap_used),
+            ram_total: of_ram(it.ram_total),
+            ram_used: of_ram(it.ram_used),
+            ram_available: of_ram(it.ram_available),
+            swap_total: of_swap(it.swap_total),
+            swap_used: of_swap(it.swap_used),
             cpu: rounded(it.cpu, 1.0),
             on_battery: it.on_battery,
             battery: rounded(it.battery, 5.0),

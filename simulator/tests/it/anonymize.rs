@@ -107,7 +107,7 @@ fn hosts(lines: &[Line]) -> Vec<String> {
     for line in lines {
         match &line.body {
             Body::SessionStarted(it) => {
-                hosts.extend(it.tabs.iter().filter_map(|tab| tab.host.clone()))
+                hosts.extend(it.tabs.iter().filter_map(|tab| tab.host.clone()));
             }
             Body::TabNavigated(it) => hosts.extend(it.host.clone()),
             _ => {}

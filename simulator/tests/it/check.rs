@@ -34,10 +34,10 @@ fn what_cannot_have_happened_is_found() {
     let win = WindowId(1);
     found(
         |it| {
-            drop(it.ext(Body::TabLoaded(TabLoaded {
+            it.ext(Body::TabLoaded(TabLoaded {
                 tab: TabId(99),
                 ms: None,
-            })))
+            }))
         },
         "unknown_tab",
     );
