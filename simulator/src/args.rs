@@ -314,7 +314,7 @@ pub(crate) struct RecoverArgs {
 /// Make a copy of a trace that can be given away
 ///
 /// Without --output it only shows what would leave. With it, it shows the same on stderr and writes
-/// the copy. Nothing in the copy leads back to a host, and the key is kept nowhere.
+/// the copy. No host of the original stands in the copy, and the key is kept nowhere.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -354,7 +354,7 @@ fn anonymize_help() -> String {
     for (fact, becomes) in TREATMENT {
         text += &described(fact, becomes);
     }
-    text + "\
+    text + "\n\
 Examples:
   sim anonymize traces/recorded/enforce
   sim anonymize traces/recorded/enforce --output to-publish"
