@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod cut;
 mod explain;
+mod import;
 mod info;
 mod merge;
 mod recover;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Info(args) => info::run(&args, console),
         Command::Replay(args) => replay::run(args, console),
         Command::Compare(args) => compare::run(args, console),
+        Command::Import(args) => import::run(args, console),
         Command::Explain(args) => explain::run(&args, console),
         Command::Check(args) => check::run(&args, console),
         Command::Cut(args) => cut::run(args, console),

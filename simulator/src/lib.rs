@@ -1,8 +1,9 @@
 //! Runs recorded traces through the engine: to verify what was decided, to describe what is in
 //! them, to explain one tab, and to find out what another policy would have done.
 //!
-//! Everything here takes lines in one at a time and does no I/O. The `sim` command reads the
-//! traces, chooses among these and writes what they say.
+//! Everything here takes lines in one at a time and does no I/O, but for the importers, which read
+//! what other programs wrote. The `sim` command reads the traces, chooses among these and writes
+//! what they say.
 
 pub mod ablation;
 pub mod anonymize;
@@ -15,6 +16,7 @@ pub mod curve;
 pub mod cut;
 pub mod derivation;
 pub mod identifiers;
+pub mod import;
 pub mod merge;
 pub mod recover;
 pub mod replay;

@@ -3,6 +3,7 @@
 use std::io;
 
 use recorder::ReadError;
+use simulator::import::ImportError;
 use simulator::state::StateError;
 
 /// What became of a command, from the best to the worst.
@@ -14,7 +15,7 @@ pub(crate) enum Outcome {
     NotAnswered,
     /// The answer is no.
     No,
-    /// A trace or a saved state is damaged.
+    /// A trace, a saved state or a source to import is damaged.
     Damaged,
 }
 
@@ -26,8 +27,10 @@ impl Outcome {
         }
         let trace = error.downcast_ref::<ReadError>();
         let state = error.downcast_ref::<StateError>();
+        let import = error.downcast_ref::<ImportError>();
         if trace.is_some_and(ReadError::is_corruption)
             || state.is_some_and(StateError::is_corruption)
+            || import.is_some_and(ImportError::is_damage)
         {
             Self::Damaged
         } else {

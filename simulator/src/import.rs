@@ -1,0 +1,24 @@
+//! Turns other programs' records of browsing into traces.
+//!
+//! An importer reads one kind of source into a common staging area of *visits*; one module turns
+//! those into tabs and what happens to them. Only the host of a page ever leaves the source, never
+//! its path or title. What a source cannot tell is filled by a rule with a name or left out, and
+//! the header of the trace names the importer and its rules. `traces/IMPORTING.md` says what each
+//! source tells and what each rule does.
+
+pub mod activitywatch;
+mod bounded;
+pub mod chrome;
+mod error;
+pub mod firefox;
+mod page;
+pub mod profiles;
+mod sqlite;
+mod staging;
+mod tabs;
+pub mod visits;
+
+pub use error::ImportError;
+pub use page::{Page, PageError};
+pub use staging::{Dates, Person, Progress, Skips, Source, Staging, Visit};
+pub use tabs::{Rules, Told, weave};

@@ -1,0 +1,158 @@
+//! What may be known of a page: its host, or its scheme where it has none.
+
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+use url::{Host, Url};
+
+/// The longest name of a host that DNS has (RFC 1035, 2.3.4, without the root's dot).
+const HOST_BYTES_MAX: usize = 253;
+
+/// A page, without its path, query, title or user.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Page {
+    /// A page of the web, by its host: lower case, punycode.
+    Web(String),
+    /// A page of the browser, an extension or the disk, by its scheme.
+    Internal(String),
+}
+
+/// Why a text names no page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PageError {
+    /// There is nothing in it.
+    #[error("it is empty")]
+    Empty,
+    /// It is no URL.
+    #[error("it is no URL")]
+    NoUrl,
+    /// It is no hostname.
+    #[error("it is no hostname")]
+    NoHost,
+}
+
+impl Page {
+    /// Takes from a URL what may be known.
+    ///
+    /// # Errors
+    /// The text is empty or no URL.
+    pub fn of_url(text: &str) -> Result<Self, PageError> {
+        if text.is_empty() {
+            return Err(PageError::Empty);
+        }
+        let url = Url::parse(text).map_err(|_| PageError::NoUrl)?;
+        match url.host() {
+            Some(host) if matches!(url.scheme(), "http" | "https") => Self::of_parsed(&host),
+            _ => Ok(Self::Internal(url.scheme().to_owned())),
+        }
+    }
+
+    /// Reads the name of a host.
+    ///
+    /// # Errors
+    /// The text is empty, or something else than a host stands in it.
+    pub fn of_host(text: &str) -> Result<Self, PageError> {
+        if text.is_empty() {
+            return Err(PageError::Empty);
+        }
+        let host = Host::parse(text).map_err(|_| PageError::NoHost)?;
+        Self::of_parsed(&host)
+    }
+
+    fn of_parsed<S: AsRef<str>>(host: &Host<S>) -> Result<Self, PageError> {
+        let name = match host {
+            Host::Domain(name) => name.as_ref().trim_end_matches('.').to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => format!("[{address}]"),
+        };
+        if name.is_empty() || name.len() > HOST_BYTES_MAX {
+            return Err(PageError::NoHost);
+        }
+        Ok(Self::Web(name))
+    }
+
+    /// The site that a page belongs to: the registrable domain of its host, by the list of public
+    /// suffixes; the host itself where it has none, such as an address; the scheme of an internal
+    /// page, after a colon so that it is nobody's name.
+    pub fn site(&self) -> String {
+        match self {
+            Self::Web(host) => psl::domain_str(host).unwrap_or(host).to_owned(),
+            Self::Internal(scheme) => format!(":{scheme}"),
+        }
+    }
+
+    /// The host, where there is one.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Web(host) => Some(host),
+            Self::Internal(_) => None,
+        }
+    }
+
+    /// The scheme of a page without a host.
+    pub fn scheme(&self) -> Option<&str> {
+        match self {
+            Self::Web(_) => None,
+            Self::Internal(scheme) => Some(scheme),
+        }
+    }
+}
+
+/// A number for a page, by which it is told from others and from which it cannot be found out.
+pub(super) fn page_key(text: &str) -> i64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&Sha256::digest(text.as_bytes())[..8]);
+    i64::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_host_of_a_url_is_left() {
+        for (url, expect) in [
+            ("https://User:pw@Example.ORG:8443/a?b#c", "example.org"),
+            ("http://bücher.example/", "xn--bcher-kva.example"),
+            ("http://127.0.0.1:80/", "127.0.0.1"),
+            ("http://[::1]/", "[::1]"),
+            ("http://example.org./", "example.org"),
+        ] {
+            assert_eq!(Page::of_url(url), Ok(Page::Web(expect.to_owned())));
+        }
+        for (url, scheme) in [
+            ("chrome://history/", "chrome"),
+            ("about:blank", "about"),
+            ("file:///home/someone/secret.txt", "file"),
+            ("moz-extension://0b5c/options.html", "moz-extension"),
+        ] {
+            assert_eq!(Page::of_url(url), Ok(Page::Internal(scheme.to_owned())));
+        }
+        assert_eq!(Page::of_url("example.org"), Err(PageError::NoUrl));
+        assert_eq!(Page::of_url(""), Err(PageError::Empty));
+    }
+
+    #[test]
+    fn a_host_is_a_host_alone() {
+        let web = |host: &str| Ok(Page::Web(host.to_owned()));
+        assert_eq!(Page::of_host("Example.org"), web("example.org"));
+        assert_eq!(Page::of_host("localhost"), web("localhost"));
+        assert_eq!(
+            Page::of_host("https://example.org/"),
+            Err(PageError::NoHost)
+        );
+        assert_eq!(Page::of_host(&"a.".repeat(200)), Err(PageError::NoHost));
+    }
+
+    #[test]
+    fn a_site_is_what_somebody_registered() {
+        for (host, site) in [
+            ("mail.example.co.uk", "example.co.uk"),
+            ("someone.github.io", "someone.github.io"),
+            ("localhost", "localhost"),
+            ("127.0.0.1", "127.0.0.1"),
+        ] {
+            assert_eq!(Page::Web(host.to_owned()).site(), site);
+        }
+        assert_eq!(Page::Internal("chrome".to_owned()).site(), ":chrome");
+    }
+}

@@ -1,0 +1,249 @@
+//! Reads another program's SQLite database: never the file itself, which may be in use and locked,
+//! but a copy; and by what columns it has, never by its version alone.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
+use tempfile::TempDir;
+
+use super::error::ImportError;
+
+/// How often a file that is being written to is copied anew.
+const COPIES_MAX: u32 = 5;
+
+/// What every SQLite database begins with (sqlite.org/fileformat2.html, 1.3).
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// A copy of a database, gone when it is dropped.
+pub(super) struct Copy {
+    pub(super) db: Connection,
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl Copy {
+    /// Copies a database with what is not yet in it (its journal and write-ahead log), and checks
+    /// that it is whole.
+    pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
+        let cannot = |error: &io::Error| ImportError::unusable(path, could_not(error));
+        check_kind(path)?;
+        let folder = TempDir::new().map_err(|error| cannot(&error))?;
+        let copy = folder.path().join("copy");
+        let mut tries = 0;
+        loop {
+            let before = state(path);
+            copy_all(path, &copy).map_err(|error| cannot(&error))?;
+            tries += 1;
+            // Written to meanwhile: the copy may hold halves of two states.
+            if state(path) == before {
+                break;
+            }
+            if tries == COPIES_MAX {
+                return Err(ImportError::unusable(
+                    path,
+                    "it is written to all the time; close the browser and try again",
+                ));
+            }
+        }
+        // The copy is opened for writing, so that SQLite can undo or complete what was going on.
+        let db = Connection::open_with_flags(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE);
+        let this = Self {
+            db: db.map_err(|error| of_sqlite(path, &error))?,
+            path: path.to_owned(),
+            _folder: folder,
+        };
+        this.prepare().map_err(|error| this.wrong(&error))?;
+        this.check()?;
+        Ok(this)
+    }
+
+    fn prepare(&self) -> rusqlite::Result<()> {
+        // What a stranger's file defines is not to run code, and a broken cell is to be found.
+        self.db.pragma_update(None, "trusted_schema", "OFF")?;
+        self.db.pragma_update(None, "cell_size_check", "ON")?;
+        // The first read rolls back what was unfinished; from then on nothing is written.
+        self.db
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        self.db.pragma_update(None, "query_only", "ON")
+    }
+
+    fn check(&self) -> Result<(), ImportError> {
+        let verdict: String = self
+            .db
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(|error| self.wrong(&error))?;
+        if verdict == "ok" {
+            return Ok(());
+        }
+        Err(ImportError::damaged(
+            &self.path,
+            format!("the database is damaged: {}", verdict.trim()),
+        ))
+    }
+
+    /// The columns of a table; none where there is no such table.
+    pub(super) fn columns(&self, table: &str) -> Result<BTreeSet<String>, ImportError> {
+        let read = || -> rusqlite::Result<BTreeSet<String>> {
+            let mut info = self.db.prepare("SELECT name FROM pragma_table_info(?)")?;
+            let names = info.query_map([table], |row| row.get(0))?;
+            names.collect()
+        };
+        read().map_err(|error| self.wrong(&error))
+    }
+
+    /// Refuses a database that lacks what every known version has.
+    pub(super) fn require(
+        &self,
+        what: &str,
+        tables: &[(&str, &[&str])],
+    ) -> Result<(), ImportError> {
+        for (table, wanted) in tables {
+            let found = self.columns(table)?;
+            if found.is_empty() {
+                return Err(ImportError::unusable(
+                    &self.path,
+                    format!(
+                        "found a database without a table {table:?}, expected {what}{}",
+                        self.likely()?
+                    ),
+                ));
+            }
+            if let Some(missing) = wanted.iter().find(|column| !found.contains(**column)) {
+                return Err(ImportError::unusable(
+                    &self.path,
+                    format!(
+                        "found a table {table:?} without a column {missing:?}, expected {what} of \
+                         the last ten years; a newer sim may know this version"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the database is, if another importer knows it.
+    fn likely(&self) -> Result<&'static str, ImportError> {
+        let hints = [
+            (
+                "moz_places",
+                "; it looks like Firefox's, try sim import firefox",
+            ),
+            (
+                "visits",
+                "; it looks like a Chromium browser's, try sim import chrome",
+            ),
+        ];
+        for (table, hint) in hints {
+            if !self.columns(table)?.is_empty() {
+                return Ok(hint);
+            }
+        }
+        Ok("")
+    }
+
+    /// Says what SQLite found wrong with the file.
+    pub(super) fn wrong(&self, error: &rusqlite::Error) -> ImportError {
+        of_sqlite(&self.path, error)
+    }
+}
+
+/// Looks at the first bytes, for a clearer word than SQLite has.
+fn check_kind(path: &Path) -> Result<(), ImportError> {
+    let cannot = |error: io::Error| ImportError::unusable(path, could_not(&error));
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(cannot)?;
+    if !file.metadata().map_err(cannot)?.is_file() {
+        return Err(ImportError::unusable(
+            path,
+            "found a folder, expected a file",
+        ));
+    }
+    file.take(MAGIC.len() as u64)
+        .read_to_end(&mut head)
+        .map_err(cannot)?;
+    match head.as_slice() {
+        [] => Err(ImportError::unusable(
+            path,
+            "the file is empty, expected an SQLite database",
+        )),
+        head if head == MAGIC => Ok(()),
+        head if MAGIC.starts_with(head) => Err(ImportError::damaged(
+            path,
+            "the file is cut off within its first 16 bytes",
+        )),
+        _ => Err(ImportError::unusable(
+            path,
+            "found no SQLite database: the file is encrypted, or something else",
+        )),
+    }
+}
+
+/// Copies the database and what lies beside it for it. What is not there any more is not copied.
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to)?;
+    for suffix in ["-journal", "-wal"] {
+        let beside = with_suffix(to, suffix);
+        match fs::copy(with_suffix(from, suffix), &beside) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if beside.exists() {
+                    fs::remove_file(&beside)?;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What changes when a database is written to: sizes and times of its files.
+fn state(path: &Path) -> [Option<(u64, SystemTime)>; 3] {
+    ["", "-journal", "-wal"].map(|suffix| {
+        let file = fs::metadata(with_suffix(path, suffix)).ok()?;
+        Some((file.len(), file.modified().ok()?))
+    })
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn could_not(error: &io::Error) -> String {
+    format!("cannot be copied: {error}")
+}
+
+fn of_sqlite(path: &Path, error: &rusqlite::Error) -> ImportError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => ImportError::unusable(
+            path,
+            "found no SQLite database that can be read: it is encrypted, or something else",
+        ),
+        Some(ErrorCode::DatabaseCorrupt) => {
+            ImportError::damaged(path, format!("the database is damaged: {error}"))
+        }
+        _ => ImportError::unusable(path, format!("cannot be read: {error}")),
+    }
+}
+
+/// Reads a number, whatever type a stranger's file gave the cell.
+pub(super) fn integer(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<i64>> {
+    Ok(match row.get_ref(index)? {
+        ValueRef::Integer(number) => Some(number),
+        _ => None,
+    })
+}
+
+/// Reads a text; `None` where there is none, or it is no UTF-8.
+pub(super) fn text<'a>(row: &'a Row<'_>, index: usize) -> rusqlite::Result<Option<&'a str>> {
+    Ok(match row.get_ref(index)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    })
+}
