@@ -157,6 +157,13 @@ struct Thread {
     real: Option<i64>,
 }
 
+/// The tab that was last seen.
+struct Front {
+    tab: i64,
+    site: String,
+    is_real: bool,
+}
+
 /// Tabs that may be returned to.
 #[derive(Default)]
 struct Threads {
@@ -235,7 +242,7 @@ fn place(
     let mut rows = visits.query([person.id])?;
     let mut threads = Threads::default();
     let (mut tab_count, mut done) = (0_u64, 0);
-    let mut in_front = None;
+    let mut front: Option<Front> = None;
     while let Some(row) = rows.next()? {
         let (id, t_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
         let site = page(row.get(2)?, row.get(3)?).site();
@@ -244,20 +251,27 @@ fn place(
 
         let opener = came_from(staging, row.get(6)?)?.map(|(_, tab)| tab);
         let from = came_from(staging, row.get(5)?)?;
+        // The tab in front was not turned from, however long ago that is.
+        let own = |threads: &Threads| match &front {
+            Some(front) if !front.is_real && front.site == site => Some(front.tab),
+            _ => threads.of_site(&site),
+        };
         let goes_on = |threads: &Threads| match (real, opener, from) {
             (Some(real), _, _) => threads.by_real.get(&real).copied(),
             (None, Some(_), _) => None,
             (None, None, Some((visit, tab))) => match threads.by_tab.get(&tab) {
                 Some(thread) => (thread.shows == visit).then_some(tab),
-                None => threads.of_site(&site),
+                None => own(threads),
             },
-            (None, None, None) => threads.of_site(&site),
+            (None, None, None) => own(threads),
         };
         let (tab, opener) = if let Some(tab) = goes_on(&threads) {
             (tab, None)
         } else {
             tab_count += 1;
-            let opener = opener.or(from.map(|(_, tab)| tab)).or(in_front);
+            let opener = opener
+                .or(from.map(|(_, tab)| tab))
+                .or(front.as_ref().map(|it| it.tab));
             (i64::try_from(tab_count).unwrap_or(i64::MAX), opener)
         };
         add.execute(params![id, tab, opener])?;
@@ -265,6 +279,13 @@ fn place(
             Some(_) => REAL_TAB_MS.max(rules.close_after_ms),
             None => rules.close_after_ms,
         };
+        if row.get::<_, Option<i64>>(7)? != Some(0) {
+            front = Some(Front {
+                tab,
+                site: site.clone(),
+                is_real: real.is_some(),
+            });
+        }
         threads.show(
             tab,
             Thread {
@@ -274,9 +295,6 @@ fn place(
                 real,
             },
         );
-        if row.get::<_, Option<i64>>(7)? != Some(0) {
-            in_front = Some(tab);
-        }
         done += 1;
         if done % ROWS_A_TICK == 0 {
             progress(done, 2 * person.visits);

@@ -10,6 +10,8 @@ mod commands;
 mod cut;
 mod fork;
 mod frontier;
+mod import;
+mod import_browser;
 mod memory;
 mod merge;
 mod properties;
