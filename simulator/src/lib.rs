@@ -21,4 +21,5 @@ pub mod merge;
 pub mod recover;
 pub mod replay;
 pub mod state;
+pub mod synth;
 pub mod verify;
