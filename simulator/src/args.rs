@@ -389,6 +389,7 @@ Examples:
   sim import firefox --out mine
   sim import activitywatch aw-buckets-export.json --out mine
   sim import visits visits.csv --user user --time t_ms --host site --page url_id --out people
+  sim import chrome --metrics typical --seed 7 --out mine
   sim replay mine --policy ttl-15 --summary")]
 pub(crate) struct ImportArgs {
     #[command(subcommand)]
@@ -501,6 +502,13 @@ pub(crate) struct ImportOptions {
     #[arg(long, value_name = "HOURS", default_value_t = 24,
           value_parser = clap::value_parser!(u32).range(1..=8_760))]
     pub(crate) close_after_hours: u32,
+    /// Add a machine that never was, so that memory runs short: «typical», or a TOML file with
+    /// [machine] in it
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) metrics: Option<String>,
+    /// What that machine is drawn from
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "metrics")]
+    pub(crate) seed: u64,
     /// Compress the traces
     #[arg(long)]
     pub(crate) zstd: bool,

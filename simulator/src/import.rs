@@ -11,6 +11,7 @@ mod bounded;
 pub mod chrome;
 mod error;
 pub mod firefox;
+mod machine;
 mod page;
 pub mod profiles;
 mod sqlite;
@@ -19,6 +20,7 @@ mod tabs;
 pub mod visits;
 
 pub use error::ImportError;
+pub use machine::PoweredTrace;
 pub use page::{Page, PageError};
 pub use staging::{Dates, Person, Progress, Skips, Source, Staging, Visit};
 pub use tabs::{Rules, Told, weave};

@@ -10,14 +10,15 @@ use engine::SEMANTICS;
 use etcetera::BaseStrategy as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use recorder::{Compression, Opening, Origin, Privacy, TraceComposer, session_made_from};
-use serde::Serialize;
+use recorder::{Body, Compression, Opening, Origin, Privacy, TraceComposer, session_made_from};
+use serde::{Deserialize, Serialize};
 use simulator::import::profiles::{self, Family, Places, Profile};
 use simulator::import::visits::{Layout, Place, TimeUnit};
 use simulator::import::{
-    Dates, ImportError, Person, Progress, Rules, Source, Staging, Told, activitywatch, chrome,
-    firefox, visits, weave,
+    Dates, ImportError, Person, PoweredTrace, Progress, Rules, Source, Staging, Told,
+    activitywatch, chrome, firefox, visits, weave,
 };
+use simulator::synth::machine::MachineProfile;
 
 use crate::args::{ImportArgs, ImportFrom, ImportOptions, ProfileArgs, UnitArg, VisitsArgs};
 use crate::console::{Console, Safe, count, date, span};
@@ -41,6 +42,8 @@ struct Plan {
     out: PathBuf,
     /// Whether the folder becomes the one trace, rather than a folder of traces.
     is_one_trace: bool,
+    /// What the machine under each trace is drawn from.
+    machine: Option<MachineProfile>,
     options: ImportOptions,
 }
 
@@ -66,6 +69,7 @@ pub(crate) fn run(args: ImportArgs, console: &mut Console) -> anyhow::Result<Out
             from: From::Chrome,
             out: out_of(args.profile)?,
             is_one_trace: true,
+            machine: machine(&args.options)?,
             options: args.options,
         },
         ImportFrom::Firefox(args) => Plan {
@@ -74,6 +78,7 @@ pub(crate) fn run(args: ImportArgs, console: &mut Console) -> anyhow::Result<Out
             from: From::Firefox,
             out: out_of(args.profile)?,
             is_one_trace: true,
+            machine: machine(&args.options)?,
             options: args.options,
         },
         ImportFrom::Activitywatch(args) => Plan {
@@ -82,6 +87,7 @@ pub(crate) fn run(args: ImportArgs, console: &mut Console) -> anyhow::Result<Out
             from: From::ActivityWatch,
             out: args.out,
             is_one_trace: false,
+            machine: machine(&args.options)?,
             options: args.options,
         },
         ImportFrom::Visits(args) => Plan {
@@ -90,10 +96,30 @@ pub(crate) fn run(args: ImportArgs, console: &mut Console) -> anyhow::Result<Out
             from: From::Visits(layout(&args)?),
             out: args.out,
             is_one_trace: false,
+            machine: machine(&args.options)?,
             options: args.options,
         },
     };
     import(&plan, console)
+}
+
+/// Finds what the machine is drawn from.
+fn machine(options: &ImportOptions) -> anyhow::Result<Option<MachineProfile>> {
+    #[derive(Deserialize)]
+    struct File {
+        machine: MachineProfile,
+    }
+    let path = match options.metrics.as_deref() {
+        None => return Ok(None),
+        Some("typical") => return Ok(Some(MachineProfile::default())),
+        Some(path) => path,
+    };
+    let text = fs::read_to_string(path).with_context(|| {
+        let path = Safe(path);
+        format!("--metrics {path} is neither \"typical\" nor a file that can be read")
+    })?;
+    let file: File = toml::from_str(&text).with_context(|| Safe(path).to_string())?;
+    Ok(Some(file.machine))
 }
 
 fn out_of(profile: ProfileArgs) -> anyhow::Result<PathBuf> {
@@ -303,7 +329,7 @@ fn write(
         privacy: Privacy::Hostname,
         origin: Origin::Imported,
         generator: None,
-        seed: None,
+        seed: plan.machine.is_some().then_some(plan.options.seed),
         importer: Some(importer),
         derived_from: None,
     };
@@ -316,20 +342,24 @@ fn write(
     let rules = Rules {
         close_after_ms: i64::from(plan.options.close_after_hours) * HOUR_MS,
     };
-    let told = with_progress("writing", |progress| {
-        weave(
-            staging,
-            person,
-            source,
-            rules,
-            progress,
-            &mut |t_ms, body| {
-                let at_ms = (body.source() == Some(recorder::Source::Ext)).then_some(t_ms);
-                composer.append(t_ms, at_ms, body)?;
-                Ok(())
-            },
-        )
+    let seed = plan.options.seed;
+    let mut powered = plan
+        .machine
+        .as_ref()
+        .map(|machine| PoweredTrace::new(machine, seed, person.id, person.from_ms));
+    let mut append = |t_ms: i64, body: Body| {
+        let at_ms = (body.source() == Some(recorder::Source::Ext)).then_some(t_ms);
+        composer.append(t_ms, at_ms, body)?;
+        Ok(())
+    };
+    let mut tell = |t_ms: i64, body: Body| match &mut powered {
+        Some(powered) => powered.take(t_ms, body, &mut append),
+        None => append(t_ms, body),
+    };
+    let mut told = with_progress("writing", |progress| {
+        weave(staging, person, source, rules, progress, &mut tell)
     })?;
+    told.events += powered.map_or(0, |powered| powered.samples);
     composer.finish(told.to_ms)?;
     Ok(told)
 }
@@ -343,6 +373,13 @@ fn importer(plan: &Plan, source: &Source) -> String {
             "close-after" => format!("{rule}={}h", plan.options.close_after_hours),
             rule => rule.to_owned(),
         })
+        .chain(plan.machine.as_ref().map(|_| {
+            let model = plan.options.metrics.as_deref().unwrap_or_default();
+            match model {
+                "typical" => "seeded-machine=typical".to_owned(),
+                _ => "seeded-machine=file".to_owned(),
+            }
+        }))
         .collect();
     let version = source
         .version

@@ -61,6 +61,7 @@ fn help() {
         "info",
         "replay",
         "explain",
+        "import",
         "check",
         "cut",
         "merge",

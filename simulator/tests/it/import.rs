@@ -641,3 +641,65 @@ fn the_same_source_gives_the_same_bytes() {
     assert_eq!(first.len(), 3);
     assert!(first == bytes());
 }
+
+#[test]
+fn a_machine_brings_samples_and_changes_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = "who,when,where\n".to_owned();
+    for index in 0..300_i64 {
+        let t_ms = BEGIN_MS + index * 60_000 + index / 100 * DAY_MS;
+        text += &format!("p,{t_ms},h{}.example\n", index * index % 17);
+    }
+    fs::write(folder.path().join("in"), text).unwrap();
+    let lines = |more: &[&str]| {
+        let args: Vec<&str> = TABLE
+            .into_iter()
+            .chain(["where"])
+            .chain(more.to_vec())
+            .collect();
+        check(folder.path(), &args, 0, &["300 visits"]);
+        let out = folder.path().join("out");
+        let lines: Vec<recorder::Line> = Trace::open(out.join("p"))
+            .unwrap()
+            .read()
+            .map(Result::unwrap)
+            .collect();
+        fs::remove_dir_all(out).unwrap();
+        lines
+    };
+    let of_person = |lines: &[recorder::Line]| -> Vec<(Option<i64>, Body)> {
+        let theirs = lines.iter().filter(|line| line.src == From::Ext);
+        theirs.map(|line| (line.at_ms, line.body.clone())).collect()
+    };
+    let plain = lines(&[]);
+    let powered = lines(&["--metrics", "typical", "--seed", "7"]);
+    assert_eq!(of_person(&plain), of_person(&powered));
+    assert_eq!(powered, lines(&["--metrics", "typical", "--seed", "7"]));
+    assert_ne!(powered, lines(&["--metrics", "typical", "--seed", "8"]));
+    let count = |is: fn(&Body) -> bool| powered.iter().filter(|line| is(&line.body)).count();
+    assert!(count(|body| matches!(body, Body::Metrics(_))) > 1_000);
+    // Two nights between three days.
+    assert_eq!(count(|body| matches!(body, Body::Suspended(_))), 2);
+    let Body::LogOpened(header) = &powered[0].body else {
+        panic!("{:?}", powered[0]);
+    };
+    assert_eq!(header.seed, Some(7));
+    assert!(
+        header
+            .importer
+            .as_ref()
+            .unwrap()
+            .ends_with("seeded-machine=typical")
+    );
+
+    let args: Vec<&str> = TABLE
+        .into_iter()
+        .chain(["where", "--metrics", "none.toml"])
+        .collect();
+    check(
+        folder.path(),
+        &args,
+        2,
+        &["--metrics none.toml is neither \"typical\" nor a file"],
+    );
+}
