@@ -3,8 +3,8 @@
 //! Sources: `components/history/core/browser/` (`visit_database.cc`, `history_database.cc`,
 //! `visit_annotations_database.cc`, `history_types.h`) and `ui/base/page_transition_types.h` of
 //! Chromium; schema 70, as Chromium 156 makes it. What a version does not have is found out from
-//! the columns: `context_annotations` has no tab and window ids before 2022 and is not there before
-//! 2021; the `opener_visit` came in 2020; ids of other devices in 2022.
+//! its columns: older ones have no `opener_visit`, no ids of other devices, no
+//! `context_annotations`, or such without ids of tabs and windows.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -2,8 +2,8 @@
 //!
 //! Sources: `toolkit/components/places/` (`nsPlacesTables.h`, `nsINavHistoryService.idl`) and
 //! `browser/components/places/Interactions.sys.mjs` of Firefox. View times are in
-//! `moz_places_metadata`, which is there from 2021 on: a row for each stretch of time that a page
-//! was open and used. Firefox keeps no ids of tabs.
+//! `moz_places_metadata`, which older versions do not have: a row for each stretch of time that a
+//! page was open and used. Firefox keeps no ids of tabs.
 
 use std::path::Path;
 
@@ -84,6 +84,10 @@ pub fn read(
         .and_then(Path::file_name)
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let person = staging.person(&name)?;
+    copy.index("moz_historyvisits", "from_visit")?;
+    if has_views {
+        copy.index("moz_places_metadata", "place_id, created_at")?;
+    }
     let mut visits = copy.db.prepare(&query(has_views)).map_err(wrong)?;
     let mut rows = visits.query([]).map_err(wrong)?;
     let (mut done, mut kept) = (0, 0_u64);

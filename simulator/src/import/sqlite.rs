@@ -89,11 +89,26 @@ impl Copy {
     /// The columns of a table; none where there is no such table.
     pub(super) fn columns(&self, table: &str) -> Result<BTreeSet<String>, ImportError> {
         let read = || -> rusqlite::Result<BTreeSet<String>> {
-            let mut info = self.db.prepare("SELECT name FROM pragma_table_info(?)")?;
+            // A view could be made to run for ever.
+            let mut info = self.db.prepare(
+                "SELECT name FROM pragma_table_info(?1) WHERE EXISTS (SELECT 1 FROM sqlite_schema
+                 WHERE type = 'table' AND sqlite_schema.name = ?1)",
+            )?;
             let names = info.query_map([table], |row| row.get(0))?;
             names.collect()
         };
         read().map_err(|error| self.wrong(&error))
+    }
+
+    /// Gives the copy an index, where a query looks up each row and a stranger's file may have none.
+    pub(super) fn index(&self, table: &str, columns: &str) -> Result<(), ImportError> {
+        let make = || {
+            self.db.pragma_update(None, "query_only", "OFF")?;
+            self.db
+                .execute_batch(&format!("CREATE INDEX sim_{table} ON {table} ({columns})"))?;
+            self.db.pragma_update(None, "query_only", "ON")
+        };
+        make().map_err(|error| self.wrong(&error))
     }
 
     /// Refuses a database that lacks what every known version has.
