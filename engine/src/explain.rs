@@ -114,13 +114,34 @@ pub enum Gate {
 impl Engine<Orchestrator> {
     /// Explains what happens to a tab; `None` for one that is not known.
     pub fn explain(&self, tab: TabId) -> Option<Explanation> {
-        let world = self.world();
-        world.tab(tab).map(|tab| self.policy().explain(world, tab))
+        self.policy().explain(self.world(), tab)
     }
 }
 
 impl Orchestrator {
-    fn explain(&self, world: &World, tab: &Tab) -> Explanation {
+    /// Explains what happens to a tab of the world that it acts in; `None` for one that is not
+    /// known.
+    pub fn explain(&self, world: &World, tab: TabId) -> Option<Explanation> {
+        world.tab(tab).map(|tab| self.explanation(world, tab))
+    }
+
+    /// Explains what would happen to a tab if another document came into force now.
+    ///
+    /// It is the same answer from the same rules, so whoever wants to know what a setting does
+    /// asks here instead of working it out. Each question costs as much as a change of policy:
+    /// every open tab is put in its place anew.
+    pub fn explain_under(
+        &self,
+        world: &World,
+        tab: TabId,
+        document: PolicyDocument,
+    ) -> Option<Explanation> {
+        let mut policy = self.clone();
+        policy.adopt(world, document);
+        policy.explain(world, tab)
+    }
+
+    fn explanation(&self, world: &World, tab: &Tab) -> Explanation {
         let policy = self.document();
         let guards = self.guards(world, tab);
         let in_focus = self.belongs(world, tab);

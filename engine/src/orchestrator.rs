@@ -293,14 +293,17 @@ impl Orchestrator {
         }
     }
 
+    /// Puts a document into force.
+    pub(crate) fn adopt(&mut self, world: &World, document: PolicyDocument) {
+        self.hash = document.hash();
+        self.document = document;
+        self.place_all(world);
+    }
+
     /// Follows what an event did to the tabs.
     fn follow(&mut self, world: &World, event: &Event) {
         match &event.input {
-            Input::PolicyChanged(document) => {
-                self.document = (**document).clone();
-                self.hash = self.document.hash();
-                self.place_all(world);
-            }
+            Input::PolicyChanged(document) => self.adopt(world, (**document).clone()),
             Input::ModeChanged(Mode::Enforce) => {
                 // What was only noted so far is to be done now.
                 self.shadowed.clear();

@@ -29,6 +29,7 @@ mod ticks;
 mod timers;
 mod ttl;
 
+use std::any::Any;
 use std::fmt;
 
 use engine::{Orchestrator, Policy, PolicyDocument};
@@ -53,7 +54,7 @@ pub use tabzen::Tabzen;
 pub use ttl::Ttl;
 
 /// A policy of any kind that can be cloned and sent to another thread.
-pub trait AnyPolicy: Policy + fmt::Debug + Send {
+pub trait AnyPolicy: Policy + Any + fmt::Debug + Send {
     /// Clones it into a box.
     fn boxed(&self) -> Box<dyn AnyPolicy>;
 
@@ -68,6 +69,14 @@ pub trait AnyPolicy: Policy + fmt::Debug + Send {
         &self,
         state: &mut dyn erased_serde::Deserializer<'_>,
     ) -> Result<Box<dyn AnyPolicy>, erased_serde::Error>;
+}
+
+impl dyn AnyPolicy {
+    /// Our own policy, if it is that: the only one that can explain itself.
+    pub fn as_ours(&self) -> Option<&Orchestrator> {
+        let any: &dyn Any = self;
+        any.downcast_ref()
+    }
 }
 
 /// A policy of a kind that is known here. A box of any policy is none: it would be put into another

@@ -4,6 +4,7 @@ mod anonymize;
 mod check;
 mod compare;
 mod cut;
+mod diff;
 mod explain;
 mod import;
 mod info;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Replay(args) => replay::run(args, console),
         Command::Compare(args) => compare::run(args, console),
         Command::Import(args) => import::run(args, console),
+        Command::Diff(args) => diff::run(args, console),
         Command::Explain(args) => explain::run(&args, console),
         Command::Check(args) => check::run(&args, console),
         Command::Cut(args) => cut::run(args, console),

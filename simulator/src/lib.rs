@@ -15,6 +15,7 @@ pub mod contents;
 pub mod curve;
 pub mod cut;
 pub mod derivation;
+pub mod difference;
 pub mod identifiers;
 pub mod import;
 pub mod merge;

@@ -17,6 +17,7 @@
 mod clairvoyance;
 mod frontier;
 mod hold;
+mod lockstep;
 mod memory;
 mod score;
 mod watch;
@@ -40,7 +41,8 @@ use watch::Watch;
 
 pub use clairvoyance::{Clairvoyance, Foresight};
 pub use frontier::{Frontier, Point};
-pub use hold::{Hold, HoldEnd};
+pub use hold::{Decided, Hold, HoldEnd};
+pub use lockstep::{AnyReplay, Lockstep, Side, View};
 pub use memory::{Source, WITHHELD_BEYOND_PERCENT};
 pub use score::{
     Definition, Departure, EARLY_RETURN_MS, Feedback, Machine, SCORES, Score, Span, THRASH_MS,
@@ -118,13 +120,21 @@ pub struct Replay<P> {
 struct Awaited {
     /// The seq of the recorded decision.
     decision: Seq,
+    intent: Intent,
+    /// Outcome and discard come in any order.
+    is_discarded: bool,
+    is_answered: bool,
+}
+
+/// What a decision is about to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Intent {
+    decided: Decided,
+    /// What the discard is expected to free.
     expected_bytes: u64,
     /// The hard guards that it goes against.
     #[serde(deserialize_with = "watch::names")]
     objections: Vec<&'static str>,
-    /// Outcome and discard come in any order.
-    is_discarded: bool,
-    is_answered: bool,
 }
 
 impl Awaited {
@@ -175,9 +185,8 @@ enum Kept {
 #[derive(Clone, Debug, PartialEq)]
 enum Then {
     Nothing,
-    /// The policy holds the tab from now on; its discard is expected to free this much, and goes
-    /// against these guards.
-    Hold(TabId, u64, Vec<&'static str>),
+    /// The policy holds the tab from now on.
+    Hold(TabId, Intent),
     /// These tabs, which the policy holds, are needed.
     Return(Vec<TabId>, Return),
 }
@@ -318,6 +327,21 @@ impl<P: Policy> Replay<P> {
         self.held.contains_key(&tab)
     }
 
+    /// Since which decision the policy holds a tab discarded.
+    pub fn held_since(&self, tab: TabId) -> Option<Decided> {
+        self.held.get(&tab).map(|held| held.decided)
+    }
+
+    /// The hard guards that a discard of a tab would go against now, as the checker sees them.
+    pub fn objections(&self, tab: TabId) -> Vec<&'static str> {
+        self.watch.objections(tab)
+    }
+
+    /// Whether it has just decided to discard a tab, on the last line.
+    pub fn decides_on(&self, tab: TabId) -> bool {
+        self.fresh.iter().any(|decision| decision.tab == tab)
+    }
+
     /// Takes the next line of the recording in, and adds what the policy decided to `decided`. A
     /// decision comes with the first line after its cause and the recorded outputs on that.
     pub fn take(&mut self, line: Line, decided: &mut Vec<Replayed>) {
@@ -354,19 +378,30 @@ impl<P: Policy> Replay<P> {
 
     /// Lets the time up to an event pass, waking the policy whenever it wants to be woken.
     fn pass_time(&mut self, event: &Event, decided: &mut Vec<Replayed>) {
-        let until_ms = awake_until(event);
-        let silent_from_ms = self.last_event_ms.saturating_add(WAKES_FOR_MS);
-        loop {
-            let wanted = self.engine.next_due().into_iter();
-            let next = wanted.chain(self.next_tick()).min();
-            let Some(due_ms) = next.filter(|&due_ms| due_ms < until_ms.min(silent_from_ms)) else {
-                return;
-            };
-            self.pass_to(due_ms);
-            if self.next_tick() == Some(due_ms) {
-                self.tick();
-            }
+        let until_ms = self.wakes_until(event);
+        while let Some(due_ms) = self.next_due().filter(|&due_ms| due_ms < until_ms) {
+            self.pass_due(due_ms);
             self.settle(decided);
+        }
+    }
+
+    /// Until when the policy is woken before an event.
+    fn wakes_until(&self, event: &Event) -> i64 {
+        let silent_from_ms = self.last_event_ms.saturating_add(WAKES_FOR_MS);
+        awake_until(event).min(silent_from_ms)
+    }
+
+    /// When the policy is next to be woken, or shown a tick, if no event comes before.
+    fn next_due(&self) -> Option<i64> {
+        let wanted = self.engine.next_due().into_iter();
+        wanted.chain(self.next_tick()).min()
+    }
+
+    /// Lets time pass to when something is due, and that happen.
+    fn pass_due(&mut self, due_ms: i64) {
+        self.pass_to(due_ms);
+        if self.next_tick() == Some(due_ms) {
+            self.tick();
         }
     }
 
@@ -450,25 +485,31 @@ impl<P: Policy> Replay<P> {
         let tab = decision.tab;
         let world = self.engine.world();
         let facts = world.tab(tab);
-        let expected_bytes =
-            (facts.and_then(|tab| world.known_bytes(tab))).unwrap_or(DEFAULT_TAB_BYTES);
+        let intent = Intent {
+            decided: Decided {
+                seq: self.seq,
+                t_ms: self.t_ms,
+                tab,
+            },
+            expected_bytes: (facts.and_then(|tab| world.known_bytes(tab)))
+                .unwrap_or(DEFAULT_TAB_BYTES),
+            objections: self.watch.objections(tab),
+        };
         let can_be_discarded = facts.is_some_and(|tab| !tab.is_discarded);
         let host = facts.and_then(|tab| world.host_of(tab)).map(str::to_owned);
-        let objections = self.watch.objections(tab);
         self.score.note_decision(&decision);
         decided.push(Replayed {
             t_ms: self.t_ms,
             decision: decision.into(),
             host,
-            expected_bytes,
+            expected_bytes: intent.expected_bytes,
             as_recorded: matches!(answer, Answer::Recorded(_)),
         });
         match answer {
             Answer::Recorded(decision) => {
                 let awaited = Awaited {
                     decision,
-                    expected_bytes,
-                    objections,
+                    intent,
                     is_discarded: false,
                     is_answered: false,
                 };
@@ -476,7 +517,7 @@ impl<P: Policy> Replay<P> {
                 self.score.unanswered += u64::from(before.is_some_and(|awaited| awaited.is_open()));
             }
             Answer::AtOnce | Answer::OnSuccess if can_be_discarded => {
-                self.discard(tab, expected_bytes, &objections);
+                self.discard(tab, &intent);
                 self.tell_outcome(tab, true);
             }
             Answer::AtOnce => {
@@ -488,10 +529,10 @@ impl<P: Policy> Replay<P> {
     }
 
     /// Discards a tab.
-    fn discard(&mut self, tab: TabId, expected_bytes: u64, objections: &[&'static str]) {
+    fn discard(&mut self, tab: TabId, intent: &Intent) {
         let by = DiscardedBy::Orchestrator;
         self.feed(Input::TabDiscarded { tab, by });
-        self.hold(tab, expected_bytes, objections);
+        self.hold(tab, intent);
     }
 
     /// Tells the policy the outcome of a decision of the last input.
@@ -501,10 +542,11 @@ impl<P: Policy> Replay<P> {
     }
 
     /// Notes that the policy holds a tab discarded from now on.
-    fn hold(&mut self, tab: TabId, expected_bytes: u64, objections: &[&'static str]) {
+    fn hold(&mut self, tab: TabId, intent: &Intent) {
         // The recording's clocks are the same for every policy.
         let since = self.recorded.world().moment();
         let held = Held {
+            decided: intent.decided,
             since,
             seq: self.seq,
             t_ms: self.t_ms,
@@ -513,8 +555,8 @@ impl<P: Policy> Replay<P> {
         };
         self.held.insert(tab, held);
         self.revalue(tab);
-        self.score.note_discard(expected_bytes);
-        self.score.note_violations(objections);
+        self.score.note_discard(intent.expected_bytes);
+        self.score.note_violations(&intent.objections);
         let past = self.past.entry(tab).or_default();
         past.is_waited_for = false;
         let before = past.discarded_active.replace(since.active);
@@ -617,9 +659,7 @@ impl<P: Policy> Replay<P> {
         }
         match then {
             Then::Nothing => {}
-            Then::Hold(tab, expected_bytes, objections) => {
-                self.hold(tab, expected_bytes, &objections);
-            }
+            Then::Hold(tab, intent) => self.hold(tab, &intent),
             Then::Return(tabs, how) => {
                 for tab in tabs {
                     self.bring_back(tab, how);
@@ -847,8 +887,7 @@ impl<P: Policy> Replay<P> {
         match (by, self.awaiting.get_mut(&tab)) {
             (DiscardedBy::Orchestrator, Some(awaited)) if !is_discarded => {
                 awaited.is_discarded = true;
-                let objections = std::mem::take(&mut awaited.objections);
-                let then = Then::Hold(tab, awaited.expected_bytes, objections);
+                let then = Then::Hold(tab, awaited.intent.clone());
                 if awaited.is_answered {
                     self.awaiting.remove(&tab);
                 }

@@ -15,9 +15,9 @@ use recorder::{Body, Line};
 use crate::baselines::{Clairvoyant, Never, Planned};
 
 use super::frontier::Frontier;
-use super::hold::{Hold, HoldEnd};
+use super::hold::{Decided, Hold, HoldEnd};
 use super::score::Score;
-use super::{Replay, awake_until};
+use super::{Intent, Replay, awake_until};
 
 /// A look at a trace under way.
 #[derive(Clone, Debug)]
@@ -110,7 +110,17 @@ impl Clairvoyance {
         self.waiting.retain(|&tab| {
             let is_free = (never.watch.free_from(tab)).is_some_and(|from_ms| from_ms <= now_ms);
             if is_free {
-                all.discard(tab, 0, &[]);
+                let decided = Decided {
+                    seq: all.seq,
+                    t_ms: now_ms,
+                    tab,
+                };
+                let intent = Intent {
+                    decided,
+                    expected_bytes: 0,
+                    objections: Vec::new(),
+                };
+                all.discard(tab, &intent);
             }
             !is_free
         });
@@ -138,12 +148,12 @@ impl Foresight {
     /// Measures the score of a replay of the same trace against the frontier. `holds` are that
     /// replay's.
     pub fn measure(&self, score: &mut Score, holds: &[Hold]) {
-        let key = |hold: &Hold| (hold.serial, hold.until_seq);
-        let longest: BTreeMap<(u64, Option<Seq>), &Hold> =
-            self.holds.iter().map(|hold| (key(hold), hold)).collect();
+        let longest: BTreeMap<(u64, Option<Seq>), &Hold> = (self.holds.iter())
+            .map(|hold| (hold.absence(), hold))
+            .collect();
         // What was saved before the guards let the tab go is left out.
         let bounded = |hold: &Hold| {
-            let longest = longest.get(&key(hold))?;
+            let longest = longest.get(&hold.absence())?;
             let from = hold.from_byte_ms.max(longest.from_byte_ms);
             Some(hold.to_byte_ms.saturating_sub(from))
         };

@@ -6,9 +6,21 @@ use serde::{Deserialize, Serialize};
 use super::memory::Weighed;
 use super::score::{EARLY_RETURN_MS, gib_h};
 
+/// A decision to discard a tab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Decided {
+    /// The last input before it.
+    pub seq: Seq,
+    /// When it was made, by the log's time.
+    pub t_ms: i64,
+    /// The tab, by its id then.
+    pub tab: TabId,
+}
+
 /// A tab that the policy has discarded.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Held {
+    pub(super) decided: Decided,
     pub(super) since: Moment,
     /// The input after which it was discarded, and when that was.
     pub(super) seq: Seq,
@@ -31,6 +43,7 @@ impl Held {
         end: HoldEnd,
     ) -> Hold {
         Hold {
+            decided: self.decided,
             tab: self.tab,
             serial: self.weighed.serial,
             seq: self.seq,
@@ -49,6 +62,8 @@ impl Held {
 /// A time for which a policy held a tab discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
+    /// The decision that led to it, which may take a moment to be carried out.
+    pub decided: Decided,
     /// The tab, by its id when it was discarded.
     pub tab: TabId,
     /// The last input before it was discarded.
@@ -77,6 +92,18 @@ impl Hold {
     /// What it saved, in GiB·h of the active clock.
     pub fn saved_gib_h(&self) -> f64 {
         gib_h(self.saved_byte_ms())
+    }
+
+    /// Names the absence of the tab in which it lies: which tab it is, and what ended it. The
+    /// recording alone ends an absence, so in each a policy comes to one hold at most, and those
+    /// of two policies end together.
+    pub fn absence(&self) -> (u64, Option<Seq>) {
+        (self.serial, self.until_seq)
+    }
+
+    /// What it saved before another hold of the same absence began, in GiB·h of the active clock.
+    pub fn saved_before_gib_h(&self, later: &Self) -> f64 {
+        gib_h(later.from_byte_ms.saturating_sub(self.from_byte_ms))
     }
 
     /// Whether the tab was needed again within 10 minutes of the user's own time.

@@ -60,6 +60,7 @@ fn help() {
         "verify",
         "info",
         "replay",
+        "diff",
         "explain",
         "import",
         "check",

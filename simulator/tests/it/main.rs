@@ -8,6 +8,7 @@ mod check;
 mod closed_loop;
 mod commands;
 mod cut;
+mod diff;
 mod fork;
 mod frontier;
 mod import;

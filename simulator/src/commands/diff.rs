@@ -1,0 +1,436 @@
+//! `sim diff`: where do two policies decide differently, and why?
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use comfy_table::{CellAlignment, Table, presets};
+use engine::SEMANTICS;
+use recorder::Trace;
+use serde::Serialize;
+use simulator::difference::{Answer, Cause, Diff, Difference, Differences, Group};
+use simulator::replay::{AnyReplay, Replay, Score, Side};
+
+use super::{each_trace, note_what_is_not_scored};
+use crate::args::DiffArgs;
+use crate::console::{Console, Safe, count, cut, date, number, span};
+use crate::outcome::Outcome;
+use crate::policy::{self, NamedPolicy};
+use crate::reading::{Ending, Show, read, shown};
+
+/// Everything that the command line says, resolved.
+struct Plan {
+    traces: Vec<PathBuf>,
+    base: NamedPolicy,
+    with: NamedPolicy,
+    all: bool,
+    json: bool,
+    open_loop: bool,
+}
+
+impl Plan {
+    fn resolve(args: DiffArgs) -> anyhow::Result<Self> {
+        Ok(Self {
+            traces: args.traces,
+            base: policy::find(&args.base, args.seed)?,
+            with: policy::find(&args.with, args.seed)?,
+            all: args.all,
+            json: args.json,
+            open_loop: args.open_loop,
+        })
+    }
+
+    fn policy(&self, side: Side) -> &NamedPolicy {
+        match side {
+            Side::Base => &self.base,
+            Side::With => &self.with,
+        }
+    }
+
+    /// What a policy is called, for people.
+    fn name(&self, side: Side) -> String {
+        Safe(&self.policy(side).name).to_string()
+    }
+
+    fn replay(&self, side: Side) -> AnyReplay {
+        let named = self.policy(side);
+        let mut replay = Replay::new(named.policy.clone()).protecting(&named.protected_domains);
+        if self.open_loop {
+            replay = replay.open_loop();
+        }
+        if named.is_ticking() {
+            replay = replay.ticking();
+        }
+        replay
+    }
+}
+
+pub(crate) fn run(args: DiffArgs, console: &mut Console) -> anyhow::Result<Outcome> {
+    let plan = Plan::resolve(args)?;
+    let mut pooled = Differences::default();
+    let mut traces = 0;
+    let outcome = each_trace(&plan.traces, console, |path, console| {
+        let answer = diff(path, &plan, console)?;
+        traces += 1;
+        pooled.pool(&answer.differences);
+        Ok(if answer.differences.count() == 0 {
+            Outcome::Yes
+        } else {
+            Outcome::No
+        })
+    })?;
+    if traces > 1 {
+        if plan.json {
+            console.json(&PooledLine {
+                type_name: "pooled",
+                traces,
+                base: PolicyName::of(&plan.base),
+                with: PolicyName::of(&plan.with),
+                found: Found::of(&pooled),
+            })?;
+        } else {
+            console.line("")?;
+            console.line(format_args!("pooled      {}", count(traces, "trace")))?;
+            write_differences(&pooled, &plan, console)?;
+        }
+    }
+    Ok(outcome)
+}
+
+fn diff(path: &Path, plan: &Plan, console: &mut Console) -> anyhow::Result<Answer> {
+    let trace = Trace::open(path)?;
+    let mut diff = Diff::new(plan.replay(Side::Base), plan.replay(Side::With));
+    let end = read(&trace, Show::Progress, console, |line, _| {
+        diff.take(line);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let answer = diff.finish();
+    note_what_is_not_scored(path, &trace, &answer.scores[0], console);
+    if plan.json {
+        write_json(path, &trace, plan, &end, &answer, console)?;
+    } else {
+        write(path, &trace, plan, &end, &answer, console)?;
+    }
+    Ok(answer)
+}
+
+/// A decision that differs, as JSON.
+#[derive(Serialize)]
+struct DifferenceLine<'a> {
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    trace: &'a str,
+    #[serde(flatten)]
+    difference: &'a Difference,
+}
+
+/// A trace as JSON.
+#[derive(Serialize)]
+struct TraceLine<'a> {
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    trace: Provenance<'a>,
+    base: PolicyName<'a>,
+    with: PolicyName<'a>,
+    engine: u32,
+    sim: &'static str,
+    #[serde(flatten)]
+    found: Found,
+    scores: Scores,
+}
+
+/// Several traces as JSON.
+#[derive(Serialize)]
+struct PooledLine<'a> {
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    traces: u64,
+    base: PolicyName<'a>,
+    with: PolicyName<'a>,
+    #[serde(flatten)]
+    found: Found,
+}
+
+#[derive(Serialize)]
+struct Provenance<'a> {
+    path: String,
+    session: String,
+    #[serde(flatten)]
+    end: &'a Ending,
+}
+
+#[derive(Serialize)]
+struct PolicyName<'a> {
+    name: &'a str,
+    /// The hash of its document; a baseline has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<&'a str>,
+    /// Absent where nothing is drawn at random.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+}
+
+impl<'a> PolicyName<'a> {
+    fn of(policy: &'a NamedPolicy) -> Self {
+        Self {
+            name: &policy.name,
+            hash: policy.hash.as_deref(),
+            seed: policy.seed,
+        }
+    }
+}
+
+/// What the two sides came to, each on its own.
+#[derive(Serialize)]
+struct Scores {
+    base: Brief,
+    with: Brief,
+}
+
+#[derive(Serialize)]
+struct Brief {
+    discards: u64,
+    saved_gib_h: f64,
+    reloads: u64,
+    early_return_rate: Option<f64>,
+}
+
+impl Brief {
+    fn of(score: &Score) -> Self {
+        Self {
+            discards: score.discards,
+            saved_gib_h: score.saved_gib_h,
+            reloads: score.reloads,
+            early_return_rate: score.early_return_rate,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Found {
+    same: u64,
+    different: u64,
+    groups: Vec<GroupLine>,
+}
+
+#[derive(Serialize)]
+struct GroupLine {
+    by: Side,
+    cause: Cause,
+    about: &'static str,
+    #[serde(flatten)]
+    group: Group,
+}
+
+impl Found {
+    fn of(differences: &Differences) -> Self {
+        let groups = differences.groups.iter();
+        Self {
+            same: differences.same,
+            different: differences.count(),
+            groups: groups
+                .map(|(&(by, cause), &group)| GroupLine {
+                    by,
+                    cause,
+                    about: cause.about(),
+                    group,
+                })
+                .collect(),
+        }
+    }
+}
+
+fn write_json(
+    path: &Path,
+    trace: &Trace,
+    plan: &Plan,
+    end: &Ending,
+    answer: &Answer,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let session = trace.header().session.to_string();
+    for difference in answer.list.iter().filter(|_| plan.all) {
+        console.json(&DifferenceLine {
+            type_name: "difference",
+            trace: &session,
+            difference,
+        })?;
+    }
+    let [base, with] = &answer.scores;
+    console.json(&TraceLine {
+        type_name: "trace",
+        trace: Provenance {
+            path: path.display().to_string(),
+            session,
+            end,
+        },
+        base: PolicyName::of(&plan.base),
+        with: PolicyName::of(&plan.with),
+        engine: SEMANTICS,
+        sim: env!("CARGO_PKG_VERSION"),
+        found: Found::of(&answer.differences),
+        scores: Scores {
+            base: Brief::of(base),
+            with: Brief::of(with),
+        },
+    })
+}
+
+fn write(
+    path: &Path,
+    trace: &Trace,
+    plan: &Plan,
+    end: &Ending,
+    answer: &Answer,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let mut row = |label: &str, text: String| console.line(format_args!("{label:<10}  {text}"));
+    row("trace", shown(path))?;
+    row(
+        "",
+        format!(
+            "session {}, {}, digest {}",
+            trace.header().session,
+            count(end.lines, "line"),
+            end.digest
+        ),
+    )?;
+    let sides = [("base", Side::Base), ("with", Side::With)];
+    for ((label, side), score) in sides.into_iter().zip(&answer.scores) {
+        row(label, side_text(plan, side, score))?;
+    }
+    row(
+        "",
+        format!("engine {SEMANTICS}, sim {}", env!("CARGO_PKG_VERSION")),
+    )?;
+    write_differences(&answer.differences, plan, console)?;
+    if plan.all && !answer.list.is_empty() {
+        console.line("")?;
+        for difference in &answer.list {
+            write_difference(difference, plan, console)?;
+        }
+    }
+    Ok(())
+}
+
+fn side_text(plan: &Plan, side: Side, score: &Score) -> String {
+    let policy = plan.policy(side);
+    let early = (score.early_return_rate).map_or(String::new(), |rate| {
+        format!(", early returns {}", crate::console::percent(rate))
+    });
+    let seed = (policy.seed).map_or(String::new(), |seed| format!(", seed {seed}"));
+    format!(
+        "{} ({}{seed}): {}, {:.3} GiB·h, {}{early}",
+        plan.name(side),
+        policy.hash.as_deref().unwrap_or("baseline"),
+        count(score.discards, "discard"),
+        score.saved_gib_h,
+        count(score.reloads, "reload"),
+    )
+}
+
+fn write_differences(
+    differences: &Differences,
+    plan: &Plan,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    console.line(format_args!(
+        "decisions   {} the same, {} different",
+        number(differences.same),
+        number(differences.count())
+    ))?;
+    if differences.groups.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(vec![
+        "discarded by",
+        "why the other did not",
+        "count",
+        "only later",
+        "GiB·h",
+        "reloads",
+        "early",
+    ]);
+    for (&(by, cause), group) in &differences.groups {
+        table.add_row(vec![
+            plan.name(by),
+            cause.name().to_owned(),
+            number(group.count),
+            number(group.later),
+            format!("{:.3}", group.saved_gib_h),
+            number(group.reloads),
+            number(group.early_returns),
+        ]);
+    }
+    for index in 2..7 {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    console.line("")?;
+    for line in table.lines() {
+        console.line(line.trim_end())?;
+    }
+    console.line("")?;
+    let causes: BTreeSet<Cause> = differences.groups.keys().map(|&(_, cause)| cause).collect();
+    for cause in causes {
+        console.line(format_args!("  {}: {}", cause.name(), cause.about()))?;
+    }
+    Ok(())
+}
+
+fn write_difference(
+    difference: &Difference,
+    plan: &Plan,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let Difference {
+        by,
+        decided,
+        cause,
+        later,
+        ..
+    } = difference;
+    let after = match later {
+        Some(later) => format!(
+            "{} does so {} later, at seq {}",
+            plan.name(by.other()),
+            span(later.t_ms.saturating_sub(decided.t_ms)),
+            later.seq
+        ),
+        None => format!("{} does not", plan.name(by.other())),
+    };
+    let cost = match (difference.is_reload, difference.is_early_return) {
+        (true, true) => ", an early return",
+        (true, false) => ", a reload",
+        (false, _) => "",
+    };
+    console.line(format_args!(
+        "{}  seq {}  tab {} ({})",
+        date(decided.t_ms),
+        decided.seq,
+        decided.tab,
+        cut(difference.host.as_deref().unwrap_or("no web page"), 40),
+    ))?;
+    console.line(format_args!(
+        "  discarded by {}; {after}: {}{}; {:.3} GiB·h{cost}",
+        plan.name(*by),
+        cause.name(),
+        difference.other.map_or(String::new(), |other| format!(
+            ", idle {} of {}, familiarity {}{}, {} (score {})",
+            span(other.idle_ms),
+            span(other.ttl_ms),
+            other.familiarity,
+            if other.in_focus {
+                ", in the working context"
+            } else {
+                ""
+            },
+            other.level,
+            other.score,
+        )),
+        difference.saved_gib_h,
+    ))
+}
