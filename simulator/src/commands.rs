@@ -11,6 +11,7 @@ mod info;
 mod merge;
 mod recover;
 mod replay;
+mod snapshot;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Compare(args) => compare::run(args, console),
         Command::Import(args) => import::run(args, console),
         Command::Diff(args) => diff::run(args, console),
+        Command::Snapshot(args) => snapshot::run(args, console),
         Command::Explain(args) => explain::run(&args, console),
         Command::Check(args) => check::run(&args, console),
         Command::Cut(args) => cut::run(args, console),

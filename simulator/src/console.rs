@@ -37,6 +37,20 @@ impl Console {
         self.out.get_ref().is_terminal()
     }
 
+    /// Whether data may be coloured: on a terminal, unless `NO_COLOR` says otherwise.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+
+    /// Asks for an answer, and reads a line. There is none at the end of what is typed.
+    pub(crate) fn ask(&mut self, question: &str) -> anyhow::Result<Option<String>> {
+        self.out.flush()?;
+        write!(io::stderr(), "{question} ")?;
+        let mut answer = String::new();
+        let length = io::stdin().read_line(&mut answer)?;
+        Ok((length > 0).then(|| answer.trim().to_owned()))
+    }
+
     pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
         self.out.flush()?;
         Ok(())

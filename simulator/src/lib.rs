@@ -21,6 +21,7 @@ pub mod import;
 pub mod merge;
 pub mod recover;
 pub mod replay;
+pub mod snapshot;
 pub mod state;
 pub mod synth;
 pub mod verify;

@@ -61,6 +61,7 @@ fn help() {
         "info",
         "replay",
         "diff",
+        "snapshot",
         "explain",
         "import",
         "check",

@@ -19,5 +19,6 @@ mod properties;
 mod recorded;
 mod recording;
 mod recover;
+mod snapshot;
 mod traces;
 mod what_if;
