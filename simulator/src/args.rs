@@ -288,13 +288,16 @@ pub(crate) struct SnapshotSet {
 /// Explain what would happen to a tab, and why
 ///
 /// Gives the engine's own explanation of a tab after a line of the trace, under the recorded
-/// policy, and what was decided on it in the whole trace. A discarded tab gets another id; any of
-/// its ids names it. Exits with 1 where the tab was not open at that line.
+/// policy, which single settings would have led to another answer, and what was decided on it in the
+/// whole trace; on demand also what another policy would have made of it, and what a clairvoyant. A
+/// discarded tab gets another id; any of its ids names it. Exits with 1 where the tab was not open
+/// at that line.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sim explain traces/recorded/enforce --tab 1813275475
-  sim explain traces/recorded/enforce --tab 1813275475 --at 4711 --json")]
+  sim explain traces/recorded/enforce --tab 1813275475 --at 4711 --json
+  sim explain traces/recorded/enforce --tab 1813275475 --at 4711 --policy gentle --clairvoyant")]
 pub(crate) struct ExplainArgs {
     /// The trace: a folder or a segment
     #[arg(value_name = "TRACE")]
@@ -305,6 +308,15 @@ pub(crate) struct ExplainArgs {
     /// The line after which to explain it, by its seq [default: the last]
     #[arg(long, value_name = "SEQ", value_parser = parse_seq)]
     pub(crate) at: Option<Seq>,
+    /// Say what this policy would have made of it: a preset, a baseline or a file
+    #[arg(short, long, value_name = "FILE|NAME")]
+    pub(crate) policy: Option<String>,
+    /// What the policy «random» draws from
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "policy")]
+    pub(crate) seed: u64,
+    /// Say what somebody would have done who knew how the trace goes on
+    #[arg(long)]
+    pub(crate) clairvoyant: bool,
     /// Write one JSON object
     #[arg(long)]
     pub(crate) json: bool,

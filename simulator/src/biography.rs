@@ -14,6 +14,7 @@ use recorder::{Body, Line};
 use serde::Serialize;
 
 use crate::baselines::Never;
+use crate::remedy::{Remedy, remedies};
 
 /// How many decisions on a tab, and how many of its ids, are kept: the last ones.
 const HISTORY: usize = 1_000;
@@ -103,12 +104,27 @@ pub struct Story {
     pub at: Option<Seq>,
     /// What the engine says of it there; absent where it was not open.
     pub explanation: Option<Explanation>,
+    /// Which single settings would have led to another answer.
+    pub remedies: Vec<Remedy>,
     /// The line that closed it.
     pub closed: Option<Seq>,
     /// What was decided on it in the whole trace.
     pub decisions: VecDeque<PastDecision>,
     /// Earlier decisions, which are not kept.
     pub forgotten: u64,
+}
+
+impl Story {
+    /// The id that the tab has after a line, if it is open there. Of a tab with a long history the
+    /// first ids are not kept.
+    pub fn id_at(&self, seq: Seq) -> Option<TabId> {
+        if self.closed.is_some_and(|closed| closed <= seq) {
+            return None;
+        }
+        let ids = self.ids.iter().rev();
+        let id = ids.into_iter().find(|id| id.since <= seq)?;
+        Some(id.tab)
+    }
 }
 
 /// An id of a tab from a line on.
@@ -159,6 +175,7 @@ impl Biography {
                 ids: VecDeque::new(),
                 at: None,
                 explanation: None,
+                remedies: Vec::new(),
                 closed: None,
                 decisions: VecDeque::new(),
                 forgotten: 0,
@@ -218,6 +235,11 @@ impl Biography {
         self.story
     }
 
+    /// The tab's present id, while it is open.
+    pub fn present(&self) -> Option<TabId> {
+        self.present
+    }
+
     /// What the log says at the end of what was taken in.
     pub fn world(&self) -> &World {
         self.engine.world()
@@ -226,6 +248,9 @@ impl Biography {
     fn explain(&mut self, seq: Seq) {
         self.story.at = Some(seq);
         self.story.explanation = self.present.and_then(|tab| self.engine.explain(tab));
+        self.story.remedies = self.present.map_or(Vec::new(), |tab| {
+            remedies(self.engine.policy(), self.engine.world(), tab)
+        });
     }
 
     fn follow(&mut self, seq: Seq) {

@@ -6,6 +6,7 @@
 //! what they say.
 
 pub mod ablation;
+pub mod alternative;
 pub mod anonymize;
 pub mod baselines;
 pub mod biography;
@@ -20,6 +21,7 @@ pub mod identifiers;
 pub mod import;
 pub mod merge;
 pub mod recover;
+pub mod remedy;
 pub mod replay;
 pub mod snapshot;
 pub mod state;

@@ -3,22 +3,30 @@
 use std::ops::ControlFlow;
 
 use anyhow::bail;
-use engine::{Mode, Reason, SEMANTICS, TabId};
+use engine::{Explanation, Mode, PolicyDocument, Reason, SEMANTICS, TabId};
 use recorder::Trace;
 use serde::Serialize;
+use simulator::alternative::{Absence, Alternative, Foreseen, Stand};
 use simulator::biography::{
     Biography, Birth, IdUse, Outcome as PastOutcome, PastDecision, Search, Story,
 };
+use simulator::remedy::{Obstacle, Remedy};
+use simulator::replay::{Clairvoyance, HoldEnd, Replay};
 
 use crate::args::ExplainArgs;
-use crate::console::{Console, Safe, date, number, span};
+use crate::console::{Console, Safe, count, date, number, span};
 use crate::outcome::Outcome;
+use crate::policy;
 use crate::reading::{Show, read, shown};
 
 /// How many open tabs an error names.
 const TABS_NAMED: usize = 12;
 
 pub(crate) fn run(args: &ExplainArgs, console: &mut Console) -> anyhow::Result<Outcome> {
+    let named = match &args.policy {
+        Some(name) => Some(policy::find(name, args.seed)?),
+        None => None,
+    };
     let trace = Trace::open(&args.trace)?;
     let recorded = trace.header().engine;
     if recorded != SEMANTICS {
@@ -28,8 +36,26 @@ pub(crate) fn run(args: &ExplainArgs, console: &mut Console) -> anyhow::Result<O
     }
     let birth = find(&trace, args.tab, console)?;
     let mut biography = Biography::new(birth, args.at);
+    let mut alternative = named.as_ref().map(|named| {
+        let mut replay = Replay::new(named.policy.clone()).protecting(&named.protected_domains);
+        if named.is_ticking() {
+            replay = replay.ticking();
+        }
+        Alternative::new(replay, args.at)
+    });
+    let mut clairvoyance = args.clairvoyant.then(|| {
+        let named = named.as_ref().map(|named| named.protected_domains.clone());
+        let default = || PolicyDocument::default().protected_domains.clone();
+        Clairvoyance::new(&named.unwrap_or_else(default))
+    });
     let end = read(&trace, Show::Progress, console, |line, _| {
-        biography.take(line);
+        biography.take(line.clone());
+        if let Some(clairvoyance) = &mut clairvoyance {
+            clairvoyance.take(&line);
+        }
+        if let Some(alternative) = &mut alternative {
+            alternative.take(line, biography.present());
+        }
         Ok(ControlFlow::Continue(()))
     })?;
     let story = biography.finish();
@@ -44,12 +70,19 @@ pub(crate) fn run(args: &ExplainArgs, console: &mut Console) -> anyhow::Result<O
         engine: SEMANTICS,
         asked: args.tab,
         story: &story,
+        alternative: named.as_ref().map(|named| AlternativeReport {
+            policy: &named.name,
+            hash: named.hash.as_deref(),
+            seed: named.seed,
+            stand: alternative.and_then(|alternative| alternative.finish(&story)),
+        }),
+        clairvoyant: clairvoyance.map(|clairvoyance| Foreseen::of(&clairvoyance.finish(), &story)),
     };
     if args.json {
         console.json(&report)?;
     } else {
         console.line(format_args!("{}, after seq {at}", shown(&args.trace)))?;
-        write(&story, args.tab, console)?;
+        write(&report, console)?;
     }
     Ok(match story.explanation {
         Some(_) => Outcome::Yes,
@@ -96,9 +129,28 @@ struct Report<'a> {
     asked: TabId,
     #[serde(flatten)]
     story: &'a Story,
+    /// What another policy would have made of it. Absent unless asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alternative: Option<AlternativeReport<'a>>,
+    /// What a clairvoyant would have done. Absent unless asked for, null where there is no time in
+    /// which the tab could have been gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clairvoyant: Option<Option<Foreseen>>,
 }
 
-fn write(story: &Story, asked: TabId, console: &mut Console) -> anyhow::Result<()> {
+#[derive(Serialize)]
+struct AlternativeReport<'a> {
+    policy: &'a str,
+    /// The hash of its document; a baseline has none.
+    hash: Option<&'a str>,
+    /// Absent where nothing is drawn at random.
+    seed: Option<u64>,
+    /// Null where the tab is not open at the line.
+    stand: Option<Stand>,
+}
+
+fn write(report: &Report<'_>, console: &mut Console) -> anyhow::Result<()> {
+    let &Report { story, asked, .. } = report;
     match &story.explanation {
         // Its text is the engine's, with names from the trace escaped.
         Some(explanation) => {
@@ -107,8 +159,17 @@ fn write(story: &Story, asked: TabId, console: &mut Console) -> anyhow::Result<(
                 console.line(format_args!("tab {asked} is called {present} at this line"))?;
             }
             console.line(explanation)?;
+            write_remedies(explanation, &story.remedies, "", console)?;
         }
         None => console.line(format_args!("tab {asked}: not open at this line"))?,
+    }
+    if let Some(alternative) = &report.alternative {
+        console.line("")?;
+        write_alternative(alternative, console)?;
+    }
+    if let Some(foreseen) = &report.clairvoyant {
+        console.line("")?;
+        write_foreseen(foreseen.as_ref(), console)?;
     }
     console.line("")?;
     if story.ids.len() > 1 {
@@ -134,6 +195,130 @@ fn write(story: &Story, asked: TabId, console: &mut Console) -> anyhow::Result<(
         console.line(past_decision(past))?;
     }
     Ok(())
+}
+
+/// Writes which settings would have led to another answer, by what they change.
+fn write_remedies(
+    explanation: &Explanation,
+    remedies: &[Remedy],
+    indent: &str,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    for obstacle in Obstacle::of(explanation) {
+        let mut of_it = remedies.iter().filter(|remedy| remedy.lifts == obstacle);
+        let Some(first) = of_it.next() else {
+            console.line(format_args!("{indent}  settings   none {obstacle}"))?;
+            continue;
+        };
+        console.line(format_args!(
+            "{indent}  settings   any of these {obstacle}:"
+        ))?;
+        for remedy in std::iter::once(first).chain(of_it) {
+            let text = remedy.to_string();
+            console.line(format_args!("{indent}               {}", Safe(&text)))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_alternative(report: &AlternativeReport<'_>, console: &mut Console) -> anyhow::Result<()> {
+    let label = "policy";
+    let policy = Safe(report.policy);
+    let Some(stand) = &report.stand else {
+        return console.line(format_args!("{label:<9}  {policy}: not open at this line"));
+    };
+    let what = match (stand.held_since, stand.decides) {
+        (Some(since), _) => format!(
+            "holds it discarded, as decided at seq {}, {}",
+            since.seq,
+            date(since.t_ms)
+        ),
+        (None, true) => "decides at this line to discard it".to_owned(),
+        (None, false) => "leaves it loaded at this line".to_owned(),
+    };
+    console.line(format_args!("{label:<9}  {policy} {what}"))?;
+    let is_held = stand.held_since.is_some() || stand.decides;
+    match &stand.absence {
+        Some(absence) if is_held => {
+            console.line(format_args!("           {}", until(absence)))?;
+        }
+        Some(absence) => console.line(format_args!(
+            "           it discards it next at seq {}, {}, {}",
+            absence.seq,
+            date(absence.t_ms),
+            until(absence)
+        ))?,
+        None => console.line("           and does not discard it from there on")?,
+    }
+    match &stand.explanation {
+        _ if is_held => {}
+        Some(explanation) => {
+            for line in explanation.to_string().lines() {
+                console.line(format_args!("  {line}"))?;
+            }
+            write_remedies(explanation, &stand.remedies, "  ", console)?;
+        }
+        None => {
+            let guards = if stand.objections.is_empty() {
+                "none".to_owned()
+            } else {
+                stand.objections.join(", ")
+            };
+            console.line(format_args!(
+                "           a baseline cannot explain itself; hard guards of ours that hold in its \
+                 world: {guards}"
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_foreseen(foreseen: Option<&Foreseen>, console: &mut Console) -> anyhow::Result<()> {
+    let label = "clairvoyant";
+    let Some(foreseen) = foreseen else {
+        return console.line(format_args!(
+            "{label:<9}  keeps it: the guards leave no time around this line in which it could be \
+             gone"
+        ));
+    };
+    let Foreseen {
+        absence,
+        from_reloads,
+        reloads_max,
+    } = foreseen;
+    console.line(format_args!(
+        "{label:<9}  could do without it from seq {}, {}, {}",
+        absence.seq,
+        date(absence.t_ms),
+        until(absence)
+    ))?;
+    let takes = match from_reloads {
+        None => "does not discard it, since that saves nothing".to_owned(),
+        Some(0) => "discards it, since it is not needed again".to_owned(),
+        Some(from) => format!(
+            "discards it where the whole trace may cost {} or more; beyond {} nothing more is saved",
+            count(*from, "reload"),
+            number(*reloads_max)
+        ),
+    };
+    console.line(format_args!("             {takes}"))
+}
+
+/// Until when a tab is gone, and what that saves.
+fn until(absence: &Absence) -> String {
+    let end = match absence.end {
+        HoldEnd::Needed => "is needed",
+        HoldEnd::Closed => "is closed",
+        HoldEnd::Trace => "is lost sight of as the trace ends",
+    };
+    let at = absence
+        .until_seq
+        .map_or(String::new(), |seq| format!(" at seq {seq}"));
+    format!(
+        "until it {end}{at}, {}: {:.3} GiB·h",
+        date(absence.until_ms),
+        absence.saved_gib_h
+    )
 }
 
 fn ids(story: &Story) -> String {

@@ -9,6 +9,7 @@ mod closed_loop;
 mod commands;
 mod cut;
 mod diff;
+mod explain;
 mod fork;
 mod frontier;
 mod import;
