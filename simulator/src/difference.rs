@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Explanation, GateState, Guard, Verdict};
+use engine::{Explanation, GateState, Guard, Seq, Verdict};
 use recorder::Line;
 use serde::{Serialize, Serializer};
 
@@ -289,7 +289,7 @@ pub struct Difference {
     pub cause: Cause,
     /// What our policy says of the tab where it is the other one.
     pub other: Option<Numbers>,
-    /// When the other one decided to after all, in the same absence.
+    /// When the other one discarded it after all, in the same absence.
     pub later: Option<Decided>,
     /// What was saved by the one and not by the other, in GiB·h of the active clock.
     pub saved_gib_h: f64,
@@ -433,11 +433,11 @@ impl Diff {
         let mut list = Vec::new();
         for holds in absences.into_values() {
             let (by, hold, later) = match holds {
-                [Some(base), Some(with)] if base.decided == with.decided => {
+                [Some(base), Some(with)] if begin(base) == begin(with) => {
                     differences.same += 1;
                     continue;
                 }
-                [Some(base), Some(with)] if base.decided < with.decided => {
+                [Some(base), Some(with)] if begin(base) < begin(with) => {
                     (Side::Base, base, Some(with))
                 }
                 [Some(base), Some(with)] => (Side::With, with, Some(base)),
@@ -454,7 +454,11 @@ impl Diff {
                 host: note.host,
                 cause: note.cause,
                 other: note.other,
-                later: later.map(|hold| hold.decided),
+                later: later.map(|hold| Decided {
+                    seq: hold.seq,
+                    t_ms: hold.t_ms,
+                    tab: hold.tab,
+                }),
                 saved_gib_h: later.map_or_else(
                     || hold.saved_gib_h(),
                     |later| hold.saved_before_gib_h(later),
@@ -474,6 +478,12 @@ impl Diff {
             scores: [base_score, with_score],
         }
     }
+}
+
+/// When a tab was discarded. A decision that takes the recorded outcome is carried out later than
+/// it was made, and may be overtaken.
+fn begin(hold: &Hold) -> (Seq, i64) {
+    (hold.seq, hold.t_ms)
 }
 
 #[cfg(test)]

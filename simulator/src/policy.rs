@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use engine::{Gate, Orchestrator, PRESETS, PolicyDocument};
 use simulator::baselines::{self, AnyPolicy};
 use simulator::comparison::Entrant;
+use simulator::replay::{AnyReplay, Replay};
 use simulator::state::PolicyLabel;
 use strsim::levenshtein;
 
@@ -45,6 +46,16 @@ impl NamedPolicy {
             policy: self.policy.clone(),
             protected_domains: self.protected_domains.clone(),
             is_ticking: self.is_ticking(),
+        }
+    }
+
+    /// A replay of it from the beginning, in closed loop.
+    pub(crate) fn replay(&self) -> AnyReplay {
+        let replay = Replay::new(self.policy.clone()).protecting(&self.protected_domains);
+        if self.is_ticking() {
+            replay.ticking()
+        } else {
+            replay
         }
     }
 

@@ -9,7 +9,8 @@ use engine::SEMANTICS;
 use recorder::Trace;
 use serde::Serialize;
 use simulator::difference::{Answer, Cause, Diff, Difference, Differences, Group};
-use simulator::replay::{AnyReplay, Replay, Score, Side};
+use simulator::replay::{AnyReplay, Score, Side};
+use simulator::state::PolicyLabel;
 
 use super::{each_trace, note_what_is_not_scored};
 use crate::args::DiffArgs;
@@ -53,15 +54,12 @@ impl Plan {
     }
 
     fn replay(&self, side: Side) -> AnyReplay {
-        let named = self.policy(side);
-        let mut replay = Replay::new(named.policy.clone()).protecting(&named.protected_domains);
+        let replay = self.policy(side).replay();
         if self.open_loop {
-            replay = replay.open_loop();
+            replay.open_loop()
+        } else {
+            replay
         }
-        if named.is_ticking() {
-            replay = replay.ticking();
-        }
-        replay
     }
 }
 
@@ -84,8 +82,8 @@ pub(crate) fn run(args: DiffArgs, console: &mut Console) -> anyhow::Result<Outco
             console.json(&PooledLine {
                 type_name: "pooled",
                 traces,
-                base: PolicyName::of(&plan.base),
-                with: PolicyName::of(&plan.with),
+                base: plan.base.label(),
+                with: plan.with.label(),
                 found: Found::of(&pooled),
             })?;
         } else {
@@ -130,8 +128,8 @@ struct TraceLine<'a> {
     #[serde(rename = "type")]
     type_name: &'static str,
     trace: Provenance<'a>,
-    base: PolicyName<'a>,
-    with: PolicyName<'a>,
+    base: PolicyLabel,
+    with: PolicyLabel,
     engine: u32,
     sim: &'static str,
     #[serde(flatten)]
@@ -141,12 +139,12 @@ struct TraceLine<'a> {
 
 /// Several traces as JSON.
 #[derive(Serialize)]
-struct PooledLine<'a> {
+struct PooledLine {
     #[serde(rename = "type")]
     type_name: &'static str,
     traces: u64,
-    base: PolicyName<'a>,
-    with: PolicyName<'a>,
+    base: PolicyLabel,
+    with: PolicyLabel,
     #[serde(flatten)]
     found: Found,
 }
@@ -157,27 +155,6 @@ struct Provenance<'a> {
     session: String,
     #[serde(flatten)]
     end: &'a Ending,
-}
-
-#[derive(Serialize)]
-struct PolicyName<'a> {
-    name: &'a str,
-    /// The hash of its document; a baseline has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hash: Option<&'a str>,
-    /// Absent where nothing is drawn at random.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<u64>,
-}
-
-impl<'a> PolicyName<'a> {
-    fn of(policy: &'a NamedPolicy) -> Self {
-        Self {
-            name: &policy.name,
-            hash: policy.hash.as_deref(),
-            seed: policy.seed,
-        }
-    }
 }
 
 /// What the two sides came to, each on its own.
@@ -264,8 +241,8 @@ fn write_json(
             session,
             end,
         },
-        base: PolicyName::of(&plan.base),
-        with: PolicyName::of(&plan.with),
+        base: plan.base.label(),
+        with: plan.with.label(),
         engine: SEMANTICS,
         sim: env!("CARGO_PKG_VERSION"),
         found: Found::of(&answer.differences),

@@ -11,7 +11,8 @@ use simulator::biography::{
     Biography, Birth, IdUse, Outcome as PastOutcome, PastDecision, Search, Story,
 };
 use simulator::remedy::{Obstacle, Remedy};
-use simulator::replay::{Clairvoyance, HoldEnd, Replay};
+use simulator::replay::{Clairvoyance, HoldEnd};
+use simulator::state::PolicyLabel;
 
 use crate::args::ExplainArgs;
 use crate::console::{Console, Safe, count, date, number, span};
@@ -36,13 +37,7 @@ pub(crate) fn run(args: &ExplainArgs, console: &mut Console) -> anyhow::Result<O
     }
     let birth = find(&trace, args.tab, console)?;
     let mut biography = Biography::new(birth, args.at);
-    let mut alternative = named.as_ref().map(|named| {
-        let mut replay = Replay::new(named.policy.clone()).protecting(&named.protected_domains);
-        if named.is_ticking() {
-            replay = replay.ticking();
-        }
-        Alternative::new(replay, args.at)
-    });
+    let mut alternative = (named.as_ref()).map(|named| Alternative::new(named.replay(), args.at));
     let mut clairvoyance = args.clairvoyant.then(|| {
         let named = named.as_ref().map(|named| named.protected_domains.clone());
         let default = || PolicyDocument::default().protected_domains.clone();
@@ -71,9 +66,7 @@ pub(crate) fn run(args: &ExplainArgs, console: &mut Console) -> anyhow::Result<O
         asked: args.tab,
         story: &story,
         alternative: named.as_ref().map(|named| AlternativeReport {
-            policy: &named.name,
-            hash: named.hash.as_deref(),
-            seed: named.seed,
+            policy: named.label(),
             stand: alternative.and_then(|alternative| alternative.finish(&story)),
         }),
         clairvoyant: clairvoyance.map(|clairvoyance| Foreseen::of(&clairvoyance.finish(), &story)),
@@ -131,7 +124,7 @@ struct Report<'a> {
     story: &'a Story,
     /// What another policy would have made of it. Absent unless asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    alternative: Option<AlternativeReport<'a>>,
+    alternative: Option<AlternativeReport>,
     /// What a clairvoyant would have done. Absent unless asked for, null where there is no time in
     /// which the tab could have been gone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,12 +132,8 @@ struct Report<'a> {
 }
 
 #[derive(Serialize)]
-struct AlternativeReport<'a> {
-    policy: &'a str,
-    /// The hash of its document; a baseline has none.
-    hash: Option<&'a str>,
-    /// Absent where nothing is drawn at random.
-    seed: Option<u64>,
+struct AlternativeReport {
+    policy: PolicyLabel,
     /// Null where the tab is not open at the line.
     stand: Option<Stand>,
 }
@@ -221,9 +210,9 @@ fn write_remedies(
     Ok(())
 }
 
-fn write_alternative(report: &AlternativeReport<'_>, console: &mut Console) -> anyhow::Result<()> {
+fn write_alternative(report: &AlternativeReport, console: &mut Console) -> anyhow::Result<()> {
     let label = "policy";
-    let policy = Safe(report.policy);
+    let policy = Safe(&report.policy.name);
     let Some(stand) = &report.stand else {
         return console.line(format_args!("{label:<9}  {policy}: not open at this line"));
     };

@@ -101,13 +101,9 @@ impl Plan {
 impl Start {
     fn at_the_beginning(policy: NamedPolicy, open_loop: bool) -> Self {
         let label = policy.label();
-        let is_ticking = policy.is_ticking();
-        let mut replay = Replay::new(policy.policy).protecting(&policy.protected_domains);
+        let mut replay = policy.replay();
         if open_loop {
             replay = replay.open_loop();
-        }
-        if is_ticking {
-            replay = replay.ticking();
         }
         Self {
             policy: label,

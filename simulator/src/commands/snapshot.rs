@@ -12,7 +12,6 @@ use engine::PRESETS;
 use recorder::Trace;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
-use simulator::replay::Replay;
 use simulator::snapshot::{Snapshot, TITLE};
 
 use super::each_trace;
@@ -237,13 +236,8 @@ fn compare(plan: &Plan, console: &mut Console) -> anyhow::Result<(Vec<Compared>,
         let files: Vec<PathBuf> = files.collect();
         expected.extend(files.clone());
         let trace = Trace::open(path)?;
-        let snapshots = plan.policies.iter().map(|(label, named)| {
-            let mut replay = Replay::new(named.policy.clone()).protecting(&named.protected_domains);
-            if named.is_ticking() {
-                replay = replay.ticking();
-            }
-            Snapshot::new(name, label, replay)
-        });
+        let snapshots =
+            (plan.policies.iter()).map(|(label, named)| Snapshot::new(name, label, named.replay()));
         let mut snapshots: Vec<Snapshot> = snapshots.collect();
         read(&trace, Show::Progress, console, |line, _| {
             for snapshot in &mut snapshots {

@@ -15,29 +15,26 @@ use crate::properties::{body, lines};
 use crate::recording::{MINUTE, Recording, short_of_memory};
 
 /// An engine that has seen a recording.
-fn engine(document: PolicyDocument, lines: Vec<Line>) -> (Engine<Orchestrator>, i64) {
+fn engine(document: PolicyDocument, lines: Vec<Line>) -> Engine<Orchestrator> {
     let mut engine = Engine::new(Orchestrator::new(document), Mode::Enforce);
-    let mut t_ms = 0;
     for line in lines {
-        t_ms = line.t_ms;
         if let Some(event) = line.into_event() {
             engine.step(&event, &mut Vec::new());
         }
     }
-    (engine, t_ms)
+    engine
 }
 
 /// What the engine says once a document has come into force.
 fn after_change(
     engine: &Engine<Orchestrator>,
-    t_ms: i64,
     tab: TabId,
     document: PolicyDocument,
 ) -> Option<Explanation> {
     let mut engine = engine.clone();
     let event = Event {
         seq: Seq(1_000),
-        t_ms,
+        t_ms: engine.world().moment().now,
         input: Input::PolicyChanged(Box::new(document)),
     };
     engine.step(&event, &mut Vec::new());
@@ -82,7 +79,7 @@ proptest! {
         bodies in vec(body(), 0..60), preset in select(&engine::PRESETS[..])
     ) {
         let document = PolicyDocument::preset(preset).unwrap();
-        let (engine, t_ms) = engine(document.clone(), lines(bodies));
+        let engine = engine(document.clone(), lines(bodies));
         let (policy, world) = (engine.policy(), engine.world());
         for tab in world.tabs().map(|tab| tab.id) {
             let explanation = engine.explain(tab).unwrap();
@@ -91,7 +88,7 @@ proptest! {
                 prop_assert!(obstacles.contains(&remedy.lifts), "{remedy}");
                 prop_assert!(!remedy.lifts.is_lifted(&explanation), "{remedy}");
                 let changed = remedy.apply(policy.document()).unwrap();
-                let then = after_change(&engine, t_ms, tab, changed.clone()).unwrap();
+                let then = after_change(&engine, tab, changed.clone()).unwrap();
                 let asked = policy.explain_under(world, tab, changed).unwrap();
                 prop_assert_eq!(&then, &asked, "a change of policy does the same");
                 prop_assert!(remedy.lifts.is_lifted(&then), "{remedy}: {then}");
@@ -112,7 +109,7 @@ fn named(recording: Recording, tab: i64) -> Vec<String> {
     let recorded = recording.close();
     let trace = recorder::Trace::open(recorded.root().join("trace")).unwrap();
     let lines = trace.read().collect::<Result<_, _>>().unwrap();
-    let (engine, _) = engine(PolicyDocument::default(), lines);
+    let engine = engine(PolicyDocument::default(), lines);
     let found = remedies(engine.policy(), engine.world(), TabId(tab));
     found
         .iter()
@@ -282,7 +279,7 @@ fn a_guard_is_lifted_by_no_setting_but_the_list_of_domains() {
     let lines = lines
         .into_iter()
         .filter(|line| !matches!(line.body, Body::PolicyChanged(_)));
-    let (engine, _) = engine(document.unwrap(), lines.collect());
+    let engine = engine(document.unwrap(), lines.collect());
     let of = |tab| remedies(engine.policy(), engine.world(), TabId(tab));
     assert_eq!(of(2), [], "it is pinned");
     let protected: Vec<String> = of(3).iter().map(Remedy::to_string).collect();
