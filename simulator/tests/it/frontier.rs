@@ -19,7 +19,6 @@ use recorder::{
 use simulator::baselines::{self, Never};
 use simulator::replay::{Clairvoyance, Foresight, Hold, Replay, Score};
 
-use crate::properties::{body, greedy, lines};
 use crate::recorded::recordings;
 use crate::recording::{MINUTE, START_MS, decision, tab};
 
@@ -254,18 +253,6 @@ fn check_bound<P: Policy>(policy: P, lines: &[Line], foresight: &Foresight) -> S
         );
     }
     score
-}
-
-proptest! {
-    #[test]
-    fn no_policy_beats_the_frontier_on_sessions_possible_or_not(bodies in vec(body(), 0..60)) {
-        let lines = lines(bodies);
-        let foresight = look_ahead(&lines);
-        check_bound(greedy(), &lines, &foresight);
-        for name in ["ttl-1", "lru-1", "random", "chromium-urgent", "original-2026"] {
-            check_bound(baselines::named(name, 7).unwrap(), &lines, &foresight);
-        }
-    }
 }
 
 fn recorded() -> Vec<(String, Vec<Line>)> {
