@@ -19,6 +19,8 @@ pub mod derivation;
 pub mod identifiers;
 pub mod import;
 pub mod merge;
+#[cfg(feature = "analysis")]
+pub mod parquet;
 pub mod plot;
 pub mod recover;
 pub mod replay;

@@ -13,13 +13,13 @@ use simulator::biography::{
 use crate::args::ExplainArgs;
 use crate::console::{Console, Safe, date, number, span};
 use crate::outcome::Outcome;
-use crate::reading::{Show, read, shown};
+use crate::reading::{Show, open, read, shown};
 
 /// How many open tabs an error names.
 const TABS_NAMED: usize = 12;
 
 pub(crate) fn run(args: &ExplainArgs, console: &mut Console) -> anyhow::Result<Outcome> {
-    let trace = Trace::open(&args.trace)?;
+    let trace = open(&args.trace)?;
     let recorded = trace.header().engine;
     if recorded != SEMANTICS {
         console.note(format_args!(
