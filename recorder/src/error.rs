@@ -144,6 +144,9 @@ pub enum Flaw {
     /// Compressed data is damaged.
     #[error("the compressed data is damaged: {0}")]
     Compressed(io::Error),
+    /// A file that holds the lines in another form is damaged.
+    #[error("the file is damaged: {0}")]
+    Damaged(io::Error),
 }
 
 impl Flaw {
@@ -166,7 +169,8 @@ impl Flaw {
             | Self::SealMismatch(_)
             | Self::AfterSeal
             | Self::HeaderMismatch(_)
-            | Self::Compressed(_) => true,
+            | Self::Compressed(_)
+            | Self::Damaged(_) => true,
         }
     }
 }

@@ -26,7 +26,7 @@ pub use line::*;
 pub use reader::*;
 pub use salvage::{Damage, Found, Salvage, SalvageReader, Vouched};
 pub use schema::schema;
-pub use segment::Segment;
+pub use segment::{Segment, file_name};
 pub use storage::{Disk, SegmentFile, Storage};
 pub use wire::*;
 pub use writer::*;

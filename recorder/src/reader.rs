@@ -4,14 +4,17 @@
 //! line, and before a torn tail, which a writer that was stopped leaves behind. Everything else
 //! that does not hold is an error, and never repaired here.
 
+use std::fmt;
 use std::fs;
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
-use crate::segment::{RawLine, RawLines, Segment, SegmentFiles, is_compressed};
+use crate::segment::{Probe, RawLine, RawLines, Segment, SegmentFiles, is_compressed, probe_lines};
 use crate::tally::{Place, Tally, hex};
 use crate::wire::{Body, LogClosed, LogOpened};
 
@@ -19,6 +22,22 @@ use crate::wire::{Body, LogClosed, LogOpened};
 #[derive(Debug)]
 pub struct Trace {
     files: SegmentFiles,
+    source: Option<Arc<dyn SegmentSource>>,
+}
+
+/// Gives the lines of a trace that is kept in another form than files of lines.
+///
+/// What it gives is read and checked as a file is: every line, checkpoint and seal.
+pub trait SegmentSource: fmt::Debug + Send + Sync {
+    /// How many segments there are.
+    fn segment_count(&self) -> usize;
+
+    /// Begins to give a segment's bytes, as they would stand in its file.
+    ///
+    /// # Errors
+    /// What the system refuses. Data that are damaged have the kind `InvalidData`, here and while
+    /// they are read.
+    fn open(&self, segment: usize) -> io::Result<Box<dyn BufRead + Send>>;
 }
 
 impl Trace {
@@ -28,7 +47,42 @@ impl Trace {
     /// What cannot be read; a folder with no trace or several; a first line that is none of this
     /// format, or of a newer version; a missing segment.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
-        SegmentFiles::find(path.as_ref()).map(|files| Self { files })
+        let files = SegmentFiles::find(path.as_ref())?;
+        Ok(Self {
+            files,
+            source: None,
+        })
+    }
+
+    /// Takes a trace from a source. `path` is what its segments are called by.
+    ///
+    /// # Errors
+    /// As [`Trace::open`].
+    pub fn from_source(path: &Path, source: Arc<dyn SegmentSource>) -> Result<Self, ReadError> {
+        let mut segments = Vec::new();
+        for index in 0..source.segment_count() {
+            let mut lines = open_segment(path, Some(&*source), index)?;
+            match probe_lines(path, &mut lines)? {
+                Probe::Segment(segment) => segments.push(*segment),
+                Probe::Unfinished { .. } => return Err(ReadError::new(path, Flaw::Empty)),
+            }
+        }
+        for (expected, segment) in (0..).zip(&segments) {
+            if segment.header.segment != expected {
+                return Err(ReadError::new(path, Flaw::MissingSegment(expected)));
+            }
+        }
+        if segments.is_empty() {
+            return Err(ReadError::new(path, Flaw::Empty));
+        }
+        let files = SegmentFiles {
+            segments,
+            unfinished: None,
+        };
+        Ok(Self {
+            files,
+            source: Some(source),
+        })
     }
 
     /// Returns the header of the first segment: what the trace is.
@@ -50,6 +104,7 @@ impl Trace {
     pub fn read(&self) -> TraceReader {
         TraceReader {
             segments: self.files.segments.clone(),
+            source: self.source.clone(),
             unfinished: self.files.unfinished.clone(),
             index: 0,
             current: None,
@@ -66,6 +121,24 @@ impl Trace {
             last_checkpoint_t_ms: None,
             is_done: false,
         }
+    }
+}
+
+/// Opens a segment where it is kept.
+fn open_segment(
+    path: &Path,
+    source: Option<&dyn SegmentSource>,
+    index: usize,
+) -> Result<RawLines, ReadError> {
+    let Some(source) = source else {
+        return RawLines::open(path);
+    };
+    match source.open(index) {
+        Ok(input) => Ok(RawLines::of(path, input)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(ReadError::new(path, Flaw::Damaged(error)))
+        }
+        Err(error) => Err(ReadError::new(path, Flaw::Io(error))),
     }
 }
 
@@ -92,6 +165,7 @@ pub struct Position {
 /// Reads the lines of a trace. After an error it ends.
 pub struct TraceReader {
     segments: Vec<Segment>,
+    source: Option<Arc<dyn SegmentSource>>,
     unfinished: Option<TornTail>,
     /// The segment that is read.
     index: usize,
@@ -193,7 +267,10 @@ impl TraceReader {
                 .map(|next| next.first_seq.0);
             let mut lines = match self.current.take() {
                 Some(lines) => lines,
-                None => RawLines::open(&self.segments[self.index].path)?,
+                None => {
+                    let path = &self.segments[self.index].path;
+                    open_segment(path, self.source.as_deref(), self.index)?
+                }
             };
             if next_first_seq == Some(self.place.next_seq) && self.tally.lines > 0 {
                 self.leave_segment(&mut lines)?;

@@ -27,7 +27,7 @@ const COMPRESSED: &str = ".jsonl.zst";
 
 /// Returns the file name of a segment that is opened at `t_ms`; `None` for a time that no calendar
 /// has.
-pub(crate) fn file_name(t_ms: i64, session: Uuid, segment: u32) -> Option<String> {
+pub fn file_name(t_ms: i64, session: Uuid, segment: u32) -> Option<String> {
     let utc = jiff::Timestamp::from_millisecond(t_ms)
         .ok()?
         .strftime("%Y%m%dT%H%M%SZ");
@@ -72,6 +72,12 @@ pub(crate) enum Probe {
 
 /// Reads what a file says of itself.
 pub(crate) fn probe(path: &Path) -> Result<Probe, ReadError> {
+    let mut lines = RawLines::open(path)?;
+    probe_lines(path, &mut lines)
+}
+
+/// Reads what the first line of some lines says.
+pub(crate) fn probe_lines(path: &Path, lines: &mut RawLines) -> Result<Probe, ReadError> {
     let fail = |flaw| ReadError {
         at: None,
         ..ReadError::new(path, flaw)
@@ -80,7 +86,6 @@ pub(crate) fn probe(path: &Path) -> Result<Probe, ReadError> {
         at: Some(LinePlace { line: 1, byte: 0 }),
         ..fail(flaw)
     };
-    let mut lines = RawLines::open(path)?;
     let ending = match lines.read()? {
         RawLine::Whole => None,
         ending => Some(ending),
@@ -372,14 +377,19 @@ impl RawLines {
         } else {
             Box::new(BufReader::with_capacity(BLOCK_BYTES, file))
         };
-        Ok(Self {
+        Ok(Self::of(path, input))
+    }
+
+    /// Reads lines that stand in no file of lines. `path` is what they are called by.
+    pub(crate) fn of(path: &Path, input: Box<dyn BufRead + Send>) -> Self {
+        Self {
             path: path.to_owned(),
             input,
             line: Vec::new(),
             number: 0,
             start: 0,
             read_bytes: 0,
-        })
+        }
     }
 
     /// Reads the next line.
@@ -472,6 +482,8 @@ impl RawLines {
     fn io_flaw(&self, error: io::Error) -> Flaw {
         if is_compressed(&self.path) && error.raw_os_error().is_none() {
             Flaw::Compressed(error)
+        } else if error.kind() == io::ErrorKind::InvalidData {
+            Flaw::Damaged(error)
         } else {
             Flaw::Io(error)
         }

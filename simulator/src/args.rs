@@ -16,7 +16,8 @@ Exit codes:
   2  not answered: wrong use, a file that cannot be opened, nothing that can be compared
   3  a trace or a saved state is damaged
 
-A TRACE is a folder that holds one trace, or any segment of it (.jsonl or .jsonl.zst).";
+A TRACE is a folder that holds one trace, or any segment of it (.jsonl or .jsonl.zst). A program
+built with `--features analysis` takes a Parquet file as well.";
 
 /// Replay recorded browser sessions: verify, describe, explain, and try other policies
 #[derive(Debug, Parser)]
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Recover(RecoverArgs),
     Anonymize(AnonymizeArgs),
     Import(ImportArgs),
+    Stats(StatsArgs),
+    Convert(ConvertArgs),
 }
 
 /// Check that the engine makes the recorded decisions from the recorded inputs
@@ -645,6 +648,81 @@ pub(crate) enum UnitArg {
     Us,
     /// Dates such as 2019-03-01T18:32:04Z
     Date,
+}
+
+/// Compare how tabs are used in a trace with what is known of it
+///
+/// Computes, for each trace and for all of them together, the calibration table: tabs and windows
+/// open, lives of tabs, time on pages and sites, sessions, switches, returns to a site by how long
+/// it was away, discards and memory; each beside the value that was published or measured, its
+/// source, and a tolerance. Sources are marked Q (quoted), S (at second hand), C (computed from
+/// data) and D (read off a graph). What a trace cannot tell is left out, and said why.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim stats traces/recorded/long
+  sim stats --json traces/recorded/long | jq '.rows[] | select(.within == false)'
+  sim stats --person my-traces/*.jsonl.zst --html mine.html")]
+pub(crate) struct StatsArgs {
+    /// Traces to measure, each of another person: folders or segments
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Take all traces as one person's, the earliest first
+    #[arg(long)]
+    pub(crate) person: bool,
+    /// Write plots as SVG files, light and dark, into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Write tables and plots as a page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write one JSON object for each person, then one for all of them
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Write a trace in another form, nothing lost
+///
+/// Reads and checks a whole trace and writes it as JSON Lines, as compressed JSON Lines or, in a
+/// program built with `--features analysis`, as Parquet: a row a line, a column a field. Each form
+/// gives the same lines again, byte for byte. What a torn end leaves unfinished, and what was
+/// written anew after a failed sync, is left out and told. Nothing is left behind where it fails.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim convert traces/recorded/long long.jsonl.zst
+  sim convert traces/recorded/long long.parquet
+  sim convert long.parquet restored/ --to jsonl")]
+pub(crate) struct ConvertArgs {
+    /// The trace: a folder, a segment or a Parquet file
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// The file to write; for JSON Lines also a folder, which takes a file for each segment
+    #[arg(value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    /// The form to write [default: what the name of OUT ends in]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) to: Option<Form>,
+    /// Replace files that are there
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    /// Write one JSON object that says what was done
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A form that a trace can be written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Form {
+    /// JSON Lines
+    #[value(name = "jsonl")]
+    Jsonl,
+    /// JSON Lines, compressed
+    #[value(name = "jsonl.zst")]
+    Compressed,
+    /// Parquet
+    #[value(name = "parquet")]
+    Parquet,
 }
 
 /// The scores and the examples.

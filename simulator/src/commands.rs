@@ -3,6 +3,7 @@
 mod anonymize;
 mod check;
 mod compare;
+mod convert;
 mod cut;
 mod diff;
 mod explain;
@@ -12,6 +13,7 @@ mod merge;
 mod recover;
 mod replay;
 mod snapshot;
+mod stats;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +43,8 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Merge(args) => merge::run(&args, console),
         Command::Recover(args) => recover::run(&args, console),
         Command::Anonymize(args) => anonymize::run(&args, console),
+        Command::Stats(args) => stats::run(&args, console),
+        Command::Convert(args) => convert::run(&args, console),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod alternative;
 pub mod anonymize;
 pub mod baselines;
 pub mod biography;
+pub mod calibration;
 pub mod check;
 pub mod comparison;
 pub mod contents;
@@ -20,6 +21,9 @@ pub mod difference;
 pub mod identifiers;
 pub mod import;
 pub mod merge;
+#[cfg(feature = "analysis")]
+pub mod parquet;
+pub mod plot;
 pub mod recover;
 pub mod remedy;
 pub mod replay;

@@ -1,12 +1,21 @@
 //! Reads a trace for a command: a line at a time, with progress where it takes a while.
 
-use std::fs;
+use std::fs::{self, File};
+#[cfg(feature = "analysis")]
+use std::io;
+use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::Path;
+#[cfg(feature = "analysis")]
+use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
+#[cfg(feature = "analysis")]
+use recorder::{Flaw, ReadError};
 use recorder::{Line, Trace, TraceReader};
 use serde::Serialize;
+#[cfg(feature = "analysis")]
+use simulator::parquet::ParquetTrace;
 
 use crate::console::{Console, Safe};
 
@@ -46,6 +55,47 @@ pub(crate) enum Show {
     /// Nothing but the end: the command's own lines come out meanwhile.
     Nothing,
 }
+
+/// Opens the trace that a path names, in any form that this program reads.
+pub(crate) fn open(path: &Path) -> anyhow::Result<Trace> {
+    if is_parquet(path) {
+        open_parquet(path)
+    } else {
+        Ok(Trace::open(path)?)
+    }
+}
+
+/// Whether a file says that it is Parquet, whatever it is called.
+fn is_parquet(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    path.is_file()
+        && File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok())
+        && magic == *b"PAR1"
+}
+
+#[cfg(feature = "analysis")]
+fn open_parquet(path: &Path) -> anyhow::Result<Trace> {
+    let fail = |error: io::Error| match error.kind() {
+        io::ErrorKind::InvalidData => Flaw::Damaged(error),
+        _ => Flaw::Io(error),
+    };
+    let source = ParquetTrace::open(path).map_err(|error| ReadError {
+        file: path.to_owned(),
+        at: None,
+        flaw: fail(error),
+    })?;
+    Ok(Trace::from_source(path, Arc::new(source))?)
+}
+
+#[cfg(not(feature = "analysis"))]
+fn open_parquet(path: &Path) -> anyhow::Result<Trace> {
+    anyhow::bail!("{}: {NO_PARQUET}", path.display())
+}
+
+/// What is said where Parquet is asked for and not built in.
+#[cfg(not(feature = "analysis"))]
+pub(crate) const NO_PARQUET: &str = "Parquet is not built into this program; build it with \
+     `cargo build --release -p simulator --features analysis`";
 
 /// Reads a trace to its end, or until `take` has enough. What is odd about the end is told.
 pub(crate) fn read(

@@ -59,6 +59,11 @@ fn test(steps: &mut Steps) -> anyhow::Result<()> {
         rust.env("INSTA_UPDATE", "no");
     }
     steps.command("Rust tests", rust)?;
+    // A step of its own: without the feature, which brings polars' Parquet layer, the rest is built
+    // in half the time.
+    let mut parquet = cargo(["test", "--package", "simulator", "--features", "analysis"]);
+    parquet.args(["--test", "it", "convert"]);
+    steps.command("Rust tests of Parquet", parquet)?;
     install_node_modules(steps)?;
     extension_tests(steps)
 }

@@ -3,14 +3,13 @@
 use std::ops::ControlFlow;
 
 use anyhow::Context as _;
-use recorder::Trace;
 use serde::Serialize;
 use simulator::anonymize::{Anonymizer, BYTES_GRID, Plan, Survey, TREATMENT};
 
 use crate::args::AnonymizeArgs;
 use crate::console::{Console, bytes, number, span};
 use crate::outcome::Outcome;
-use crate::reading::{Show, read, shown};
+use crate::reading::{Show, open, read, shown};
 use crate::writing::{self, Written};
 
 /// What is written as JSON.
@@ -23,7 +22,7 @@ struct Report<'a> {
 }
 
 pub(crate) fn run(args: &AnonymizeArgs, console: &mut Console) -> anyhow::Result<Outcome> {
-    let trace = Trace::open(&args.trace)?;
+    let trace = open(&args.trace)?;
     let mut survey = Survey::default();
     read(&trace, Show::Progress, console, |line, _| {
         survey.take(line);

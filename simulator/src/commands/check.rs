@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use recorder::{ReadError, Trace};
+use recorder::ReadError;
 use serde::Serialize;
 use simulator::check::{Check, Finding};
 
@@ -11,7 +11,7 @@ use super::each_trace;
 use crate::args::CheckArgs;
 use crate::console::{Console, Safe, number};
 use crate::outcome::Outcome;
-use crate::reading::{Ending, Show, read_with, shown};
+use crate::reading::{Ending, Show, open, read_with, shown};
 
 pub(crate) fn run(args: &CheckArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     each_trace(&args.traces, console, |path, console| {
@@ -31,14 +31,12 @@ struct Report<'a> {
 
 fn check(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut check = Check::default();
-    let read = Trace::open(path)
-        .map_err(anyhow::Error::from)
-        .and_then(|trace| {
-            read_with(&trace, Show::Progress, console, |line, reader, _| {
-                check.take(&line, reader.text().unwrap_or_default());
-                Ok(ControlFlow::Continue(()))
-            })
-        });
+    let read = open(path).and_then(|trace| {
+        read_with(&trace, Show::Progress, console, |line, reader, _| {
+            check.take(&line, reader.text().unwrap_or_default());
+            Ok(ControlFlow::Continue(()))
+        })
+    });
     let (end, damage) = match read {
         Ok(end) => (Some(end), None),
         Err(error) => match error.downcast_ref::<ReadError>() {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use engine::{PolicyDocument, SEMANTICS, TtlClock};
 use rayon::prelude::*;
-use recorder::{Line, Trace};
+use recorder::Line;
 use serde::Serialize;
 use simulator::ablation;
 use simulator::comparison::{
@@ -23,7 +23,7 @@ use crate::args::CompareArgs;
 use crate::console::Console;
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::{Show, read, shown};
+use crate::reading::{Show, open, read, shown};
 
 /// What takes part where nobody is named: our presets, and every baseline, with some of those
 /// that have a number.
@@ -197,7 +197,7 @@ fn run_trace(
     entrants: &[Entrant],
     console: &mut Console,
 ) -> anyhow::Result<Finished> {
-    let trace = Trace::open(path)?;
+    let trace = open(path)?;
     let protected_domains = &entrants[plan.base].protected_domains;
     let mut heat = Heat::new(entrants, plan.loop_, protected_domains);
     // The families are compared by what their timers alone do.
@@ -281,7 +281,7 @@ fn compare(
     for (one, reloads) in finished.iter().zip(Frontier::spent(&frontiers, reloads)) {
         let foresight = &one.heat.foresight;
         let mut run = ClairvoyantRun::new(foresight, reloads, plan.loop_);
-        let trace = Trace::open(&one.path)?;
+        let trace = open(&one.path)?;
         read(&trace, Show::ProgressAgain, console, |line, _| {
             run.take(line);
             Ok(ControlFlow::Continue(()))

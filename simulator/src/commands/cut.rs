@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use anyhow::bail;
-use recorder::{Body, Trace};
+use recorder::Body;
 use simulator::cut::{Cut, Selection, every_id_of};
 use simulator::derivation::opening;
 
 use crate::args::CutArgs;
 use crate::console::Console;
 use crate::outcome::Outcome;
-use crate::reading::{Show, read, shown};
+use crate::reading::{Show, open, read, shown};
 use crate::writing;
 
 pub(crate) fn run(args: CutArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let how = description(&args);
-    let trace = Trace::open(&args.trace)?;
+    let trace = open(&args.trace)?;
     let tabs = if args.tabs.is_empty() {
         None
     } else {

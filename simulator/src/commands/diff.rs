@@ -17,7 +17,7 @@ use crate::args::DiffArgs;
 use crate::console::{Console, Safe, count, cut, date, number, span};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::{Ending, Show, read, shown};
+use crate::reading::{Ending, Show, open, read, shown};
 
 /// Everything that the command line says, resolved.
 struct Plan {
@@ -96,7 +96,7 @@ pub(crate) fn run(args: DiffArgs, console: &mut Console) -> anyhow::Result<Outco
 }
 
 fn diff(path: &Path, plan: &Plan, console: &mut Console) -> anyhow::Result<Answer> {
-    let trace = Trace::open(path)?;
+    let trace = open(path)?;
     let mut diff = Diff::new(plan.replay(Side::Base), plan.replay(Side::With));
     let end = read(&trace, Show::Progress, console, |line, _| {
         diff.take(line);

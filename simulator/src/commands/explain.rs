@@ -18,7 +18,7 @@ use crate::args::ExplainArgs;
 use crate::console::{Console, Safe, count, date, number, span};
 use crate::outcome::Outcome;
 use crate::policy;
-use crate::reading::{Show, read, shown};
+use crate::reading::{Show, open, read, shown};
 
 /// How many open tabs an error names.
 const TABS_NAMED: usize = 12;
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &ExplainArgs, console: &mut Console) -> anyhow::Result<O
         Some(name) => Some(policy::find(name, args.seed)?),
         None => None,
     };
-    let trace = Trace::open(&args.trace)?;
+    let trace = open(&args.trace)?;
     let recorded = trace.header().engine;
     if recorded != SEMANTICS {
         console.note(format_args!(

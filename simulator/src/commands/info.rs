@@ -6,7 +6,7 @@ use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
 use engine::Mode;
-use recorder::{Origin, Privacy, Trace};
+use recorder::{Origin, Privacy};
 use serde::Serialize;
 use simulator::contents::{Changes, Contents, Gaps, Range, Survey};
 
@@ -14,7 +14,7 @@ use super::each_trace;
 use crate::args::InfoArgs;
 use crate::console::{Console, Safe, bytes, count, date, number, span};
 use crate::outcome::Outcome;
-use crate::reading::{Ending, Show, read, shown};
+use crate::reading::{Ending, Show, open, read, shown};
 
 pub(crate) fn run(args: &InfoArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut is_first = true;
@@ -37,7 +37,7 @@ struct Report<'a> {
 }
 
 fn info(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outcome> {
-    let trace = Trace::open(path)?;
+    let trace = open(path)?;
     let mut survey = Survey::new();
     let end = read(&trace, Show::Progress, console, |line, _| {
         survey.take(line);

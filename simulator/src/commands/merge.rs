@@ -3,20 +3,19 @@
 use std::ops::ControlFlow;
 
 use anyhow::Context as _;
-use recorder::Trace;
 use simulator::derivation::opening;
 use simulator::merge::Merge;
 
 use crate::args::MergeArgs;
 use crate::console::Console;
 use crate::outcome::Outcome;
-use crate::reading::{Show, read, shown};
+use crate::reading::{Show, open, read, shown};
 use crate::writing;
 
 pub(crate) fn run(args: &MergeArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut traces = Vec::new();
     for path in &args.traces {
-        let trace = Trace::open(path)?;
+        let trace = open(path)?;
         traces.push((trace.segments()[0].opened_t_ms, path, trace));
     }
     traces.sort_by_key(|(t_ms, _, trace)| (*t_ms, trace.header().session));

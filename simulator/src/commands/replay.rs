@@ -21,7 +21,7 @@ use crate::args::ReplayArgs;
 use crate::console::{Console, Safe, bytes, count, cut, date, number, percent, span};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::{Ending, Show, read_with, shown};
+use crate::reading::{Ending, Show, open, read_with, shown};
 
 /// Everything that the command line says, resolved.
 struct Plan {
@@ -282,7 +282,7 @@ fn replay(
     pooled: &mut Pooled,
     console: &mut Console,
 ) -> anyhow::Result<Outcome> {
-    let trace = Trace::open(path)?;
+    let trace = open(path)?;
     let session = trace.header().session.to_string();
     let start = &plan.start;
     let from = start.from.as_ref();

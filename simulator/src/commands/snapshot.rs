@@ -19,7 +19,7 @@ use crate::args::{SnapshotAction, SnapshotArgs, SnapshotSet};
 use crate::console::{Console, Safe, count, number};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::{Show, read, shown};
+use crate::reading::{Show, open, read, shown};
 
 /// What a folder of snapshots may say of itself.
 const SETTINGS: &str = "snapshots.toml";
@@ -235,7 +235,7 @@ fn compare(plan: &Plan, console: &mut Console) -> anyhow::Result<(Vec<Compared>,
         });
         let files: Vec<PathBuf> = files.collect();
         expected.extend(files.clone());
-        let trace = Trace::open(path)?;
+        let trace = open(path)?;
         let snapshots =
             (plan.policies.iter()).map(|(label, named)| Snapshot::new(name, label, named.replay()));
         let mut snapshots: Vec<Snapshot> = snapshots.collect();

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use recorder::Trace;
 use serde::Serialize;
 use simulator::verify::{Count, Difference, Obstacle, Parity, Verification};
 
@@ -11,7 +10,7 @@ use super::each_trace;
 use crate::args::VerifyArgs;
 use crate::console::{Console, Safe, count, date, number};
 use crate::outcome::Outcome;
-use crate::reading::{Ending, Show, read, shown};
+use crate::reading::{Ending, Show, open, read, shown};
 
 pub(crate) fn run(args: &VerifyArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     each_trace(&args.traces, console, |path, console| {
@@ -33,7 +32,7 @@ struct Report<'a> {
 }
 
 fn verify(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outcome> {
-    let trace = Trace::open(path)?;
+    let trace = open(path)?;
     let header = trace.header();
     let mut report = Report {
         trace: path.display().to_string(),

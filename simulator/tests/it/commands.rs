@@ -69,6 +69,8 @@ fn help() {
         "merge",
         "recover",
         "anonymize",
+        "stats",
+        "convert",
     ];
     for verb in verbs {
         insta::assert_snapshot!(format!("help_{verb}"), sim(here, &[verb, "--help"]));

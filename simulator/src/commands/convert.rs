@@ -1,0 +1,247 @@
+//! `sim convert`: a trace in another form.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use recorder::{Body, Line, Trace, file_name};
+use serde::Serialize;
+#[cfg(feature = "analysis")]
+use simulator::parquet;
+use tempfile::NamedTempFile;
+
+use crate::args::{ConvertArgs, Form};
+use crate::console::{Console, bytes, count};
+use crate::outcome::Outcome;
+use crate::reading::{Ending, Show, open, read_with, shown};
+
+/// zstd's default, as the live host uses it.
+const LEVEL: i32 = 3;
+
+/// What is written as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    trace: String,
+    form: &'static str,
+    files: Vec<Written>,
+    end: &'a Ending,
+}
+
+/// A file that was written.
+#[derive(Serialize)]
+struct Written {
+    file: String,
+    bytes: u64,
+}
+
+pub(crate) fn run(args: &ConvertArgs, console: &mut Console) -> anyhow::Result<Outcome> {
+    let form = form(args)?;
+    let trace = open(&args.trace)?;
+    let mut sink = Sink::new(&trace, form, &args.out)?;
+    let end = read_with(&trace, Show::Progress, console, |line, reader, _| {
+        sink.take(&line, reader.text().unwrap_or_default())?;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let files = sink.finish(args.force)?;
+    if end.superseded_bytes > 0 {
+        console.note(format_args!(
+            "{} that were written anew after a failed sync are left out",
+            count(end.superseded_bytes, "byte")
+        ));
+    }
+    if args.json {
+        console.json(&Report {
+            trace: args.trace.display().to_string(),
+            form: name(form),
+            files,
+            end: &end,
+        })?;
+    } else {
+        for Written { file, bytes: size } in files {
+            let file = shown(Path::new(&file));
+            console.line(format_args!("{file}: {}", bytes(size)))?;
+        }
+        console.line(format_args!(
+            "{}, digest {}",
+            count(end.lines, "line"),
+            end.digest
+        ))?;
+    }
+    Ok(Outcome::Yes)
+}
+
+fn name(form: Form) -> &'static str {
+    match form {
+        Form::Jsonl => "jsonl",
+        Form::Compressed => "jsonl.zst",
+        Form::Parquet => "parquet",
+    }
+}
+
+/// What was asked for, or what the name says.
+fn form(args: &ConvertArgs) -> anyhow::Result<Form> {
+    let file = args.out.file_name().and_then(|name| name.to_str());
+    let ends_in = |end: &str| file.is_some_and(|name| name.ends_with(end));
+    let form = match args.to {
+        Some(form) => form,
+        None if ends_in(".jsonl") => Form::Jsonl,
+        None if ends_in(".jsonl.zst") => Form::Compressed,
+        None if ends_in(".parquet") => Form::Parquet,
+        None => bail!(
+            "{}: the name says no form; end it in .jsonl, .jsonl.zst or .parquet, or say --to FORM",
+            args.out.display()
+        ),
+    };
+    #[cfg(not(feature = "analysis"))]
+    if form == Form::Parquet {
+        bail!("{}: {}", args.out.display(), crate::reading::NO_PARQUET);
+    }
+    Ok(form)
+}
+
+/// Where lines go. Files get their names when all of it was read.
+struct Sink {
+    form: Form,
+    /// The folder that takes a file for each segment, or the only file.
+    out: PathBuf,
+    is_folder: bool,
+    current: Option<Encoder>,
+    done: Vec<(PathBuf, NamedTempFile)>,
+    /// What the current file will be called.
+    target: PathBuf,
+}
+
+/// A file in the making.
+enum Encoder {
+    Plain(BufWriter<NamedTempFile>),
+    Compressed(zstd::Encoder<'static, BufWriter<NamedTempFile>>),
+    #[cfg(feature = "analysis")]
+    Parquet(Box<parquet::Writer<BufWriter<NamedTempFile>>>),
+}
+
+impl Sink {
+    fn new(trace: &Trace, form: Form, out: &Path) -> anyhow::Result<Self> {
+        let is_folder = out.is_dir() || out.as_os_str().as_encoded_bytes().ends_with(b"/");
+        let segments = trace.segments().len();
+        if form == Form::Parquet && is_folder {
+            bail!(
+                "{}: is a folder, expected a file for Parquet",
+                out.display()
+            );
+        }
+        if form != Form::Parquet && !is_folder && segments > 1 {
+            bail!(
+                "{}: the trace has {segments} segments, which a file of lines cannot hold; name a \
+                 folder (\"{}/\") that is to take them",
+                out.display(),
+                out.display()
+            );
+        }
+        if is_folder {
+            fs::create_dir_all(out).with_context(|| format!("{}", out.display()))?;
+        }
+        Ok(Self {
+            form,
+            out: out.to_owned(),
+            is_folder,
+            current: None,
+            done: Vec::new(),
+            target: out.to_owned(),
+        })
+    }
+
+    fn take(&mut self, line: &Line, text: &[u8]) -> anyhow::Result<()> {
+        if let Body::LogOpened(header) = &line.body
+            && (self.current.is_none() || self.form != Form::Parquet)
+        {
+            self.end_file()?;
+            if self.is_folder {
+                let name = file_name(line.t_ms, header.session, header.segment);
+                let name = name.context("the trace was opened at a time that no calendar has")?;
+                let suffix = if self.form == Form::Compressed {
+                    ".zst"
+                } else {
+                    ""
+                };
+                self.target = self.out.join(name + suffix);
+            }
+            self.current = Some(self.begin_file()?);
+        }
+        match &mut self.current {
+            Some(Encoder::Plain(file)) => write_line(file, text)?,
+            Some(Encoder::Compressed(file)) => write_line(file, text)?,
+            #[cfg(feature = "analysis")]
+            Some(Encoder::Parquet(file)) => file.push(text)?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Begins a file beside the one that it will be, under a name of its own.
+    fn begin_file(&self) -> anyhow::Result<Encoder> {
+        let folder = match self.target.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let file = NamedTempFile::new_in(folder)
+            .with_context(|| format!("{}: cannot write there", folder.display()))?;
+        let file = BufWriter::new(file);
+        Ok(match self.form {
+            Form::Jsonl => Encoder::Plain(file),
+            Form::Compressed => {
+                let mut encoder = zstd::Encoder::new(file, LEVEL)?;
+                encoder.include_checksum(true)?;
+                Encoder::Compressed(encoder)
+            }
+            #[cfg(feature = "analysis")]
+            Form::Parquet => Encoder::Parquet(Box::new(parquet::Writer::new(file)?)),
+            #[cfg(not(feature = "analysis"))]
+            Form::Parquet => bail!(crate::reading::NO_PARQUET),
+        })
+    }
+
+    fn end_file(&mut self) -> anyhow::Result<()> {
+        let file = match self.current.take() {
+            Some(Encoder::Plain(file)) => file,
+            Some(Encoder::Compressed(file)) => file.finish()?,
+            #[cfg(feature = "analysis")]
+            Some(Encoder::Parquet(file)) => file.finish()?,
+            None => return Ok(()),
+        };
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        self.done.push((self.target.clone(), file));
+        Ok(())
+    }
+
+    /// Gives the files their names.
+    fn finish(mut self, force: bool) -> anyhow::Result<Vec<Written>> {
+        self.end_file()?;
+        if !force && let Some((target, _)) = self.done.iter().find(|(target, _)| target.exists()) {
+            bail!(
+                "{}: is there already; say --force to replace it",
+                target.display()
+            );
+        }
+        let mut written = Vec::new();
+        for (target, file) in self.done {
+            File::sync_all(file.as_file())?;
+            let bytes = file.as_file().metadata()?.len();
+            file.persist(&target)
+                .map_err(|error| error.error)
+                .with_context(|| format!("{}", target.display()))?;
+            written.push(Written {
+                file: target.display().to_string(),
+                bytes,
+            });
+        }
+        Ok(written)
+    }
+}
+
+/// Writes a line, given without its end.
+fn write_line(file: &mut impl Write, text: &[u8]) -> io::Result<()> {
+    file.write_all(text)?;
+    file.write_all(b"\n")
+}

@@ -1,0 +1,346 @@
+//! `sim stats`: is the use of tabs in a trace like what is known of it?
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use simulator::calibration::{Calibration, Course, Measures, Of, Person, Pool, Row};
+use simulator::plot::{Axis, Mark, Plot, Scale, Series, Theme};
+
+use super::each_trace;
+use crate::args::StatsArgs;
+use crate::console::{Console, count};
+use crate::outcome::Outcome;
+use crate::reading::{Ending, Show, open, read, shown};
+
+/// How many people's open tabs are drawn.
+const COURSES_SHOWN: usize = 6;
+
+pub(crate) fn run(args: &StatsArgs, console: &mut Console) -> anyhow::Result<Outcome> {
+    let mut pool = Pool::new();
+    let mut courses = Vec::new();
+    let mut take = |paths: &[PathBuf], console: &mut Console| {
+        let person = person(paths, console)?;
+        write_person(paths, &person, args.json, console)?;
+        pool.add(&person.measured.measures);
+        if courses.len() < COURSES_SHOWN {
+            courses.push(person.measured.course);
+        }
+        Ok(Outcome::Yes)
+    };
+    let outcome = if args.person {
+        take(&in_order(&args.traces)?, console)?
+    } else {
+        each_trace(&args.traces, console, |path, console| {
+            take(&[path.to_owned()], console)
+        })?
+    };
+    if pool.people() > 0 {
+        let plots = plots(pool.measures(), &courses);
+        if let Some(folder) = &args.svg {
+            write_svg(folder, &plots)?;
+        }
+        if let Some(file) = &args.html {
+            write_page(file, &pool, &plots)?;
+        }
+    }
+    if pool.people() > 1 {
+        let rows = pool.rows();
+        if args.json {
+            console.json(&PooledReport {
+                type_name: "pooled",
+                people: pool.people(),
+                rows: &rows,
+            })?;
+        } else {
+            let people = count(pool.people() as u64, "trace");
+            console.line(format_args!("{people} pooled, each as one person"))?;
+            write_rows(&rows, console)?;
+        }
+    }
+    Ok(outcome)
+}
+
+/// What is written as JSON for one person.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    traces: Vec<String>,
+    rows: &'a [Row],
+    ends: &'a [Ending],
+}
+
+/// What is written as JSON for all of them together.
+#[derive(Serialize)]
+struct PooledReport<'a> {
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    people: usize,
+    rows: &'a [Row],
+}
+
+/// A person, and how reading their traces ended.
+struct Measured {
+    measured: Person,
+    ends: Vec<Ending>,
+}
+
+/// Puts one person's traces in the order in which they were opened.
+fn in_order(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut traces = Vec::new();
+    for path in paths {
+        let opened_t_ms = open(path)?.segments()[0].opened_t_ms;
+        traces.push((opened_t_ms, path.clone()));
+    }
+    traces.sort();
+    Ok(traces.into_iter().map(|(_, path)| path).collect())
+}
+
+fn person(paths: &[PathBuf], console: &mut Console) -> anyhow::Result<Measured> {
+    let mut calibration = Calibration::new();
+    let mut ends = Vec::new();
+    for path in paths {
+        let trace = open(path)?;
+        ends.push(read(&trace, Show::Progress, console, |line, _| {
+            calibration.take(line);
+            Ok(ControlFlow::Continue(()))
+        })?);
+    }
+    Ok(Measured {
+        measured: calibration.finish(),
+        ends,
+    })
+}
+
+fn write_person(
+    paths: &[PathBuf],
+    person: &Measured,
+    json: bool,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let mut alone = Pool::new();
+    alone.add(&person.measured.measures);
+    let rows = alone.rows();
+    if json {
+        return console.json(&Report {
+            type_name: "person",
+            traces: paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
+            rows: &rows,
+            ends: &person.ends,
+        });
+    }
+    let names: Vec<String> = paths.iter().map(|path| shown(Path::new(path))).collect();
+    console.line(names.join(", "))?;
+    write_rows(&rows, console)
+}
+
+/// Writes the table: what is known first, then why the rest is not.
+fn write_rows(rows: &[Row], console: &mut Console) -> anyhow::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(vec![
+        "",
+        "row",
+        "got",
+        "by person",
+        "target",
+        "tolerance",
+        "unit",
+        "",
+    ]);
+    for row in rows.iter().filter(|row| row.got.is_some()) {
+        let range = |range: Option<(f64, f64)>| {
+            range.map_or(String::new(), |(least, most)| format!("{least} to {most}"))
+        };
+        let number = |number: Option<f64>| number.map_or(String::new(), |it| it.to_string());
+        let judged = match row.within {
+            Some(true) => "ok",
+            Some(false) => "OFF",
+            None => "",
+        };
+        table.add_row(vec![
+            judged.to_owned(),
+            row.name.to_owned(),
+            number(row.got),
+            range(row.by_person),
+            number(row.target),
+            range(row.tolerance),
+            row.unit.to_owned(),
+            row.mark.letter().to_owned(),
+        ]);
+    }
+    for index in 2..=5 {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for line in table.lines() {
+        console.line(line.trim_end())?;
+    }
+    let judged = rows.iter().filter(|row| row.within.is_some()).count();
+    let within = rows.iter().filter(|row| row.within == Some(true)).count();
+    console.line(format_args!(
+        "{within} of {judged} judged rows within their tolerance"
+    ))?;
+    for row in rows {
+        if let Some(absent) = &row.absent {
+            console.line(format_args!("not told: {}: {absent}", row.name))?;
+        }
+    }
+    console.line("")
+}
+
+/// The plots, each with the name of its file.
+fn plots(measures: &Measures, courses: &[Course]) -> Vec<(&'static str, Plot)> {
+    let mut dwell = vec![Series::new(
+        "as it was",
+        Mark::Steps,
+        measures.share_above(Of::PageDwell),
+    )];
+    if let Ok(fit) = measures.weibull(Of::PageDwell) {
+        let name = format!("Weibull, k {:.2}, scale {:.0} s", fit.k, fit.scale_ms / 1e3);
+        let points = dwell[0].points.iter();
+        let points = points.map(|&(ms, _)| (ms, fit.share_above(ms))).collect();
+        dwell.push(Series::new(name, Mark::ThinLine, points));
+    }
+    let days = |course: &Course| {
+        let day = |index: usize| index as f64 * course.span_ms as f64 / 86.4e6;
+        let tabs = course.tabs.iter().enumerate();
+        tabs.map(|(index, &tabs)| (day(index), tabs as f64))
+            .collect()
+    };
+    let courses = courses.iter().zip(1..);
+    let courses = courses
+        .map(|(course, number)| Series::new(format!("person {number}"), Mark::Steps, days(course)))
+        .collect();
+    let share = |label: &str| Axis::new(label, Scale::Linear).from_to(0.0, 1.0);
+    let plot = |title: &str, x: Axis, y: Axis, series: Vec<Series>| Plot {
+        title: title.to_owned(),
+        x,
+        y,
+        series,
+    };
+    vec![
+        (
+            "still-away",
+            plot(
+                "Sites that are still away",
+                Axis::new("time since the site was left", Scale::Duration),
+                share("share of departures"),
+                vec![Series::new("", Mark::Steps, measures.still_away())],
+            ),
+        ),
+        (
+            "return-by-idle",
+            plot(
+                "Return within the next hour, by time away",
+                Axis::new("time since the site was left", Scale::Duration),
+                share("share that is returned to"),
+                vec![Series::new("", Mark::Line, measures.return_by_idle())],
+            ),
+        ),
+        (
+            "page-dwell",
+            plot(
+                "Time on a page",
+                Axis::new("time on the page", Scale::Duration),
+                share("share that stays longer"),
+                dwell,
+            ),
+        ),
+        (
+            "tabs-open",
+            plot(
+                "Open tabs",
+                Axis::new("days from the beginning", Scale::Linear),
+                Axis::new("tabs", Scale::Linear),
+                courses,
+            ),
+        ),
+    ]
+}
+
+fn write_svg(folder: &Path, plots: &[(&str, Plot)]) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    for (name, plot) in plots {
+        for theme in Theme::ALL {
+            let file = folder.join(format!("{name}-{}.svg", theme.name()));
+            fs::write(&file, plot.svg(theme)?).with_context(|| file.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the table and the plots as a page, in the look that its reader has chosen.
+fn write_page(file: &Path, pool: &Pool, plots: &[(&str, Plot)]) -> anyhow::Result<()> {
+    let look = |theme: Theme| {
+        let (back, ink) = (theme.background().css(), theme.ink().css());
+        format!(
+            "body{{background:{back};color:{ink}}}td{{border-color:{}}}",
+            theme.grid().css()
+        )
+    };
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <title>How tabs are used</title>\n<style>body{{font:15px sans-serif;max-width:60rem;\
+         margin:2rem auto;padding:0 1rem}}svg{{max-width:100%;height:auto}}\
+         table{{border-collapse:collapse}}td,th{{text-align:left;padding:.2rem .6rem;\
+         border-bottom:1px solid}}.dark{{display:none}}{}\
+         @media(prefers-color-scheme:dark){{.light{{display:none}}.dark{{display:block}}{}}}\
+         </style>\n<h1>How tabs are used</h1>\n",
+        look(Theme::Light),
+        look(Theme::Dark)
+    );
+    page += &format!(
+        "<p>{}, each as one person, beside what is known.</p>\n",
+        count(pool.people() as u64, "trace")
+    );
+    for (_, plot) in plots {
+        for theme in Theme::ALL {
+            page += &format!(
+                "<div class=\"{}\">{}</div>\n",
+                theme.name(),
+                plot.svg(theme)?
+            );
+        }
+    }
+    page += "<table><tr><th>row<th>got<th>target<th>tolerance<th>unit<th>what it is<th>source\n";
+    for row in pool.rows() {
+        let got = match (row.got, row.absent) {
+            (Some(got), _) => format!(
+                "{}{got}",
+                if row.within == Some(false) {
+                    "✗ "
+                } else {
+                    ""
+                }
+            ),
+            (None, absent) => absent.unwrap_or_default(),
+        };
+        let target = row
+            .target
+            .map_or(String::new(), |target| target.to_string());
+        let tolerance = row
+            .tolerance
+            .map_or(String::new(), |(least, most)| format!("{least} to {most}"));
+        // Nothing of this comes from a trace.
+        page += &format!(
+            "<tr><td>{}<td>{got}<td>{target}<td>{tolerance}<td>{}<td>{}<td>{} [{}]\n",
+            row.name,
+            row.unit,
+            row.about,
+            row.published,
+            row.mark.letter()
+        );
+    }
+    page += "</table></html>\n";
+    fs::write(file, page).with_context(|| file.display().to_string())
+}
