@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, anyhow, bail};
 use engine::PRESETS;
-use recorder::Trace;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 use simulator::snapshot::{Snapshot, TITLE};
