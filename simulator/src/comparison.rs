@@ -8,9 +8,10 @@ mod bootstrap;
 
 use rayon::prelude::*;
 use recorder::Line;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::baselines::AnyPolicy;
+use crate::packed::{Damaged, PackedTrace};
 use crate::replay::{Clairvoyance, Foresight, Frontier, Hold, Replay, Score};
 
 pub use bootstrap::{Estimate, RESAMPLES};
@@ -29,6 +30,33 @@ pub struct Entrant {
 }
 
 impl Entrant {
+    /// Runs it over a packed trace, and measures it against the frontier where `foresight` is
+    /// given, which is of the same trace.
+    ///
+    /// # Errors
+    /// A trace that is damaged.
+    pub fn run(
+        &self,
+        trace: &PackedTrace,
+        loop_: Loop,
+        foresight: Option<&Foresight>,
+    ) -> Result<Score, Damaged> {
+        let mut replay = self.replay(loop_);
+        if foresight.is_some() {
+            replay = replay.keeping_holds();
+        }
+        let mut decided = Vec::new();
+        for step in trace.steps() {
+            replay.take_step(step?, &mut decided);
+            decided.clear();
+        }
+        let (mut score, holds) = replay.finish_with_holds(&mut decided);
+        if let Some(foresight) = foresight {
+            foresight.measure(&mut score, &holds);
+        }
+        Ok(score)
+    }
+
     /// Sets a replay up for it.
     fn replay(&self, loop_: Loop) -> Replay<Box<dyn AnyPolicy>> {
         let mut replay = Replay::new(self.policy.clone()).protecting(&self.protected_domains);
@@ -43,7 +71,8 @@ impl Entrant {
 }
 
 /// Whether policies see what their discards free.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Loop {
     /// They do.
     #[default]

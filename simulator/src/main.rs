@@ -8,6 +8,7 @@ mod console;
 mod outcome;
 mod policy;
 mod reading;
+mod trace_cache;
 mod writing;
 
 use std::process::ExitCode;

@@ -337,6 +337,18 @@ impl Score {
         self.measure(frontier, self.totals.bounded);
     }
 
+    /// The bytes of all tabs in the background that nobody but a policy discarded, over the time
+    /// that the user was there: what `saved_share` is a share of. In GiB·h of the active clock.
+    pub fn background_gib_h(&self) -> f64 {
+        gib_h(self.totals.background)
+    }
+
+    /// What of `saved_gib_h` the frontier bounds: without what was saved while a guard held. 0
+    /// unless it was measured against one. In GiB·h of the active clock.
+    pub fn bounded_gib_h(&self) -> f64 {
+        gib_h(self.totals.bounded)
+    }
+
     /// Works out what follows from the sums.
     fn derive(&mut self) {
         let totals = &self.totals;

@@ -17,6 +17,7 @@ mod import;
 mod import_browser;
 mod memory;
 mod merge;
+mod packed;
 mod properties;
 mod recorded;
 mod recording;
