@@ -15,6 +15,7 @@ mod replay;
 mod snapshot;
 mod stats;
 mod sweep;
+mod tune;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Stats(args) => stats::run(&args, console),
         Command::Convert(args) => convert::run(&args, console),
         Command::Sweep(args) => sweep::run(args, console),
+        Command::Tune(args) => tune::run(&args, console),
     }
 }
 

@@ -32,4 +32,5 @@ pub mod snapshot;
 pub mod state;
 pub mod sweep;
 pub mod synth;
+pub mod tune;
 pub mod verify;

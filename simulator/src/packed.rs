@@ -36,6 +36,8 @@ pub struct Head {
     pub about: About,
     /// How many steps there are.
     steps: u64,
+    /// The times of the first and the last line, in Unix milliseconds.
+    span_ms: Option<(i64, i64)>,
     /// The hosts, by their number.
     hosts: Vec<String>,
 }
@@ -77,6 +79,7 @@ pub struct Packer<W> {
     out: W,
     crc: u32,
     steps: u64,
+    span_ms: Option<(i64, i64)>,
     encoder: Encoder,
 }
 
@@ -87,6 +90,7 @@ impl<W: Write> Packer<W> {
             out,
             crc: 0,
             steps: 0,
+            span_ms: None,
             encoder: Encoder::default(),
         }
     }
@@ -99,6 +103,8 @@ impl<W: Write> Packer<W> {
         if self.encoder.push(line) {
             self.steps += 1;
         }
+        let (first_ms, _) = self.span_ms.unwrap_or((line.t_ms, line.t_ms));
+        self.span_ms = Some((first_ms, line.t_ms));
         let bytes = self.encoder.take();
         self.write(&bytes)
     }
@@ -111,6 +117,7 @@ impl<W: Write> Packer<W> {
         let head = Head {
             about,
             steps: self.steps,
+            span_ms: self.span_ms,
             hosts: self.encoder.hosts(),
         };
         let head = serde_json::to_vec(&head)?;
@@ -177,6 +184,11 @@ impl PackedTrace {
     /// How many steps there are.
     pub fn step_count(&self) -> u64 {
         self.head.steps
+    }
+
+    /// The times of the first and the last line, in Unix milliseconds.
+    pub fn span_ms(&self) -> Option<(i64, i64)> {
+        self.head.span_ms
     }
 
     /// How many bytes the steps take.

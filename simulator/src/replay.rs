@@ -21,6 +21,7 @@ mod lockstep;
 mod memory;
 mod score;
 mod step;
+mod tally;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ pub use score::{
     scores_table,
 };
 pub use step::{RecordedDecision, Step};
+pub use tally::{Rates, Tally};
 
 /// How often a policy that acts at every sample looks where there is none: once a minute.
 pub const TICK_MS: i64 = 60_000;
@@ -311,6 +313,12 @@ impl<P: Policy> Replay<P> {
     /// How many discards so far went against a hard guard.
     pub fn violations(&self) -> u64 {
         self.score.violations
+    }
+
+    /// The sums so far, up to the last line.
+    pub fn tally(&self) -> Tally {
+        self.score
+            .tally(self.recorded.world().moment(), &self.gauge)
     }
 
     /// How many decisions wait for the next line, since the recorded ones on the same input, which

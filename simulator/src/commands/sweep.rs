@@ -19,12 +19,14 @@ use crate::console::{Console, count, span};
 use crate::outcome::Outcome;
 use crate::reading::shown;
 
+pub(super) use plan::unit_traces;
+pub(super) use results::{thinned, write_whole};
 pub(crate) use rows::DamagedRows;
+pub(super) use workshop::{Workshop, each_in_parallel, progress, threads_or_all};
 
 use plan::Plan;
 use results::Results;
 use rows::RowFile;
-use workshop::{Workshop, threads_or_all};
 
 /// One finished unit in so many is done again.
 const RECHECKED_ONE_IN: usize = 20;
@@ -62,9 +64,9 @@ fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
              program; name another folder with --out, or remove this one",
             shown(out)
         ),
-        Err(_) => results::write_whole(&units_file, units.as_bytes())?,
+        Err(_) => write_whole(&units_file, units.as_bytes())?,
     }
-    results::write_whole(&out.join("plan.toml"), plan.asked.to_toml()?.as_bytes())?;
+    write_whole(&out.join("plan.toml"), plan.asked.to_toml()?.as_bytes())?;
     let mut rows = RowFile::open(&out.join("rows.jsonl"), console)?;
     let left: Vec<&Unit> = (plan.units.iter())
         .filter(|unit| !rows.has(&unit.unit))

@@ -10,6 +10,9 @@ use thiserror::Error;
 /// Digits that a value drawn from a range keeps: more say nothing that a trace could tell apart.
 const SIGNIFICANT_DIGITS: i32 = 4;
 
+/// A range has a value beside another a tenth of it away.
+const NEIGHBOURHOOD: usize = 11;
+
 /// The most steps that a range is cut into.
 const MOST_STEPS: usize = 10_000;
 
@@ -171,7 +174,7 @@ impl Dimension {
         }
     }
 
-    /// The value at a place from 0, included, to 1, excluded.
+    /// The value at a place from 0 to 1.
     pub fn at(&self, place: f64) -> Value {
         #[expect(
             clippy::cast_possible_truncation,
@@ -186,6 +189,35 @@ impl Dimension {
                 None => range.at(place),
             }),
         }
+    }
+
+    /// The values a little to either side, of a number; nothing else lies beside another.
+    pub fn beside(&self, value: &Value) -> Vec<Value> {
+        let count = match &self.values {
+            Values::List(values) if values.iter().all(Value::is_number) => values.len(),
+            Values::List(_) => return Vec::new(),
+            Values::Range(range) => range.steps.unwrap_or(NEIGHBOURHOOD).min(NEIGHBOURHOOD),
+        };
+        let step = 1.0 / count.saturating_sub(1).max(1) as f64;
+        let place = self.place_of(value);
+        let mut beside: Vec<Value> = [place - step, place + step]
+            .map(|place| self.at(place.clamp(0.0, 1.0)))
+            .into();
+        beside.retain(|other| other != value);
+        beside.dedup();
+        beside
+    }
+
+    /// Values across all of it, at most so many.
+    pub fn across(&self, most: usize) -> Vec<Value> {
+        let mut values = match &self.values {
+            Values::List(values) => values.clone(),
+            Values::Range(_) => (0..most)
+                .map(|index| self.at(index as f64 / (most - 1).max(1) as f64))
+                .collect(),
+        };
+        values.dedup();
+        values
     }
 
     /// How far a value lies along the dimension, from 0 to 1: for distances between variants.

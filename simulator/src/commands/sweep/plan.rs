@@ -202,7 +202,7 @@ fn first_values(space: &Space) -> anyhow::Result<Vec<serde_json::Value>> {
 }
 
 /// Opens the traces and finds a short name for each that no other has.
-pub(super) fn unit_traces(
+pub(in super::super) fn unit_traces(
     paths: &[PathBuf],
     workshop: &mut Workshop,
     console: &mut Console,

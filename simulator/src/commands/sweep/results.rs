@@ -236,7 +236,7 @@ impl Whole {
 }
 
 /// Writes a file whole or not at all.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(in super::super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut file = Whole::begin(path)?;
     let written = file.out.write_all(bytes);
     written.with_context(|| format!("cannot write {}", shown(path)))?;
@@ -248,7 +248,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Some of many, both ends among them.
-fn thinned<T: Copy>(all: &[T], most: usize) -> Vec<T> {
+pub(in super::super) fn thinned<T: Copy>(all: &[T], most: usize) -> Vec<T> {
     if all.len() <= most {
         return all.to_vec();
     }
