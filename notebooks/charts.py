@@ -1,5 +1,7 @@
 """How the charts look: drawn in place without a network, readable on a light and a dark page."""
 
+from typing import Any
+
 import altair as alt
 
 # Neither too light for white nor too dark for black: 4.4 to 1 against both.
@@ -24,19 +26,18 @@ def either() -> alt.theme.ThemeConfig:
     """No background, and ink that both themes of JupyterLab carry."""
     text = {"labelColor": INK, "titleColor": INK, "labelFontSize": 11, "titleFontSize": 12}
     lines = {"domainColor": INK, "tickColor": INK, "gridColor": FAINT}
-    return {
-        "config": {
-            "background": "transparent",
-            "view": {"stroke": "transparent", "continuousWidth": 620, "continuousHeight": 260},
-            "title": {"color": INK, "subtitleColor": INK, "anchor": "start", "fontSize": 13},
-            "axis": {**text, **lines, "titleFontWeight": "normal"},
-            "legend": {**text, "titleFontWeight": "normal", "symbolOpacity": 1},
-            "header": text,
-            "text": {"color": INK, "fontSize": 11},
-            "rule": {"color": INK},
-            "range": {"category": [BLUE, ORANGE, GREEN, PINK, OCHRE, VIOLET]},
-        }
+    config: Any = {
+        "background": "transparent",
+        "view": {"stroke": "transparent", "continuousWidth": 620, "continuousHeight": 260},
+        "title": {"color": INK, "subtitleColor": INK, "anchor": "start", "fontSize": 13},
+        "axis": {**text, **lines, "titleFontWeight": "normal"},
+        "legend": {**text, "titleFontWeight": "normal", "symbolOpacity": 1},
+        "header": text,
+        "text": {"color": INK, "fontSize": 11},
+        "rule": {"color": INK},
+        "range": {"category": [BLUE, ORANGE, GREEN, PINK, OCHRE, VIOLET]},
     }
+    return {"config": config}
 
 
 # SVG, drawn by a renderer that is installed with the rest: nothing is loaded from anywhere.

@@ -6,6 +6,7 @@ Policies and scores come from `sim` alone, so that a notebook cannot disagree wi
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,14 @@ EXPORTS = ROOT / "target" / "notebooks" / "exports"
 # What a trace can be, besides a folder of segments.
 TRACE_FILES = (".jsonl", ".jsonl.zst", ".parquet")
 
-# The tabs of a snapshot, as far as the notebooks want them (recorder/FORMAT.md, "A tab").
-SNAPSHOT_TABS = pl.List(
-    pl.Struct(
-        {
-            "tab": pl.Int64,
-            "win": pl.Int64,
-            "host": pl.String,
-            "active": pl.Boolean,
-            "discarded": pl.Boolean,
-        }
-    )
-)
+# Of a tab in a snapshot, what the notebooks want (recorder/FORMAT.md, "A tab").
+SNAPSHOT_TAB = {
+    "tab": pl.Int64,
+    "win": pl.Int64,
+    "host": pl.String,
+    "active": pl.Boolean,
+    "discarded": pl.Boolean,
+}
 
 
 def traces(folder: str, *, otherwise: str | None = None) -> list[str]:
@@ -55,8 +52,8 @@ def name(trace: str) -> str:
     return Path(trace).name.removesuffix(".zst").removesuffix(".jsonl").removesuffix(".parquet")
 
 
-def ask(*arguments: str) -> list[dict[str, Any]]:
-    """Runs `sim` from the project's root, and returns the JSON objects that it writes.
+def run(*arguments: str) -> str:
+    """Runs `sim` from the project's root, and returns what it writes.
 
     An answer of "no" (exit code 1) is an answer; anything above is an error.
     """
@@ -66,10 +63,26 @@ def ask(*arguments: str) -> list[dict[str, Any]]:
             f"{program} is not there: build it with "
             "`cargo build --release --bin sim --features analysis`, or name one in SIM"
         )
-    run = subprocess.run([program, *arguments], cwd=ROOT, capture_output=True, text=True)
-    if run.returncode > 1:
-        raise RuntimeError(f"sim {' '.join(arguments)}\n{run.stderr}")
-    return [json.loads(line) for line in run.stdout.splitlines()]
+    done = subprocess.run(
+        [program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"sim {' '.join(arguments)}\n{done.stderr}")
+    return done.stdout
+
+
+def ask(*arguments: str) -> list[dict[str, Any]]:
+    """Runs a verb of `sim` with `--json`, and returns the objects that it writes."""
+    return [json.loads(line) for line in run(*arguments).splitlines()]
+
+
+def fresh(folder: str) -> Path:
+    """A place among the exports that is not there yet, for a verb that writes a folder."""
+    path = EXPORTS / folder
+    if path.exists():
+        shutil.rmtree(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def trace(path: str) -> pl.DataFrame:
@@ -164,10 +177,10 @@ def _changes_of_state(trace: pl.DataFrame) -> pl.DataFrame:
 
 def _first_seen(trace: pl.DataFrame) -> pl.DataFrame:
     """The tabs of snapshots and those that were opened, as they were then."""
-    columns = ["seq", "t_ms", *(field.name for field in SNAPSHOT_TABS.inner.fields)]
+    columns = ["seq", "t_ms", *SNAPSHOT_TAB]
     snapshots = (
         trace.filter(pl.col("type") == "session_started")
-        .select("seq", "t_ms", pl.col("tabs").str.json_decode(SNAPSHOT_TABS))
+        .select("seq", "t_ms", pl.col("tabs").str.json_decode(pl.List(pl.Struct(SNAPSHOT_TAB))))
         .explode("tabs")
         .drop_nulls("tabs")
         .unnest("tabs")

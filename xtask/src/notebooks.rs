@@ -49,7 +49,7 @@ pub(crate) fn open(steps: &mut Steps) -> anyhow::Result<()> {
         "--ip=127.0.0.1",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
-        "--LabApp.news_url=",
+        "--LabApp.news_url=None",
     ]);
     steps.command("JupyterLab", lab)
 }
