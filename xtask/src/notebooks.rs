@@ -17,7 +17,10 @@ pub(crate) fn run(steps: &mut Steps) -> anyhow::Result<()> {
     steps.run("notebooks: as they are committed", check_sources)?;
     prepare(steps)?;
     let mut run = jupyter("nbconvert");
-    run.args(["--to", "notebook", "--execute", "--output-dir"])
+    run.args(["--to", "notebook", "--execute"])
+        // A machine that has other things to do starts Python slowly.
+        .arg("--ExecutePreprocessor.startup_timeout=300")
+        .arg("--output-dir")
         .arg(runs())
         .args(sources()?);
     steps.command("notebooks: top to bottom", run)?;
