@@ -25,4 +25,5 @@ mod recover;
 mod snapshot;
 mod stats;
 mod traces;
+mod tune;
 mod what_if;
