@@ -5,6 +5,7 @@
 mod anonymize;
 mod baselines;
 mod check;
+mod chromium;
 mod closed_loop;
 mod commands;
 mod convert;
@@ -17,6 +18,7 @@ mod import;
 mod import_browser;
 mod memory;
 mod merge;
+mod page;
 mod properties;
 mod recorded;
 mod recording;
