@@ -41,7 +41,7 @@ const LEGEND_NAME_AT: i32 = 16;
 
 /// How near to each other two ticks may be, in pixels: on the lower axis, where their labels stand
 /// side by side, and on the left one.
-const TICK_WIDTH: f64 = 42.0;
+const TICK_WIDTH: f64 = 36.0;
 const TICK_HEIGHT: f64 = 16.0;
 
 /// How many ticks an axis has, about.

@@ -12,6 +12,9 @@ const HEIGHT: i32 = 13;
 /// How far from its point a label may be, in pixels.
 const DISTANCES: [i32; 9] = [8, 14, 20, 28, 38, 50, 64, 80, 98];
 
+/// What is between two labels side by side, in pixels.
+const APART: i32 = 5;
+
 /// From here on a line leads from the point to its label.
 const LEADER_FROM: i32 = 20;
 
@@ -42,9 +45,10 @@ impl Area {
             && (self.top - margin..=self.bottom + margin).contains(&y)
     }
 
+    /// Whether two share some room, or are so near side by side that they read as one.
     fn meets(self, other: Self) -> bool {
-        self.left < other.right
-            && other.left < self.right
+        self.left < other.right + APART
+            && other.left < self.right + APART
             && self.top < other.bottom
             && other.top < self.bottom
     }
@@ -127,7 +131,7 @@ pub(super) fn place(
                 + 60 * count(on_lines)
                 + 400 * count(on_leaders)
                 + 150 * count(passes)
-                + if is_of_another { 500 } else { 0 }
+                + if is_of_another { 2_000 } else { 0 }
                 + if area.lies_in(within) { 0 } else { 9_000 }
         };
         let best = candidates.min_by_key(cost).map(|(_, best)| best);

@@ -53,7 +53,7 @@ pub(super) fn savings(comparison: &Comparison) -> Plot {
     Plot {
         title: "Memory saved against reloads".to_owned(),
         description: description(comparison),
-        x: Axis::new("reloads", Scale::SquareRoot).with_margin(0.03),
+        x: Axis::new("reloads", Scale::SquareRoot).with_margin(0.09),
         y: Axis::new("saved, GiB·h", Scale::Linear).with_margin(0.06),
         series: vec![
             Series::new("the most that can be saved", Mark::Steps, frontier).colored(FRONTIER),

@@ -8,9 +8,9 @@ use super::Comparison;
 use super::columns::{Mark, marks};
 use crate::console::{Console, Safe, cut, number};
 
-pub(super) const LEGEND: &str = "▲ best and ▼ worst of the policies that discard anything. early: discards \
-whose tab was back within 10 minutes of the user's time. frontier: saved, of what a clairvoyant \
-saves with as many reloads.";
+pub(super) const LEGEND: &str = "▲ best and ▼ worst of the policies that discard anything. \
+early: discards whose tab was back within 10 minutes of the user's time. frontier: saved, of what \
+a clairvoyant saves with as many reloads.";
 
 /// What differences are told of, with the unit.
 pub(super) const DIFFERENCES: [(&str, &str); 3] = [
