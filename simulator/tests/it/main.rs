@@ -5,6 +5,7 @@
 mod anonymize;
 mod baselines;
 mod check;
+mod chromium;
 mod closed_loop;
 mod commands;
 mod convert;
@@ -18,6 +19,7 @@ mod import_browser;
 mod memory;
 mod merge;
 mod packed;
+mod page;
 mod properties;
 mod recorded;
 mod recording;
