@@ -156,6 +156,7 @@ Examples:
   sim compare traces/recorded/*
   sim compare traces/recorded/* -p default -p ttl-15 -p my-policy.toml
   sim compare traces/recorded/* -p default --ablate
+  sim compare traces/recorded/* --html comparison.html
   sim compare my-traces/* -p default -p eager --curve")]
 pub(crate) struct CompareArgs {
     /// Traces to compare on: folders or segments
@@ -186,6 +187,16 @@ pub(crate) struct CompareArgs {
     /// Write the table in Markdown
     #[arg(long, conflicts_with = "json")]
     pub(crate) markdown: bool,
+    /// Show only these scores, by their names in SCORES.md; bytes saved bring early returns with
+    /// them
+    #[arg(long, value_name = "SCORES", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// Write savings against reloads as SVG files, light and dark, into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Write tables and plots as a page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// Show where two policies decide differently, and why

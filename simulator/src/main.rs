@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod console;
 mod outcome;
+mod page;
 mod policy;
 mod reading;
 mod trace_cache;
