@@ -14,7 +14,7 @@ use regex::Regex;
 use simulator::replay::{Frontier, Rates, Tally};
 use simulator::sweep::{Dimension, Space, Variant, Version};
 use simulator::tune::{
-    Cells, Choice, Limits, Part, Plateau, Search, Split, SplitKind, front, neighbours, split,
+    Cells, Choice, Limits, Part, Plateau, Search, Split, SplitKind, front, neighbours, split, steps,
 };
 
 use super::sweep::{thinned, threads_or_all, write_whole};
