@@ -137,7 +137,7 @@ fn installed(name: &str, programs: &[&'static str]) -> Option<&'static str> {
 /// Imports a profile, and returns what `sim` reports.
 fn import(importer: &str, profile: &Path, out: &Path) -> Value {
     let imported = cargo_bin_cmd!("sim")
-        .args(["import", importer, "--json", "--out"])
+        .args(["import", importer, "--json", "--output"])
         .args([out, profile])
         .output()
         .unwrap();
