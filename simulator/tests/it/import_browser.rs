@@ -7,7 +7,7 @@ mod website;
 use std::env;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use assert_cmd::cargo::cargo_bin_cmd;
 use recorder::{Body, Trace};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use chromium::Chromium;
 use firefox::Firefox;
@@ -26,14 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_history_of_chromium_is_what_was_visited() {
-    let Some(program) = installed("Chromium", &chromium::PROGRAMS) else {
+    let Some(stage) = Stage::of("Chromium", &chromium::PROGRAMS) else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let profile = folder.path().join("profile");
-    let site = Website::serve();
+    let Stage { profile, site, .. } = &stage;
 
-    let browser = Chromium::start(program, &profile, &site.url("start.example.org", "/start"));
+    let browser = Chromium::start(
+        stage.program,
+        profile,
+        &site.url("start.example.org", "/start"),
+    );
     site.wait_for("start.example.org");
     let first = browser.open(&site.url("a.example.org", "/one"));
     site.wait_for("a.example.org");
@@ -48,7 +51,7 @@ fn a_history_of_chromium_is_what_was_visited() {
     site.wait_for("written");
 
     // The browser still runs, and holds its database locked.
-    let out = folder.path().join("trace");
+    let out = stage.folder.path().join("trace");
     let report = import("chrome", &profile.join("Default"), &out);
     drop(browser);
     assert_eq!(report["source"]["skips"]["redirects"], 1, "{report}");
@@ -73,14 +76,12 @@ fn a_history_of_chromium_is_what_was_visited() {
 /// opened goes on in the tab of `d.example`, and what comes back to `a.example` in its own.
 #[test]
 fn a_history_of_firefox_is_what_was_visited() {
-    let Some(program) = installed("Firefox", &firefox::PROGRAMS) else {
+    let Some(stage) = Stage::of("Firefox", &firefox::PROGRAMS) else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let profile = folder.path().join("profile");
-    let site = Website::serve();
+    let Stage { profile, site, .. } = &stage;
 
-    let mut browser = Firefox::start(program, &profile);
+    let mut browser = Firefox::start(stage.program, profile);
     browser.go(&site.url("start.example", "/start"));
     browser.open(&site.url("www.a.example", "/one"));
     browser.open(&site.url("b.example", "/redirect"));
@@ -96,8 +97,8 @@ fn a_history_of_firefox_is_what_was_visited() {
     browser.wait_until_written(&end);
 
     // The browser still runs, and holds its database locked.
-    let out = folder.path().join("trace");
-    let report = import("firefox", &profile, &out);
+    let out = stage.folder.path().join("trace");
+    let report = import("firefox", profile, &out);
     assert_eq!(report["source"]["skips"]["redirects"], 1, "{report}");
     let visited = [
         "1 opens start.example",
@@ -115,9 +116,31 @@ fn a_history_of_firefox_is_what_was_visited() {
 
     // It is the same when the browser has ended, and has written down how long pages were seen.
     browser.quit();
-    let out = folder.path().join("trace-afterwards");
-    import("firefox", &profile, &out);
+    let out = stage.folder.path().join("trace-afterwards");
+    import("firefox", profile, &out);
     assert_eq!(told(&out), visited);
+}
+
+/// What a browser is sent over.
+struct Stage {
+    program: &'static str,
+    folder: TempDir,
+    profile: PathBuf,
+    site: Website,
+}
+
+impl Stage {
+    /// Prepares it, if the browser is on this machine.
+    fn of(name: &str, programs: &[&'static str]) -> Option<Self> {
+        let program = installed(name, programs)?;
+        let folder = tempfile::tempdir().unwrap();
+        Some(Self {
+            program,
+            profile: folder.path().join("profile"),
+            folder,
+            site: Website::serve(),
+        })
+    }
 }
 
 /// Where the program is, if it is on this machine.
