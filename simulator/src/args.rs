@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     Stats(StatsArgs),
     Convert(ConvertArgs),
+    Sweep(SweepArgs),
+    Tune(TuneArgs),
 }
 
 /// Check that the engine makes the recorded decisions from the recorded inputs
@@ -154,6 +156,7 @@ Examples:
   sim compare traces/recorded/*
   sim compare traces/recorded/* -p default -p ttl-15 -p my-policy.toml
   sim compare traces/recorded/* -p default --ablate
+  sim compare traces/recorded/* --html comparison.html
   sim compare my-traces/* -p default -p eager --curve")]
 pub(crate) struct CompareArgs {
     /// Traces to compare on: folders or segments
@@ -184,6 +187,16 @@ pub(crate) struct CompareArgs {
     /// Write the table in Markdown
     #[arg(long, conflicts_with = "json")]
     pub(crate) markdown: bool,
+    /// Show only these scores, by their names in SCORES.md; bytes saved bring early returns with
+    /// them
+    #[arg(long, value_name = "SCORES", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// Write savings against reloads as SVG files, light and dark, into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Write tables and plots as a page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// Show where two policies decide differently, and why
@@ -723,6 +736,280 @@ pub(crate) enum Form {
     /// Parquet
     #[value(name = "parquet")]
     Parquet,
+}
+
+/// Try many variants of a policy on the same traces
+///
+/// Gives settings of a policy (--base) other values (--vary), and runs each variant over each trace,
+/// on every core. All combinations are tried, or with --sobol or --latin-hypercube so many samples
+/// that fill the space. Traces are decoded once and kept packed in the user's cache folder, which
+/// may be deleted at any time. The folder that --out names holds afterwards:
+///
+///   results.jsonl   a flat row a trace and policy: what was varied, and every score; with a
+///                   program built with `--features analysis` results.parquet, too
+///   frontier.json   what a clairvoyant saves at most on all traces, by the number of reloads
+///   manifest.json   versions, hashes and seeds: what the results were made from
+///   plan.toml, units.jsonl, rows.jsonl   what was asked for, its units of work, what is done
+///
+/// Stopped at any moment it goes on where it was when it is called again with the same arguments,
+/// and comes to the same bytes, whatever the number of threads. Of the finished units one in twenty
+/// is done again and compared. Exits with 1 where one differs, or where a policy of ours discards a
+/// tab that a hard guard protects.
+///
+/// On many machines: «plan» writes the units, a line each; «run» carries any of them out, in any
+/// order and as often as you like; «collect» puts the rows together. docs: simulator/SWEEP.md
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
+Examples:
+  sim sweep traces/recorded/* --vary ttl_minutes=5..60:12 --vary focus.enabled=false,true --out ttl
+  sim sweep people/* --vary ttl_minutes=1..240:log --vary batch_high=1..8 --sobol 256 --out wide
+  sim sweep --plan ttl/plan.toml --out again
+  sim sweep plan traces/recorded/* --vary ttl_minutes=5..60:12 > units.jsonl
+  sim sweep run --units units.jsonl --shard 3/8 --rows rows-3.jsonl
+  head -1 units.jsonl | sim sweep run --unit -
+  sim sweep collect --units units.jsonl rows-*.jsonl --out together"
+)]
+pub(crate) struct SweepArgs {
+    #[command(subcommand)]
+    pub(crate) part: Option<SweepPart>,
+    #[command(flatten)]
+    pub(crate) space: SweepSpace,
+    /// The folder for the results; where a sweep was stopped in it, that one goes on
+    #[arg(short, long, value_name = "FOLDER", required = true)]
+    pub(crate) out: Option<PathBuf>,
+    /// How many threads work [default: one a core]
+    #[arg(short = 'j', long, value_name = "N", value_parser = parse_threads)]
+    pub(crate) threads: Option<usize>,
+    /// Begin even if it will take longer than a day
+    #[arg(long)]
+    pub(crate) long: bool,
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SweepPart {
+    /// Write the units of work of a sweep, a line each
+    Plan(SweepSpace),
+    /// Carry units of work out
+    Run(SweepRunArgs),
+    /// Put rows from anywhere together
+    Collect(SweepCollectArgs),
+}
+
+/// What is varied, and on what.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SweepSpace {
+    /// Traces to run over: folders, segments or Parquet files
+    #[arg(value_name = "TRACE", required_unless_present = "plan")]
+    pub(crate) traces: Vec<PathBuf>,
+    /// A setting and its values: a list with commas, or FROM..TO with :STEPS and, for equal
+    /// factors, :log. May be given several times
+    #[arg(
+        long = "vary",
+        value_name = "SETTING=VALUES",
+        required_unless_present = "plan"
+    )]
+    pub(crate) vary: Vec<String>,
+    /// Take all this from a plan in TOML, as it stands in a finished folder
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "traces", "vary", "base", "with", "latin_hypercube", "sobol", "seed", "open_loop", "no_frontier",
+    ])]
+    pub(crate) plan: Option<PathBuf>,
+    /// The policy that is varied: a preset or a file
+    #[arg(long, value_name = "FILE|NAME", default_value = "default")]
+    pub(crate) base: String,
+    /// A policy to run beside the variants, as `sim replay` knows it; may be given several times.
+    /// The base, never and lru-10 always are
+    #[arg(long = "with", value_name = "FILE|NAME")]
+    pub(crate) with: Vec<String>,
+    /// Try so many samples of a Latin hypercube instead of every combination
+    #[arg(long, value_name = "N", conflicts_with = "sobol")]
+    pub(crate) latin_hypercube: Option<usize>,
+    /// Try so many points of a Sobol sequence instead
+    #[arg(long, value_name = "N")]
+    pub(crate) sobol: Option<usize>,
+    /// What samples, the recheck, and the policy «random» are drawn from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Leave samples of memory as recorded, whatever a policy frees
+    #[arg(long)]
+    pub(crate) open_loop: bool,
+    /// Do without the clairvoyant frontier
+    #[arg(long)]
+    pub(crate) no_frontier: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SweepRunArgs {
+    /// Read units from stdin until it ends, and write a row on stdout for each as it is done
+    #[arg(long, value_name = "-", value_parser = ["-"], required_unless_present = "units")]
+    pub(crate) unit: Option<String>,
+    /// Read them from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "unit")]
+    pub(crate) units: Option<PathBuf>,
+    /// Take every N-th unit alone, from the I-th on
+    #[arg(long, value_name = "I/N", requires = "units", value_parser = parse_shard)]
+    pub(crate) shard: Option<Shard>,
+    /// Add the rows to this file, and do none again that stands in it [default: to stdout]
+    #[arg(long, value_name = "FILE", requires = "units")]
+    pub(crate) rows: Option<PathBuf>,
+    /// How many threads work [default: one a core]
+    #[arg(short = 'j', long, value_name = "N", value_parser = parse_threads, requires = "units")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SweepCollectArgs {
+    /// Files of rows, in any order; a row may stand in several
+    #[arg(value_name = "ROWS", required = true)]
+    pub(crate) rows: Vec<PathBuf>,
+    /// The units that they are the rows of
+    #[arg(long, value_name = "FILE")]
+    pub(crate) units: PathBuf,
+    /// The folder for the results
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Find better settings, and say how far that can be trusted
+///
+/// Searches for variants of a policy (--base) that save most and need few reloads, return early
+/// rarely and leave little pressure, within limits. Unless --max-reloads-per-hour names another, the
+/// limit is what the base itself needs. What a search finds is judged on what it did not see: people
+/// are held out in turn (--folds), and each window of time is judged by what was chosen on those
+/// before it (--windows). Of the candidates one is chosen whose neighbours do as well.
+///
+/// --out holds tune.json (every variant, the fronts in training and held out, sensitivities, the
+/// evidence) and, where what was chosen is better than the base beyond the noise, policy.toml, ready
+/// for the host. Exits with 1 where nothing can be recommended.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim tune people/* --out tuned
+  sim tune people/* --max-reloads-per-hour 0.5 --out tuned
+  sim tune people/* --vary ttl_minutes=2..240:log --vary familiarity_cap=1,2,4,8 --out tuned
+  sim tune waves/* --person '^(.*)-w[0-9]$' --folds 5 --windows 4 --out tuned
+  sim report tuned --html tuned.html")]
+pub(crate) struct TuneArgs {
+    /// Traces to tune on: folders, segments or Parquet files
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// The folder for what is found
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// The policy to tune: a preset or a file
+    #[arg(long, value_name = "FILE|NAME", default_value = "default")]
+    pub(crate) base: String,
+    /// A setting and its values, as `sim sweep` takes them; may be given several times [default:
+    /// the settings that a policy does most of its work by]
+    #[arg(long = "vary", value_name = "SETTING=VALUES")]
+    pub(crate) vary: Vec<String>,
+    /// Another policy to hold the tuned one against; original-2026 always is
+    #[arg(long, value_name = "FILE|NAME")]
+    pub(crate) against: Vec<String>,
+    /// At most so many reloads in an hour of the user's time [default: as many as the base]
+    #[arg(long, value_name = "RATE", value_parser = parse_limit)]
+    pub(crate) max_reloads_per_hour: Option<f64>,
+    /// At most this share of discards whose tab is back within 10 minutes, from 0 to 1
+    #[arg(long, value_name = "SHARE", value_parser = parse_limit)]
+    pub(crate) max_early_returns: Option<f64>,
+    /// At most so many minutes at HIGH in an hour awake
+    #[arg(long, value_name = "MINUTES", value_parser = parse_limit)]
+    pub(crate) max_high_minutes_per_hour: Option<f64>,
+    /// How far below the limits a search keeps, as a share of each
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = parse_share)]
+    pub(crate) margin: f64,
+    /// A regular expression that finds the person in a trace's name, by its first group [default:
+    /// each trace is another person's]
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) person: Option<String>,
+    /// Into how many groups people are dealt, each held out once; 1 holds nobody out
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = parse_few)]
+    pub(crate) folds: usize,
+    /// Into how many windows everybody's time is cut; 1 does without walking forward
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = parse_few)]
+    pub(crate) windows: usize,
+    /// How many variants each search tries
+    #[arg(long, value_name = "N", default_value_t = 160, value_parser = parse_trials)]
+    pub(crate) trials: usize,
+    /// How many of them are tried at a time, before the search learns of them
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = parse_trials)]
+    pub(crate) population: usize,
+    /// What everything random is drawn from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// How many threads work [default: one a core]
+    #[arg(short = 'j', long, value_name = "N", value_parser = parse_threads)]
+    pub(crate) threads: Option<usize>,
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn parse_limit(text: &str) -> Result<f64, String> {
+    let limit = text
+        .parse()
+        .ok()
+        .filter(|limit| (0.0..=1e6).contains(limit));
+    limit.ok_or_else(|| "expected a number from 0".to_owned())
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "expected a share from 0, included, to 1, excluded".to_owned())
+}
+
+fn parse_few(text: &str) -> Result<usize, String> {
+    let few = text.parse().ok().filter(|few| (1..=50).contains(few));
+    few.ok_or_else(|| "expected a number from 1 to 50".to_owned())
+}
+
+fn parse_trials(text: &str) -> Result<usize, String> {
+    let trials = text
+        .parse()
+        .ok()
+        .filter(|trials| (4..=100_000).contains(trials));
+    trials.ok_or_else(|| "expected a number from 4 to 100000".to_owned())
+}
+
+/// One of several equal parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    /// Which, from 1.
+    pub(crate) index: usize,
+    pub(crate) of: usize,
+}
+
+impl Shard {
+    /// Whether the unit with this index, from 0, belongs to it.
+    pub(crate) fn has(self, unit: usize) -> bool {
+        unit % self.of == self.index - 1
+    }
+}
+
+fn parse_shard(text: &str) -> Result<Shard, String> {
+    let shard = text.split_once('/').and_then(|(index, of)| {
+        let (index, of) = (index.parse().ok()?, of.parse().ok()?);
+        (1..=of).contains(&index).then_some(Shard { index, of })
+    });
+    shard.ok_or_else(|| "expected I/N with I from 1 to N, such as 3/8".to_owned())
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    let threads = text
+        .parse()
+        .ok()
+        .filter(|threads| (1..=1_024).contains(threads));
+    threads.ok_or_else(|| "expected a number from 1 to 1024".to_owned())
 }
 
 /// The scores and the examples.

@@ -53,8 +53,8 @@ pub use tab_wrangler::TabWrangler;
 pub use tabzen::Tabzen;
 pub use ttl::Ttl;
 
-/// A policy of any kind that can be cloned and sent to another thread.
-pub trait AnyPolicy: Policy + Any + fmt::Debug + Send {
+/// A policy of any kind that can be cloned and shared between threads.
+pub trait AnyPolicy: Policy + Any + fmt::Debug + Send + Sync {
     /// Clones it into a box.
     fn boxed(&self) -> Box<dyn AnyPolicy>;
 
@@ -82,7 +82,7 @@ impl dyn AnyPolicy {
 /// A policy of a kind that is known here. A box of any policy is none: it would be put into another
 /// box, and saved as a kind that there is not.
 pub trait Kind:
-    Policy + Clone + fmt::Debug + Send + Serialize + DeserializeOwned + 'static
+    Policy + Clone + fmt::Debug + Send + Sync + Serialize + DeserializeOwned + 'static
 {
 }
 

@@ -14,6 +14,8 @@ mod recover;
 mod replay;
 mod snapshot;
 mod stats;
+mod sweep;
+mod tune;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +28,8 @@ use crate::args::Command;
 use crate::console::Console;
 use crate::outcome::{Outcome, is_broken_pipe};
 use crate::reading::shown;
+
+pub(crate) use sweep::DamagedRows;
 
 /// Runs a verb.
 pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Outcome> {
@@ -45,6 +49,8 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Anonymize(args) => anonymize::run(&args, console),
         Command::Stats(args) => stats::run(&args, console),
         Command::Convert(args) => convert::run(&args, console),
+        Command::Sweep(args) => sweep::run(args, console),
+        Command::Tune(args) => tune::run(&args, console),
     }
 }
 

@@ -8,12 +8,13 @@ mod bootstrap;
 
 use rayon::prelude::*;
 use recorder::Line;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::baselines::AnyPolicy;
-use crate::replay::{Clairvoyance, Foresight, Frontier, Hold, Replay, Score};
+use crate::packed::{Damaged, PackedTrace};
+use crate::replay::{Clairvoyance, Foresight, Frontier, Hold, Replay, Score, Step, Tally};
 
-pub use bootstrap::{Estimate, RESAMPLES};
+pub use bootstrap::{Estimate, RESAMPLES, Ratio, difference_of_ratios};
 
 /// A policy that takes part.
 #[derive(Clone, Debug)]
@@ -29,6 +30,71 @@ pub struct Entrant {
 }
 
 impl Entrant {
+    /// Runs it over a packed trace, and measures it against the frontier where `foresight` is
+    /// given, which is of the same trace.
+    ///
+    /// # Errors
+    /// A trace that is damaged.
+    pub fn run(
+        &self,
+        trace: &PackedTrace,
+        loop_: Loop,
+        foresight: Option<&Foresight>,
+    ) -> Result<Score, Damaged> {
+        let mut replay = self.replay(loop_);
+        if foresight.is_some() {
+            replay = replay.keeping_holds();
+        }
+        let mut decided = Vec::new();
+        for step in trace.steps() {
+            replay.take_step(step?, &mut decided);
+            decided.clear();
+        }
+        let (mut score, holds) = replay.finish_with_holds(&mut decided);
+        if let Some(foresight) = foresight {
+            foresight.measure(&mut score, &holds);
+        }
+        Ok(score)
+    }
+
+    /// Runs it over a packed trace and tells the sums of each part: up to the first of these times
+    /// (`t_ms`, ascending), from there to the next, and so on to the end.
+    ///
+    /// # Errors
+    /// A trace that is damaged.
+    pub fn run_in_parts(
+        &self,
+        trace: &PackedTrace,
+        loop_: Loop,
+        until_ms: &[i64],
+    ) -> Result<Vec<Tally>, Damaged> {
+        let mut replay = self.replay(loop_);
+        let mut decided = Vec::new();
+        let mut parts = Vec::with_capacity(until_ms.len() + 1);
+        let mut before = Tally::default();
+        let mut end_part = |replay: &Replay<_>| {
+            let now = replay.tally();
+            parts.push(now - before);
+            before = now;
+        };
+        let mut ends = until_ms.iter().peekable();
+        for step in trace.steps() {
+            let step = step?;
+            if let Step::Event(event) = &step {
+                while ends.next_if(|&&end| event.t_ms >= end).is_some() {
+                    end_part(&replay);
+                }
+            }
+            replay.take_step(step, &mut decided);
+            decided.clear();
+        }
+        for _ in ends {
+            end_part(&replay);
+        }
+        end_part(&replay);
+        Ok(parts)
+    }
+
     /// Sets a replay up for it.
     fn replay(&self, loop_: Loop) -> Replay<Box<dyn AnyPolicy>> {
         let mut replay = Replay::new(self.policy.clone()).protecting(&self.protected_domains);
@@ -43,7 +109,8 @@ impl Entrant {
 }
 
 /// Whether policies see what their discards free.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Loop {
     /// They do.
     #[default]

@@ -21,6 +21,7 @@ pub mod difference;
 pub mod identifiers;
 pub mod import;
 pub mod merge;
+pub mod packed;
 #[cfg(feature = "analysis")]
 pub mod parquet;
 pub mod plot;
@@ -29,5 +30,7 @@ pub mod remedy;
 pub mod replay;
 pub mod snapshot;
 pub mod state;
+pub mod sweep;
 pub mod synth;
+pub mod tune;
 pub mod verify;

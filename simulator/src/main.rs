@@ -6,8 +6,10 @@ mod args;
 mod commands;
 mod console;
 mod outcome;
+mod page;
 mod policy;
 mod reading;
+mod trace_cache;
 mod writing;
 
 use std::process::ExitCode;

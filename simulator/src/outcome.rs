@@ -6,6 +6,8 @@ use recorder::ReadError;
 use simulator::import::ImportError;
 use simulator::state::StateError;
 
+use crate::commands::DamagedRows;
+
 /// What became of a command, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
@@ -28,9 +30,11 @@ impl Outcome {
         let trace = error.downcast_ref::<ReadError>();
         let state = error.downcast_ref::<StateError>();
         let import = error.downcast_ref::<ImportError>();
+        let is_in_rows = error.downcast_ref::<DamagedRows>().is_some();
         if trace.is_some_and(ReadError::is_corruption)
             || state.is_some_and(StateError::is_corruption)
             || import.is_some_and(ImportError::is_damage)
+            || is_in_rows
         {
             Self::Damaged
         } else {

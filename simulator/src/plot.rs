@@ -1,21 +1,48 @@
 //! Plots as SVG text: lines and points on two axes, in a light and a dark look.
 //!
-//! Made for reports: a plot names itself for screen readers, tells series apart by more than their
-//! colour where it can, and is the same text for the same numbers. Nothing is written here.
+//! Made for reports: a plot names and describes itself for screen readers, tells series apart by
+//! more than their colour where it can, and is the same text for the same numbers. Nothing is
+//! written here.
 
-use plotters::chart::{ChartBuilder, SeriesLabelPosition};
+mod labels;
+
+use plotters::chart::{ChartBuilder, ChartContext};
+use plotters::coord::Shift;
+use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
-use plotters::drawing::IntoDrawingArea as _;
-use plotters::element::{Circle, IntoDynElement as _, PathElement, Rectangle};
+use plotters::drawing::{DrawingArea, IntoDrawingArea as _};
+use plotters::element::{Drawable, PathElement, PointCollection, Text};
 use plotters::prelude::SVGBackend;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, RGBColor, ShapeStyle, TextStyle};
+use plotters_backend::{DrawingBackend, DrawingErrorKind};
 use thiserror::Error;
 
-/// The size of a plot in pixels, unless it is asked for otherwise.
-const SIZE: (u32, u32) = (760, 400);
+use labels::{Area, Pixel};
 
 /// What the plot's text is written in. The reader's own sans-serif: nothing is fetched.
 const FONT: &str = "sans-serif";
+
+/// How large text is, in the library's measure: a pixel is 1.24 of it.
+const LABEL_SIZE: u32 = 15;
+const AXIS_SIZE: u32 = 16;
+const TITLE_SIZE: u32 = 21;
+
+/// What is free around a plot, in pixels.
+const MARGIN: u32 = 14;
+
+/// What the labels of the lower axis take, in pixels.
+const X_LABEL_AREA: u32 = 44;
+
+/// How the names of the series stand below, in pixels.
+const LEGEND_ROW_HEIGHT: i32 = 22;
+const LEGEND_SIGN_WIDTH: i32 = 20;
+const LEGEND_NAME_AT: i32 = 16;
+
+/// How near to each other two ticks may be, in pixels: on the lower axis, where their labels stand
+/// side by side, and on the left one.
+const TICK_WIDTH: f64 = 36.0;
+const TICK_HEIGHT: f64 = 16.0;
 
 /// How many ticks an axis has, about.
 const TICKS: f64 = 6.0;
@@ -65,6 +92,14 @@ impl Theme {
         }
     }
 
+    /// Returns the colour of text and marks that stand back.
+    pub fn muted(self) -> Rgb {
+        match self {
+            Self::Light => Rgb(0x5b, 0x64, 0x6e),
+            Self::Dark => Rgb(0x9a, 0xa4, 0xae),
+        }
+    }
+
     /// Returns the colour of a series. After the last one they begin anew.
     ///
     /// The palette of Okabe and Ito ("Color universal design", 2008), which people of any colour
@@ -111,17 +146,52 @@ impl From<Rgb> for RGBColor {
     }
 }
 
+/// What a plot is drawn for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// An image of its own, with its title in it.
+    Image,
+    /// A page that has the title already, on a wide screen.
+    Wide,
+    /// The same on a telephone: as wide as that, so that text stays readable.
+    Narrow,
+}
+
+impl Form {
+    /// Returns width and height in pixels.
+    fn size(self) -> (u32, u32) {
+        match self {
+            Self::Image => (880, 500),
+            Self::Wide => (1_000, 500),
+            Self::Narrow => (360, 420),
+        }
+    }
+}
+
 /// Numbers on two axes.
 #[derive(Clone, Debug)]
 pub struct Plot {
     /// What it shows.
     pub title: String,
+    /// What can be seen in it, for those who cannot.
+    pub description: String,
     /// From left to right.
     pub x: Axis,
     /// From bottom to top.
     pub y: Axis,
     /// What is drawn, the first one lowest.
     pub series: Vec<Series>,
+    /// What points are called. Those that come first find room first.
+    pub labels: Vec<Label>,
+}
+
+/// What a point is called.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// The point. One that no axis can show has no label.
+    pub at: (f64, f64),
+    /// Its name.
+    pub text: String,
 }
 
 /// An axis.
@@ -133,6 +203,8 @@ pub struct Axis {
     pub scale: Scale,
     /// Where it begins and ends; what the series need where it is `None`.
     pub range: Option<(f64, f64)>,
+    /// How much of its length is left free at both ends.
+    pub margin: f64,
     /// How a value is written.
     pub format: fn(f64) -> String,
 }
@@ -144,8 +216,16 @@ impl Axis {
             label: label.into(),
             scale,
             range: None,
+            margin: 0.0,
             format: |value| format!("{value}"),
         }
+    }
+
+    /// Leaves so much of its length free at both ends.
+    #[must_use]
+    pub fn with_margin(mut self, share: f64) -> Self {
+        self.margin = share;
+        self
     }
 
     /// Makes an axis from here to there, whatever the series need.
@@ -161,6 +241,9 @@ impl Axis {
 pub enum Scale {
     /// Equal steps are equally long.
     Linear,
+    /// Lengths grow as the square root: for counts, of which a few are many more than the rest, and
+    /// none is a value, too.
+    SquareRoot,
     /// Equal ratios are equally long. What is not above zero is not drawn.
     Logarithmic,
     /// The same, for milliseconds, with ticks at seconds, minutes, hours and days.
@@ -172,6 +255,7 @@ impl Scale {
     fn place(self, value: f64) -> Option<f64> {
         let place = match self {
             Self::Linear => value,
+            Self::SquareRoot => value.abs().sqrt().copysign(value),
             Self::Logarithmic | Self::Duration if value > 0.0 => value.log10(),
             Self::Logarithmic | Self::Duration => return None,
         };
@@ -186,8 +270,8 @@ pub struct Series {
     pub name: String,
     /// How it is drawn.
     pub mark: Mark,
-    /// Which of the theme's colours it has; its place among the series where it is `None`.
-    pub color: Option<usize>,
+    /// Which of the theme's colours it has.
+    pub color: Color,
     /// Its points. Those that no axis can show are left out.
     pub points: Vec<(f64, f64)>,
 }
@@ -198,10 +282,40 @@ impl Series {
         Self {
             name: name.into(),
             mark,
-            color: None,
+            color: Color::OfPlace,
             points,
         }
     }
+
+    /// Makes it of another colour.
+    #[must_use]
+    pub fn colored(mut self, color: Color) -> Self {
+        self.color = color;
+        self
+    }
+}
+
+impl Series {
+    /// Its colour, if it has this place among the series.
+    fn color_in(&self, theme: Theme, index: usize) -> RGBColor {
+        let color = match self.color {
+            Color::OfPlace => theme.series(index),
+            Color::Series(color) => theme.series(color),
+            Color::Muted => theme.muted(),
+        };
+        color.into()
+    }
+}
+
+/// Which of a theme's colours a series has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// That of its place among the series.
+    OfPlace,
+    /// That of this place.
+    Series(usize),
+    /// That of what stands back.
+    Muted,
 }
 
 /// How a series is drawn.
@@ -213,8 +327,103 @@ pub enum Mark {
     ThinLine,
     /// A line that holds each value until the next.
     Steps,
-    /// A dot a point.
-    Points,
+    /// A shape for each point.
+    Points(Shape),
+}
+
+impl Mark {
+    /// The corners of what is drawn through some points.
+    fn corners(self, points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+        match self {
+            Self::Steps => steps(&points),
+            Self::Line | Self::ThinLine | Self::Points(_) => points,
+        }
+    }
+}
+
+/// What a point looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Round and filled.
+    Disc,
+    /// Round and hollow.
+    Ring,
+    /// On a tip, and filled.
+    Diamond,
+    /// With a tip upwards, and filled.
+    Triangle,
+}
+
+/// The sign of a series: a shape on a point, or a piece of its line beside its name.
+struct Sign<C> {
+    at: C,
+    mark: Mark,
+    color: RGBColor,
+    background: RGBColor,
+}
+
+impl<'a, C> PointCollection<'a, C> for &'a Sign<C> {
+    type Point = &'a C;
+    type IntoIter = std::iter::Once<&'a C>;
+
+    fn point_iter(self) -> Self::IntoIter {
+        std::iter::once(&self.at)
+    }
+}
+
+impl<C, DB: DrawingBackend> Drawable<DB> for Sign<C> {
+    fn draw<I: Iterator<Item = Pixel>>(
+        &self,
+        places: I,
+        backend: &mut DB,
+        _: (u32, u32),
+    ) -> Result<(), DrawingErrorKind<DB::ErrorType>> {
+        let filled = ShapeStyle::from(&self.color).filled();
+        for (x, y) in places {
+            let around = |offsets: &[Pixel]| -> Vec<Pixel> {
+                offsets.iter().map(|(dx, dy)| (x + dx, y + dy)).collect()
+            };
+            match self.mark {
+                Mark::Points(Shape::Disc) => backend.draw_circle((x, y), 4, &filled, true)?,
+                Mark::Points(Shape::Ring) => {
+                    let inside = ShapeStyle::from(&self.background).filled();
+                    backend.draw_circle((x, y), 4, &inside, true)?;
+                    let edge = ShapeStyle::from(&self.color).stroke_width(2);
+                    backend.draw_circle((x, y), 4, &edge, false)?;
+                }
+                Mark::Points(Shape::Diamond) => {
+                    backend.fill_polygon(around(&[(0, -6), (6, 0), (0, 6), (-6, 0)]), &filled)?;
+                }
+                Mark::Points(Shape::Triangle) => {
+                    backend.fill_polygon(around(&[(0, -7), (6, 5), (-6, 5)]), &filled)?;
+                }
+                Mark::Line | Mark::ThinLine | Mark::Steps => {
+                    backend.draw_rect((x - 8, y - 1), (x + 8, y + 1), &filled, true)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a series below the plot.
+struct LegendEntry<'a> {
+    /// The middle of its sign.
+    at: Pixel,
+    sign: Sign<Pixel>,
+    name: &'a str,
+}
+
+/// A plot while it is drawn.
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Ticks, Ticks>>;
+
+/// Text from a place to the right, at half its height.
+fn text(theme: Theme, size: u32) -> TextStyle<'static> {
+    TextStyle {
+        color: RGBColor::from(theme.ink()).to_backend_color(),
+        pos: Pos::new(HPos::Left, VPos::Center),
+        ..TextStyle::from((FONT, size))
+    }
 }
 
 /// A plot that could not be drawn.
@@ -230,82 +439,160 @@ impl Plot {
     ///
     /// # Errors
     /// What the drawing library refuses. No numbers are known that make it do so.
-    pub fn svg(&self, theme: Theme) -> Result<String, PlotError> {
+    pub fn svg(&self, theme: Theme, form: Form) -> Result<String, PlotError> {
         let mut svg = String::new();
-        self.draw(theme, &mut svg).map_err(|problem| PlotError {
-            title: self.title.clone(),
-            problem,
-        })?;
+        self.draw(theme, form, &mut svg)
+            .map_err(|problem| PlotError {
+                title: self.title.clone(),
+                problem,
+            })?;
         Ok(self.named(&svg))
     }
 
-    fn draw(&self, theme: Theme, svg: &mut String) -> Result<(), String> {
+    fn draw(&self, theme: Theme, form: Form, svg: &mut String) -> Result<(), String> {
         let ink = RGBColor::from(theme.ink());
         let grid = RGBColor::from(theme.grid());
-        let text = |size: u32| TextStyle::from((FONT, size)).color(&ink);
-        let (x, y) = (
-            self.ticks(&self.x, |it| it.0),
-            self.ticks(&self.y, |it| it.1),
-        );
-        let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+        let (width, height) = form.size();
+        let y_label_area = if form == Form::Narrow { 48 } else { 64 };
+        let room = (width - y_label_area - 2 * MARGIN, height - X_LABEL_AREA);
+        let legend = self.legend(theme, room.0);
+        let legend_height = legend
+            .last()
+            .map_or(0, |entry| entry.at.1 + LEGEND_ROW_HEIGHT);
+        let size = (width, height + legend_height.unsigned_abs());
+        let area = SVGBackend::with_string(svg, size).into_drawing_area();
         area.fill(&RGBColor::from(theme.background()))
             .map_err(|error| error.to_string())?;
-        let mut chart = ChartBuilder::on(&area)
-            .caption(&self.title, text(17))
-            .margin(14)
-            .x_label_area_size(44)
-            .y_label_area_size(64)
-            .build_cartesian_2d(x, y)
+        let (above, below) = area.split_vertically(height);
+        let mut builder = ChartBuilder::on(&above);
+        if form == Form::Image {
+            builder.caption(&self.title, text(theme, TITLE_SIZE));
+        }
+        let mut chart = builder
+            .margin(MARGIN)
+            .x_label_area_size(X_LABEL_AREA)
+            .y_label_area_size(y_label_area)
+            .build_cartesian_2d(
+                self.ticks(&self.x, |it| it.0, room.0, TICK_WIDTH),
+                self.ticks(&self.y, |it| it.1, room.1, TICK_HEIGHT),
+            )
             .map_err(|error| error.to_string())?;
         chart
             .configure_mesh()
             .bold_line_style(grid)
             .light_line_style(grid.mix(0.0))
             .axis_style(ink.mix(0.5))
-            .label_style(text(12))
-            .axis_desc_style(text(13))
+            .label_style(text(theme, LABEL_SIZE))
+            .axis_desc_style(text(theme, AXIS_SIZE))
             .x_desc(&*self.x.label)
             .y_desc(&*self.y.label)
             .draw()
             .map_err(|error| error.to_string())?;
         for (index, series) in self.series.iter().enumerate() {
-            let color = RGBColor::from(theme.series(series.color.unwrap_or(index)));
+            let color = series.color_in(theme, index);
             let points = self.places(series);
             let drawn = match series.mark {
-                Mark::Points => chart.draw_series(
-                    points
-                        .into_iter()
-                        .map(|point| Circle::new(point, 3, color.filled()).into_dyn()),
-                ),
+                Mark::Points(_) => chart.draw_series(points.into_iter().map(|at| Sign {
+                    at,
+                    mark: series.mark,
+                    color,
+                    background: theme.background().into(),
+                })),
                 Mark::Line | Mark::ThinLine | Mark::Steps => {
-                    let points = match series.mark {
-                        Mark::Steps => steps(&points),
-                        _ => points,
-                    };
                     let width = if series.mark == Mark::ThinLine { 1 } else { 2 };
                     let style = ShapeStyle::from(&color).stroke_width(width);
-                    chart.draw_series([PathElement::new(points, style).into_dyn()])
+                    chart.draw_series([PathElement::new(series.mark.corners(points), style)])
                 }
             };
-            let drawn = drawn.map_err(|error| error.to_string())?;
-            if !series.name.is_empty() {
-                drawn.label(&*series.name).legend(move |(x, y)| {
-                    Rectangle::new([(x, y - 1), (x + 16, y + 1)], color.filled())
-                });
-            }
+            drawn.map_err(|error| error.to_string())?;
         }
-        if self.series.iter().any(|series| !series.name.is_empty()) {
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperRight)
-                .background_style(RGBColor::from(theme.background()).mix(0.85))
-                .border_style(grid)
-                .label_font(text(12))
-                .draw()
+        self.draw_labels(theme, &chart, &above)?;
+        for entry in legend {
+            let (x, y) = entry.at;
+            let at = (x + (MARGIN + y_label_area).cast_signed(), y);
+            below
+                .draw(&Sign { at, ..entry.sign })
+                .and_then(|()| {
+                    let name = (at.0 + LEGEND_NAME_AT, at.1);
+                    below.draw(&Text::new(entry.name, name, text(theme, LABEL_SIZE)))
+                })
                 .map_err(|error| error.to_string())?;
         }
-        drop(chart);
         area.present().map_err(|error| error.to_string())
+    }
+
+    /// Lays out the names of the series, in rows.
+    fn legend(&self, theme: Theme, width: u32) -> Vec<LegendEntry<'_>> {
+        let mut entries = Vec::new();
+        let (mut x, mut y) = (LEGEND_SIGN_WIDTH / 2, LEGEND_ROW_HEIGHT / 2);
+        let named = self.series.iter().enumerate();
+        for (index, series) in named.filter(|(_, series)| !series.name.is_empty()) {
+            let name_end = x + LEGEND_NAME_AT + labels::width(&series.name);
+            if name_end > width.cast_signed() && !entries.is_empty() {
+                (x, y) = (LEGEND_SIGN_WIDTH / 2, y + LEGEND_ROW_HEIGHT);
+            }
+            entries.push(LegendEntry {
+                at: (x, y),
+                name: &series.name,
+                sign: Sign {
+                    at: (x, y),
+                    mark: series.mark,
+                    color: series.color_in(theme, index),
+                    background: theme.background().into(),
+                },
+            });
+            x += LEGEND_NAME_AT + labels::width(&series.name) + LEGEND_SIGN_WIDTH;
+        }
+        entries
+    }
+
+    /// Writes what points are called, where there is room.
+    fn draw_labels<'a>(
+        &self,
+        theme: Theme,
+        chart: &Chart<'a, '_>,
+        area: &DrawingArea<SVGBackend<'a>, Shift>,
+    ) -> Result<(), String> {
+        let (columns, rows) = chart.plotting_area().get_pixel_range();
+        let within = Area {
+            left: columns.start,
+            top: rows.start,
+            right: columns.end,
+            bottom: rows.end,
+        };
+        let mut marks: Vec<Pixel> = Vec::new();
+        let mut lines: Vec<Pixel> = Vec::new();
+        for series in &self.series {
+            let points = series.mark.corners(self.places(series)).into_iter();
+            let pixels: Vec<Pixel> = points.map(|at| chart.backend_coord(&at)).collect();
+            match series.mark {
+                Mark::Points(_) => marks.extend(pixels),
+                Mark::Line | Mark::ThinLine | Mark::Steps => {
+                    let stretches = pixels.windows(2);
+                    lines.extend(stretches.flat_map(|ends| labels::between(ends[0], ends[1])));
+                }
+            }
+        }
+        let named = self.labels.iter().filter_map(|label| {
+            let place = (self.x.scale.place(label.at.0)).zip(self.y.scale.place(label.at.1))?;
+            Some((chart.backend_coord(&place), &*label.text))
+        });
+        let named: Vec<(Pixel, &str)> = named.collect();
+        let wanted: Vec<(Pixel, i32)> = (named.iter())
+            .map(|&(point, text)| (point, labels::width(text)))
+            .collect();
+        let leader = RGBColor::from(theme.muted()).mix(0.6);
+        let placed = labels::place(&wanted, &marks, &lines, within);
+        for (&(point, name), placed) in named.iter().zip(placed) {
+            if let Some(end) = placed.leader {
+                area.draw(&PathElement::new(vec![point, end], leader))
+                    .map_err(|error| error.to_string())?;
+            }
+            let start = placed.area.text_start();
+            area.draw(&Text::new(name, start, text(theme, LABEL_SIZE)))
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     /// Where the points of a series lie.
@@ -314,8 +601,9 @@ impl Plot {
         series.points.iter().filter_map(place).collect()
     }
 
-    /// Decides where an axis begins and ends, and where it is labelled.
-    fn ticks(&self, axis: &Axis, pick: fn((f64, f64)) -> f64) -> Ticks {
+    /// Decides where an axis begins and ends, and where it is labelled:
+    /// so that ticks have some pixels between them, of all that its length has.
+    fn ticks(&self, axis: &Axis, pick: fn((f64, f64)) -> f64, length: u32, spacing: f64) -> Ticks {
         let places = self.series.iter().flat_map(|series| self.places(series));
         let reach = match axis.range {
             Some((from, to)) => axis.scale.place(from).zip(axis.scale.place(to)),
@@ -329,23 +617,35 @@ impl Plot {
             Some((from, _)) => (from - 0.5, from + 0.5),
             None => (0.0, 1.0),
         };
-        let values = match axis.scale {
-            Scale::Linear => even_steps(from, to),
-            Scale::Logarithmic => (-30..=30).map(|power| 10_f64.powi(power)).collect(),
-            Scale::Duration => DURATIONS.iter().map(|&(ms, _)| ms).collect(),
-        };
+        let margin = axis.margin * (to - from);
+        let (from, to) = (from - margin, to + margin);
+        let values =
+            match axis.scale {
+                Scale::Linear => even_steps(from, to),
+                Scale::SquareRoot => std::iter::once(0.0)
+                    .chain((0..12).flat_map(|power| {
+                        [1.0, 2.0, 5.0].map(|digit: f64| digit * 10_f64.powi(power))
+                    }))
+                    .collect(),
+                Scale::Logarithmic => (-30..=30).map(|power| 10_f64.powi(power)).collect(),
+                Scale::Duration => DURATIONS.iter().map(|&(ms, _)| ms).collect(),
+            };
         let label = |value: f64| match axis.scale {
             Scale::Duration => DURATIONS
                 .iter()
                 .find(|(ms, _)| ms.total_cmp(&value).is_eq())
                 .map_or(String::new(), |(_, name)| (*name).to_owned()),
-            Scale::Linear | Scale::Logarithmic => (axis.format)(value),
+            Scale::Linear | Scale::SquareRoot | Scale::Logarithmic => (axis.format)(value),
         };
+        let apart = spacing * (to - from) / f64::from(length);
+        let mut last = f64::NEG_INFINITY;
         let labels = values.into_iter().filter_map(|value| {
             let place = axis.scale.place(value)?;
-            (from - 1e-9..=to + 1e-9)
-                .contains(&place)
-                .then(|| (place, label(value)))
+            let is_shown = (from - 1e-9..=to + 1e-9).contains(&place) && place - last >= apart;
+            is_shown.then(|| {
+                last = place;
+                (place, label(value))
+            })
         });
         Ticks {
             from,
@@ -356,8 +656,11 @@ impl Plot {
 
     /// Says to a screen reader what the image is.
     fn named(&self, svg: &str) -> String {
-        let title = self.title.replace('&', "&amp;").replace('<', "&lt;");
-        let named = format!("<svg role=\"img\"><title>{title}</title>");
+        let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+        let mut named = format!("<svg role=\"img\"><title>{}</title>", escaped(&self.title));
+        if !self.description.is_empty() {
+            named += &format!("<desc>{}</desc>", escaped(&self.description));
+        }
         match svg.split_once('>') {
             Some((open, rest)) => {
                 let attributes = open.trim_start_matches("<svg");
@@ -466,12 +769,20 @@ mod tests {
     fn plot(x: Scale, y: Scale, points: Vec<(f64, f64)>) -> Plot {
         Plot {
             title: "A < B & \"C\"".to_owned(),
+            description: String::new(),
             x: Axis::new("x", x),
             y: Axis::new("y", y),
+            labels: points
+                .iter()
+                .map(|&at| Label {
+                    at,
+                    text: "<point>".to_owned(),
+                })
+                .collect(),
             series: vec![
                 Series::new("one", Mark::Line, points.clone()),
                 Series::new("two", Mark::Steps, points.clone()),
-                Series::new("", Mark::Points, points),
+                Series::new("", Mark::Points(Shape::Ring), points),
             ],
         }
     }
@@ -488,7 +799,7 @@ mod tests {
     fn a_plot_of_nothing_is_a_plot() {
         for theme in Theme::ALL {
             let svg = plot(Scale::Linear, Scale::Linear, Vec::new())
-                .svg(theme)
+                .svg(theme, Form::Image)
                 .unwrap();
             assert!(svg.starts_with("<svg role=\"img\""), "{svg}");
             assert!(svg.contains("<title>A &lt; B &amp; \"C\"</title>"), "{svg}");
@@ -514,8 +825,8 @@ mod tests {
                 for points in [&points, &near] {
                     let plot = plot(x, y, points.clone());
                     prop_assert_eq!(
-                        plot.svg(Theme::Light).unwrap(),
-                        plot.svg(Theme::Light).unwrap()
+                        plot.svg(Theme::Light, Form::Narrow).unwrap(),
+                        plot.svg(Theme::Light, Form::Narrow).unwrap()
                     );
                 }
             }

@@ -88,15 +88,8 @@ pub(crate) fn find(name: &str, seed: u64) -> anyhow::Result<NamedPolicy> {
     if let Some(document) = PolicyDocument::preset(name) {
         return Ok(NamedPolicy::of_document(name, document));
     }
-    if let Some(policy) = baselines::named(name, seed) {
-        return Ok(NamedPolicy {
-            name: name.to_owned(),
-            policy,
-            document: None,
-            hash: None,
-            seed: baselines::is_drawing(name).then_some(seed),
-            protected_domains: PolicyDocument::default().protected_domains.clone(),
-        });
+    if let Some(policy) = baseline(name, seed) {
+        return Ok(policy);
     }
     if name == "clairvoyant" {
         bail!(
@@ -132,6 +125,18 @@ pub(crate) fn find(name: &str, seed: u64) -> anyhow::Result<NamedPolicy> {
         Ok(document) => Ok(NamedPolicy::of_document(name, document)),
         Err(error) => Err(anyhow!("{name}, {error}")),
     }
+}
+
+/// The baseline of that name, if there is one.
+pub(crate) fn baseline(name: &str, seed: u64) -> Option<NamedPolicy> {
+    Some(NamedPolicy {
+        name: name.to_owned(),
+        policy: baselines::named(name, seed)?,
+        document: None,
+        hash: None,
+        seed: baselines::is_drawing(name).then_some(seed),
+        protected_domains: PolicyDocument::default().protected_domains.clone(),
+    })
 }
 
 /// The preset or baseline that is at most two letters away; else those that begin with the name.

@@ -20,6 +20,8 @@ mod hold;
 mod lockstep;
 mod memory;
 mod score;
+mod step;
+mod tally;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -29,7 +31,7 @@ use engine::{
     Mode, Output, Page, Policy, PolicyDocument, Seq, Snapshot, Tab, TabChanges, TabFacts, TabId,
     World,
 };
-use recorder::{Body, Line};
+use recorder::Line;
 use serde::{Deserialize, Serialize};
 
 use crate::baselines::Never;
@@ -48,6 +50,8 @@ pub use score::{
     Definition, Departure, EARLY_RETURN_MS, Feedback, Machine, SCORES, Score, Span, THRASH_MS,
     scores_table,
 };
+pub use step::{RecordedDecision, Step};
+pub use tally::{Rates, Tally};
 
 /// How often a policy that acts at every sample looks where there is none: once a minute.
 pub const TICK_MS: i64 = 60_000;
@@ -311,6 +315,12 @@ impl<P: Policy> Replay<P> {
         self.score.violations
     }
 
+    /// The sums so far, up to the last line.
+    pub fn tally(&self) -> Tally {
+        self.score
+            .tally(self.recorded.world().moment(), &self.gauge)
+    }
+
     /// How many decisions wait for the next line, since the recorded ones on the same input, which
     /// they are held against, may be still to come.
     pub fn open_decisions(&self) -> usize {
@@ -345,16 +355,21 @@ impl<P: Policy> Replay<P> {
     /// Takes the next line of the recording in, and adds what the policy decided to `decided`. A
     /// decision comes with the first line after its cause and the recorded outputs on that.
     pub fn take(&mut self, line: Line, decided: &mut Vec<Replayed>) {
-        match &line.body {
-            Body::Decision(recorded) => self.note_recorded(line.seq, recorded),
-            Body::Unknown { .. } => self.score.unknown_lines += 1,
-            _ => {
-                if let Some(event) = line.into_event() {
-                    self.settle(decided);
-                    self.pass_time(&event, decided);
-                    self.enter(event);
-                }
+        if let Some(step) = Step::of(line) {
+            self.take_step(step, decided);
+        }
+    }
+
+    /// The same for what matters of a line.
+    pub fn take_step(&mut self, step: Step, decided: &mut Vec<Replayed>) {
+        match step {
+            Step::Event(event) => {
+                self.settle(decided);
+                self.pass_time(&event, decided);
+                self.enter(event);
             }
+            Step::Decided(recorded) => self.note_recorded(recorded),
+            Step::Unknown => self.score.unknown_lines += 1,
         }
     }
 
@@ -449,10 +464,10 @@ impl<P: Policy> Replay<P> {
     }
 
     /// Notes what the recorded policy decided on the last input, if that was to be carried out.
-    fn note_recorded(&mut self, seq: Seq, recorded: &recorder::Decision) {
+    fn note_recorded(&mut self, recorded: RecordedDecision) {
         let is_known = self.recorded.world().tab(recorded.tab).is_some();
         if recorded.mode == Mode::Enforce && recorded.cause == self.seq && is_known {
-            self.recorded_fresh.insert(recorded.tab, seq);
+            self.recorded_fresh.insert(recorded.tab, recorded.seq);
         }
     }
 

@@ -1,5 +1,7 @@
-//! Writes a derived trace for a command.
+//! Writes files for a command: derived traces, and others as a whole.
 
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use recorder::{Compression, Opening, TraceComposer};
@@ -69,5 +71,19 @@ pub(crate) fn tell(written: &Written, json: bool, console: &mut Console) -> anyh
             count(unknown, "line")
         ));
     }
+    Ok(())
+}
+
+/// Writes a file so that it is there as a whole or not at all. Folders on the way to it are made.
+pub(crate) fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    // Not the private file that a temporary one is otherwise: it is to be read by others.
+    let mut beside = tempfile::Builder::new().make_in(folder, |path| File::create_new(path))?;
+    beside.write_all(bytes)?;
+    beside.persist(file)?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Each chore is a list of named and timed steps. The first one that fails ends it.
 
+mod comparison;
 mod schema;
 mod steps;
 
@@ -35,6 +36,8 @@ enum Chore {
     Advisories,
     /// Write traces/schema/ anew from the types
     Schema,
+    /// Compare all policies on traces/recorded/ anew: README.md, simulator/COMPARISON.md, pictures
+    Comparison,
     /// Run the benches
     Bench,
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Chore::Lint => lint(&mut steps),
         Chore::Advisories => advisories(&mut steps),
         Chore::Schema => steps.run("write the schema", schema::write),
+        Chore::Comparison => steps.run("write the comparison", comparison::write),
         Chore::Bench => bench(&mut steps),
     };
     steps.finish(result)
@@ -79,7 +83,10 @@ fn lint(steps: &mut Steps) -> anyhow::Result<()> {
         "warnings",
     ];
     steps.command("clippy", cargo(clippy))?;
-    steps.run("generated files are up to date", schema::check)?;
+    steps.run("generated files are up to date", || {
+        schema::check()?;
+        comparison::check()
+    })?;
     let deny = ["deny", "check", "bans", "licenses", "sources"];
     steps.command("dependencies", cargo(deny))?;
     steps.skip(

@@ -1,6 +1,8 @@
 //! `sim compare`: which policy is better, by how much, and how sure is that?
 
 mod columns;
+mod page;
+mod picture;
 mod text;
 
 use std::ops::ControlFlow;
@@ -18,6 +20,7 @@ use simulator::comparison::{
 use simulator::curve::{Curve, Family};
 use simulator::replay::{Frontier, Point, Score};
 
+use self::columns::Column;
 use super::{each_trace, note_what_is_not_scored};
 use crate::args::CompareArgs;
 use crate::console::Console;
@@ -70,7 +73,10 @@ struct Plan {
     seed: u64,
     loop_: Loop,
     families: Vec<Family>,
+    columns: Vec<&'static Column>,
     format: Format,
+    html: Option<PathBuf>,
+    svg: Option<PathBuf>,
 }
 
 /// How the answer is written.
@@ -123,6 +129,9 @@ impl Plan {
                 Loop::Closed
             },
             families,
+            columns: columns::chosen(&args.columns)?,
+            html: args.html,
+            svg: args.svg,
             format: match (args.json, args.markdown) {
                 (true, _) => Format::Json,
                 (false, true) => Format::Markdown,
@@ -168,6 +177,12 @@ pub(crate) fn run(args: CompareArgs, console: &mut Console) -> anyhow::Result<Ou
         Format::Json => console.json(&comparison)?,
         Format::Markdown => text::write_markdown(&comparison, console)?,
         Format::Text => text::write(&comparison, console)?,
+    }
+    if let Some(folder) = &plan.svg {
+        picture::write(&comparison, folder)?;
+    }
+    if let Some(file) = &plan.html {
+        page::write(&comparison, file)?;
     }
     for row in comparison.rows.iter().filter(|row| row.kind.is_ours()) {
         if row.pooled.violations > 0 {
@@ -297,6 +312,7 @@ fn compare(
         against_base: Some(Difference::between(&base, &clairvoyant, plan.seed)),
         each: clairvoyant,
     });
+    rows.sort_by_key(|row| row.kind);
     let curves = plan.families.iter().enumerate().map(|(family, of)| {
         let members = finished[0].members[family].len();
         let scores: Vec<Score> = (0..members)
@@ -317,6 +333,7 @@ fn compare(
         sim: env!("CARGO_PKG_VERSION"),
         frontier: frontier.points().collect(),
         rows,
+        columns: plan.columns.clone(),
         traces: finished.into_iter().map(|one| one.provenance).collect(),
     })
 }
@@ -341,7 +358,11 @@ struct Comparison {
     resamples: usize,
     engine: u32,
     sim: &'static str,
+    /// Ours first, the clairvoyant last. A row's number is its place, from 1.
     rows: Vec<Row>,
+    /// What is shown of them to people.
+    #[serde(skip)]
+    columns: Vec<&'static Column>,
     /// The pooled frontier.
     frontier: Vec<Point>,
     curves: Vec<Curve>,
@@ -369,7 +390,7 @@ struct Row {
     each: Vec<Score>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Ours,
@@ -384,7 +405,21 @@ impl Kind {
     }
 }
 
+impl Row {
+    /// Whether it takes part in best and worst: whoever discards nothing is best at reloads, and
+    /// nobody can be a clairvoyant.
+    fn is_ranked(&self) -> bool {
+        self.kind != Kind::Clairvoyant && self.pooled.discards > 0
+    }
+}
+
 impl Comparison {
+    /// The row that the others are held against.
+    fn base_row(&self) -> &Row {
+        let base = self.rows.iter().find(|row| row.name == self.base);
+        base.expect("the base takes part")
+    }
+
     /// What it was made from, for people.
     fn made_from(&self) -> String {
         let traces: Vec<String> = (self.traces.iter())

@@ -1,8 +1,8 @@
 //! `sim snapshot`: do policies still decide as they did?
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::fs;
+use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,7 @@ use crate::console::{Console, Safe, count, number};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
 use crate::reading::{Show, from_toml, open, read, shown};
+use crate::writing::write_whole;
 
 /// What a folder of snapshots may say of itself.
 const SETTINGS: &str = "snapshots.toml";
@@ -197,22 +198,11 @@ impl Compared {
     fn accept(&self) -> anyhow::Result<()> {
         match self.state {
             State::Same => Ok(()),
-            State::Stale => fs::remove_file(&self.path).map_err(Into::into),
-            State::Differs | State::Missing => write_whole(&self.path, &self.now),
+            State::Stale => fs::remove_file(&self.path),
+            State::Differs | State::Missing => write_whole(&self.path, self.now.as_bytes()),
         }
         .with_context(|| format!("{}", self.path.display()))
     }
-}
-
-/// Writes a file so that it is there as a whole or not at all.
-fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    // Not the private file that a temporary one is otherwise: it is to be read by others.
-    let mut file = tempfile::Builder::new().make_in(folder, |path| File::create_new(path))?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// Runs every policy over every trace and compares with the files. A trace that cannot be read is

@@ -1,20 +1,22 @@
 //! `sim stats`: is the use of tabs in a trace like what is known of it?
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, presets};
+use maud::{Markup, html};
 use serde::Serialize;
 use simulator::calibration::{Calibration, Course, Measures, Of, Person, Pool, Row};
-use simulator::plot::{Axis, Mark, Plot, Scale, Series, Theme};
+use simulator::plot::{Axis, Form, Mark, Plot, Scale, Series, Theme};
 
 use super::each_trace;
 use crate::args::StatsArgs;
 use crate::console::{Console, count};
 use crate::outcome::Outcome;
+use crate::page::{self, Heading, Page, Table, figure};
 use crate::reading::{Ending, Show, open, read, shown};
+use crate::writing::write_whole;
 
 /// How many people's open tabs are drawn.
 const COURSES_SHOWN: usize = 6;
@@ -143,7 +145,7 @@ fn write_person(
 
 /// Writes the table: what is known first, then why the rest is not.
 fn write_rows(rows: &[Row], console: &mut Console) -> anyhow::Result<()> {
-    let mut table = Table::new();
+    let mut table = comfy_table::Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(vec![
         "",
@@ -221,17 +223,20 @@ fn plots(measures: &Measures, courses: &[Course]) -> Vec<(&'static str, Plot)> {
         .map(|(course, number)| Series::new(format!("person {number}"), Mark::Steps, days(course)))
         .collect();
     let share = |label: &str| Axis::new(label, Scale::Linear).from_to(0.0, 1.0);
-    let plot = |title: &str, x: Axis, y: Axis, series: Vec<Series>| Plot {
+    let plot = |title: &str, description: &str, x: Axis, y: Axis, series: Vec<Series>| Plot {
         title: title.to_owned(),
+        description: description.to_owned(),
         x,
         y,
         series,
+        labels: Vec::new(),
     };
     vec![
         (
             "still-away",
             plot(
                 "Sites that are still away",
+                "Of all times that a site was left, the share that nobody has come back to yet.",
                 Axis::new("time since the site was left", Scale::Duration),
                 share("share of departures"),
                 vec![Series::new("", Mark::Steps, measures.still_away())],
@@ -241,6 +246,7 @@ fn plots(measures: &Measures, courses: &[Course]) -> Vec<(&'static str, Plot)> {
             "return-by-idle",
             plot(
                 "Return within the next hour, by time away",
+                "How likely a site is returned to within an hour, by how long it has been left.",
                 Axis::new("time since the site was left", Scale::Duration),
                 share("share that is returned to"),
                 vec![Series::new("", Mark::Line, measures.return_by_idle())],
@@ -250,6 +256,7 @@ fn plots(measures: &Measures, courses: &[Course]) -> Vec<(&'static str, Plot)> {
             "page-dwell",
             plot(
                 "Time on a page",
+                "The share of visits that last longer, and the Weibull distribution that fits best.",
                 Axis::new("time on the page", Scale::Duration),
                 share("share that stays longer"),
                 dwell,
@@ -259,6 +266,7 @@ fn plots(measures: &Measures, courses: &[Course]) -> Vec<(&'static str, Plot)> {
             "tabs-open",
             plot(
                 "Open tabs",
+                "How many tabs were open, day by day.",
                 Axis::new("days from the beginning", Scale::Linear),
                 Axis::new("tabs", Scale::Linear),
                 courses,
@@ -268,79 +276,83 @@ fn plots(measures: &Measures, courses: &[Course]) -> Vec<(&'static str, Plot)> {
 }
 
 fn write_svg(folder: &Path, plots: &[(&str, Plot)]) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     for (name, plot) in plots {
         for theme in Theme::ALL {
             let file = folder.join(format!("{name}-{}.svg", theme.name()));
-            fs::write(&file, plot.svg(theme)?).with_context(|| file.display().to_string())?;
+            let svg = plot.svg(theme, Form::Image)?;
+            write_whole(&file, svg.as_bytes()).with_context(|| shown(&file))?;
         }
     }
     Ok(())
 }
 
-/// Writes the table and the plots as a page, in the look that its reader has chosen.
-fn write_page(file: &Path, pool: &Pool, plots: &[(&str, Plot)]) -> anyhow::Result<()> {
-    let look = |theme: Theme| {
-        let (back, ink) = (theme.background().css(), theme.ink().css());
-        format!(
-            "body{{background:{back};color:{ink}}}td{{border-color:{}}}",
-            theme.grid().css()
+/// Writes the table and the plots as a page.
+fn write_page(file: &Path, pool: &Pool, plots: &[(&'static str, Plot)]) -> anyhow::Result<()> {
+    let rows = pool.rows();
+    let judged = rows.iter().filter(|row| row.within.is_some()).count();
+    let within = rows.iter().filter(|row| row.within == Some(true)).count();
+    let people = count(pool.people() as u64, "trace");
+    let summary = html! {
+        p {
+            (people) ", each as one person, beside what is known of how tabs are used. "
+            (within) " of " (judged) " judged rows are within their tolerance."
+        }
+    };
+    let made_from = format!("Made by sim {} from {people}.", env!("CARGO_PKG_VERSION"));
+    let mut page = Page::new("How tabs are used", summary, &made_from);
+    for (name, plot) in plots {
+        let caption = html! { (plot.description) };
+        page.section(name, plot.title.clone(), figure(plot, &caption)?);
+    }
+    page.section("rows", "Beside what is known", page_table(&rows));
+    page.write(file)
+}
+
+fn page_table(rows: &[Row]) -> Markup {
+    let range = |range: Option<(f64, f64)>| {
+        range.map_or(String::new(), |(least, most)| format!("{least} to {most}"))
+    };
+    let number = |number: Option<f64>| number.map_or(String::new(), |it| it.to_string());
+    let row = |row: &Row| {
+        let got = html! {
+            @match row.within {
+                Some(true) => { span.unseen { "within the tolerance: " } }
+                Some(false) => span.worst { i aria-hidden="true" { "✗" } span.unseen { "off: " } },
+                None => {}
+            }
+            (number(row.got))
+        };
+        let about = html! {
+            (row.about)
+            @if let Some(absent) = &row.absent { " " em { "Not told: " (absent) } }
+        };
+        let source = html! { (row.published) " [" (row.mark.letter()) "]" };
+        let text = [
+            range(row.by_person),
+            number(row.target),
+            range(row.tolerance),
+        ];
+        let [by_person, target, tolerance] = text.map(|text| html! { (text) });
+        let unit = html! { (row.unit) };
+        page::Row::new(
+            html! { (row.name) },
+            vec![got, by_person, target, tolerance, unit, about, source],
         )
     };
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\">\
-         <title>How tabs are used</title>\n<style>body{{font:15px sans-serif;max-width:60rem;\
-         margin:2rem auto;padding:0 1rem}}svg{{max-width:100%;height:auto}}\
-         table{{border-collapse:collapse}}td,th{{text-align:left;padding:.2rem .6rem;\
-         border-bottom:1px solid}}.dark{{display:none}}{}\
-         @media(prefers-color-scheme:dark){{.light{{display:none}}.dark{{display:block}}{}}}\
-         </style>\n<h1>How tabs are used</h1>\n",
-        look(Theme::Light),
-        look(Theme::Dark)
+    let columns = vec![
+        Heading::text("row"),
+        Heading::number("got", ""),
+        Heading::number("by person", ""),
+        Heading::number("target", ""),
+        Heading::number("tolerance", ""),
+        Heading::text("unit"),
+        Heading::prose("what it is"),
+        Heading::prose("source"),
+    ];
+    let table = Table::of_rows(
+        "Each measure beside its target",
+        columns,
+        rows.iter().map(row).collect(),
     );
-    page += &format!(
-        "<p>{}, each as one person, beside what is known.</p>\n",
-        count(pool.people() as u64, "trace")
-    );
-    for (_, plot) in plots {
-        for theme in Theme::ALL {
-            page += &format!(
-                "<div class=\"{}\">{}</div>\n",
-                theme.name(),
-                plot.svg(theme)?
-            );
-        }
-    }
-    page += "<table><tr><th>row<th>got<th>target<th>tolerance<th>unit<th>what it is<th>source\n";
-    for row in pool.rows() {
-        let got = match (row.got, row.absent) {
-            (Some(got), _) => format!(
-                "{}{got}",
-                if row.within == Some(false) {
-                    "✗ "
-                } else {
-                    ""
-                }
-            ),
-            (None, absent) => absent.unwrap_or_default(),
-        };
-        let target = row
-            .target
-            .map_or(String::new(), |target| target.to_string());
-        let tolerance = row
-            .tolerance
-            .map_or(String::new(), |(least, most)| format!("{least} to {most}"));
-        // Nothing of this comes from a trace.
-        page += &format!(
-            "<tr><td>{}<td>{got}<td>{target}<td>{tolerance}<td>{}<td>{}<td>{} [{}]\n",
-            row.name,
-            row.unit,
-            row.about,
-            row.published,
-            row.mark.letter()
-        );
-    }
-    page += "</table></html>\n";
-    fs::write(file, page).with_context(|| file.display().to_string())
+    html! { (table) }
 }

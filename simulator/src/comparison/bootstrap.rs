@@ -28,12 +28,12 @@ impl Estimate {
 }
 
 /// A part and what it is a part of.
-type Ratio = (f64, f64);
+pub type Ratio = (f64, f64);
 
 /// Estimates the difference of two ratios of sums, the second less the first, from what each trace
 /// adds to them. Absent with fewer than two traces, and where a ratio has nothing below, or would
 /// have nothing in more than one draw in twenty.
-pub(super) fn difference_of_ratios(pairs: &[(Ratio, Ratio)], seed: u64) -> Option<Estimate> {
+pub fn difference_of_ratios(pairs: &[(Ratio, Ratio)], seed: u64) -> Option<Estimate> {
     if pairs.len() < 2 {
         return None;
     }

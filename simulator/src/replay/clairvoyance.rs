@@ -10,14 +10,15 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{Change, Event, Seq, TabId};
-use recorder::{Body, Line};
+use recorder::Line;
 
 use crate::baselines::{Clairvoyant, Never, Planned};
+use crate::packed::{Damaged, PackedTrace};
 
 use super::frontier::Frontier;
 use super::hold::{Decided, Hold, HoldEnd};
 use super::score::Score;
-use super::{Intent, Replay, awake_until};
+use super::{Intent, Replay, Step, awake_until};
 
 /// A look at a trace under way.
 #[derive(Clone, Debug)]
@@ -46,16 +47,32 @@ impl Clairvoyance {
 
     /// Takes the next line of the recording in.
     pub fn take(&mut self, line: &Line) {
-        if matches!(line.body, Body::Decision(_) | Body::Unknown { .. }) {
-            return;
-        }
         if let Some(event) = line.event() {
-            self.pass_time(&event);
-            self.never.enter(event.clone());
-            self.all.enter(event);
-            self.follow();
-            self.discard_free();
+            self.take_event(event);
         }
+    }
+
+    /// The same for what happened.
+    pub fn take_event(&mut self, event: Event) {
+        self.pass_time(&event);
+        self.never.enter(event.clone());
+        self.all.enter(event);
+        self.follow();
+        self.discard_free();
+    }
+
+    /// Looks at a whole packed trace.
+    ///
+    /// # Errors
+    /// A trace that is damaged.
+    pub fn of(trace: &PackedTrace, protected_domains: &[String]) -> Result<Foresight, Damaged> {
+        let mut this = Self::new(protected_domains);
+        for step in trace.steps() {
+            if let Step::Event(event) = step? {
+                this.take_event(event);
+            }
+        }
+        Ok(this.finish())
     }
 
     /// Ends the look.

@@ -8,12 +8,13 @@
 
 use std::cmp::Reverse;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::score::gib_h;
 
 /// What a clairvoyant saves at most, by the number of reloads.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Savings", into = "Savings")]
 pub struct Frontier {
     /// What is saved by tabs that are never needed again, in byte-milliseconds.
     without_return: u128,
@@ -21,6 +22,28 @@ pub struct Frontier {
     returns: Vec<u128>,
     /// What is saved with at most as many reloads as the index says.
     saved: Vec<u128>,
+}
+
+/// A frontier as it is written: what it is made of, in byte-milliseconds.
+#[derive(Clone, Serialize, Deserialize)]
+struct Savings {
+    without_return: u128,
+    returns: Vec<u128>,
+}
+
+impl From<Savings> for Frontier {
+    fn from(savings: Savings) -> Self {
+        Self::new(savings.without_return, savings.returns)
+    }
+}
+
+impl From<Frontier> for Savings {
+    fn from(frontier: Frontier) -> Self {
+        Self {
+            without_return: frontier.without_return,
+            returns: frontier.returns,
+        }
+    }
 }
 
 /// A point of the frontier.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frontier::Frontier;
 use super::memory::{Source, Sums};
+use super::tally::Tally;
 use super::watch;
 
 /// A discarded tab that is back within this much of the user's own time was a mistake: 10 minutes
@@ -335,6 +336,40 @@ impl Score {
     /// measured against its own.
     pub fn measure_pooled(&mut self, frontier: &Frontier) {
         self.measure(frontier, self.totals.bounded);
+    }
+
+    /// The bytes of all tabs in the background that nobody but a policy discarded, over the time
+    /// that the user was there: what `saved_share` is a share of. In GiB·h of the active clock.
+    pub fn background_gib_h(&self) -> f64 {
+        gib_h(self.totals.background)
+    }
+
+    /// What of `saved_gib_h` the frontier bounds: without what was saved while a guard held. 0
+    /// unless it was measured against one. In GiB·h of the active clock.
+    pub fn bounded_gib_h(&self) -> f64 {
+        gib_h(self.totals.bounded)
+    }
+
+    /// The sums at a moment of a replay under way.
+    pub(super) fn tally(&self, at: Moment, here: &Gauge) -> Tally {
+        let totals = &self.totals;
+        let since = |clock: i64| {
+            let from = self.span.from_ms.unwrap_or(clock);
+            clock.saturating_sub(from).max(0).unsigned_abs()
+        };
+        Tally {
+            saved_byte_ms: totals.saved.iter().copied().fold(0, u128::saturating_add),
+            saved_pressed_byte_ms: totals.saved_pressed,
+            background_byte_ms: totals.background,
+            active_ms: since(at.active),
+            awake_ms: since(at.awake),
+            medium_ms: here.seen.medium_ms.max(0).unsigned_abs(),
+            high_ms: here.seen.high_ms.max(0).unsigned_abs(),
+            discards: self.discards,
+            reloads: self.reloads,
+            early_returns: self.early_returns,
+            violations: self.violations,
+        }
     }
 
     /// Works out what follows from the sums.

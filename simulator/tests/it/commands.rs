@@ -483,9 +483,9 @@ fn a_trace_may_be_as_short_as_can_be() {
         );
         check(
             folder.path(),
-            &["compare", trace],
+            &["compare", trace, "--html", "page.html"],
             0,
-            &["│ default (base)", "│ clairvoyant"],
+            &["1   default (base)", "   clairvoyant "],
         );
         check(folder.path(), &["info", trace], 0, &[]);
     }
@@ -509,7 +509,7 @@ fn a_session_that_never_ends_is_scored_as_far_as_it_goes() {
         recorded.root(),
         &["compare", "trace", "-p", "default"],
         0,
-        &["the end is torn: 30 bytes", "│ default (base)"],
+        &["the end is torn: 30 bytes", "1   default (base)"],
     );
 }
 

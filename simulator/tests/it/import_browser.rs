@@ -4,9 +4,8 @@ mod chromium;
 mod firefox;
 mod website;
 
-use std::env;
 use std::fs;
-use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -18,6 +17,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::browsers;
+
 use chromium::Chromium;
 use firefox::Firefox;
 use website::Website;
@@ -27,13 +28,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_history_of_chromium_is_what_was_visited() {
-    let Some(stage) = Stage::of("Chromium", &chromium::PROGRAMS) else {
+    let Some(stage) = Stage::of(browsers::chromium()) else {
         return;
     };
     let Stage { profile, site, .. } = &stage;
 
     let browser = Chromium::start(
-        stage.program,
+        &stage.program,
         profile,
         &site.url("start.example.org", "/start"),
     );
@@ -76,12 +77,12 @@ fn a_history_of_chromium_is_what_was_visited() {
 /// opened goes on in the tab of `d.example`, and what comes back to `a.example` in its own.
 #[test]
 fn a_history_of_firefox_is_what_was_visited() {
-    let Some(stage) = Stage::of("Firefox", &firefox::PROGRAMS) else {
+    let Some(stage) = Stage::of(browsers::firefox()) else {
         return;
     };
     let Stage { profile, site, .. } = &stage;
 
-    let mut browser = Firefox::start(stage.program, profile);
+    let mut browser = Firefox::start(&stage.program, profile);
     browser.go(&site.url("start.example", "/start"));
     browser.open(&site.url("www.a.example", "/one"));
     browser.open(&site.url("b.example", "/redirect"));
@@ -123,7 +124,7 @@ fn a_history_of_firefox_is_what_was_visited() {
 
 /// What a browser is sent over.
 struct Stage {
-    program: &'static str,
+    program: PathBuf,
     folder: TempDir,
     profile: PathBuf,
     site: Website,
@@ -131,31 +132,15 @@ struct Stage {
 
 impl Stage {
     /// Prepares it, if the browser is on this machine.
-    fn of(name: &str, programs: &[&'static str]) -> Option<Self> {
-        let program = installed(name, programs)?;
+    fn of(program: Option<PathBuf>) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         Some(Self {
-            program,
+            program: program?,
             profile: folder.path().join("profile"),
             folder,
             site: Website::serve(),
         })
     }
-}
-
-/// Where the program is, if it is on this machine.
-fn installed(name: &str, programs: &[&'static str]) -> Option<&'static str> {
-    let program = programs.iter().find(|path| Path::new(path).exists());
-    if program.is_none() {
-        assert!(
-            env::var_os("CI").is_none_or(|ci| ci != "true"),
-            "there is no {name}, and in CI there must be"
-        );
-        // Said to the terminal itself: what a test prints is kept from people when it passes.
-        let skipped = format!("SKIPPED: there is no {name} on this machine\n");
-        io::stderr().write_all(skipped.as_bytes()).unwrap();
-    }
-    program.copied()
 }
 
 /// Imports a profile, and returns what `sim` reports.

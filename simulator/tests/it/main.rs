@@ -4,6 +4,7 @@
 
 mod anonymize;
 mod baselines;
+mod browsers;
 mod check;
 mod closed_loop;
 mod commands;
@@ -17,6 +18,8 @@ mod import;
 mod import_browser;
 mod memory;
 mod merge;
+mod packed;
+mod page;
 mod properties;
 mod recorded;
 mod recording;
@@ -24,4 +27,5 @@ mod recover;
 mod snapshot;
 mod stats;
 mod traces;
+mod tune;
 mod what_if;

@@ -1,9 +1,14 @@
 //! The columns of the table, declared once for the terminal, Markdown and the page.
 
+use anyhow::bail;
 use simulator::replay::Score;
+
+use super::Row;
 
 /// A column: a number of each policy.
 pub(super) struct Column {
+    /// The score's name.
+    name: &'static str,
     pub(super) title: &'static str,
     pub(super) unit: &'static str,
     pub(super) value: fn(&Score) -> Option<f64>,
@@ -29,78 +34,125 @@ pub(super) enum Mark {
     Plain,
 }
 
-/// Bytes saved always stand beside early returns.
+/// Every column, in the order in which they stand.
 pub(super) const COLUMNS: [Column; 12] = [
-    column("saved", "GiB·h", |s| Some(s.saved_gib_h), 3, Better::More),
-    column("of all", "%", |s| percent(s.saved_share), 1, Better::More),
-    column(
-        "early",
-        "%",
-        |s| percent(s.early_return_rate),
-        1,
-        Better::Less,
-    ),
-    column("reloads", "", |s| Some(s.reloads as f64), 0, Better::Less),
-    column(
-        "reloads",
-        "/ h",
-        |s| s.reloads_per_active_hour,
-        2,
-        Better::Less,
-    ),
-    column("waited", "s", |s| s.reload_wait_s, 1, Better::Less),
-    column(
-        "frontier",
-        "%",
-        |s| percent(s.frontier_share),
-        1,
-        Better::More,
-    ),
-    column(
-        "excess",
-        "reloads",
-        |s| s.excess_reloads.map(|n| n as f64),
-        0,
-        Better::Less,
-    ),
-    column(
-        "pressed",
-        "GiB·h",
-        |s| s.saved_pressed_gib_h,
-        3,
-        Better::More,
-    ),
-    column(
-        "MEDIUM",
-        "min",
-        |s| s.pressure_medium_minutes,
-        1,
-        Better::Unsaid,
-    ),
-    column("HIGH", "min", |s| s.pressure_high_minutes, 1, Better::Less),
-    column(
-        "violations",
-        "",
-        |s| Some(s.violations as f64),
-        0,
-        Better::None,
-    ),
+    Column {
+        name: "saved_gib_h",
+        title: "saved",
+        unit: "GiB·h",
+        value: |s| Some(s.saved_gib_h),
+        decimals: 3,
+        better: Better::More,
+    },
+    Column {
+        name: "saved_share",
+        title: "of all",
+        unit: "%",
+        value: |s| percent(s.saved_share),
+        decimals: 1,
+        better: Better::More,
+    },
+    Column {
+        name: "early_return_rate",
+        title: "early",
+        unit: "%",
+        value: |s| percent(s.early_return_rate),
+        decimals: 1,
+        better: Better::Less,
+    },
+    Column {
+        name: "reloads",
+        title: "reloads",
+        unit: "",
+        value: |s| Some(s.reloads as f64),
+        decimals: 0,
+        better: Better::Less,
+    },
+    Column {
+        name: "reloads_per_active_hour",
+        title: "reloads",
+        unit: "/ h",
+        value: |s| s.reloads_per_active_hour,
+        decimals: 2,
+        better: Better::Less,
+    },
+    Column {
+        name: "reload_wait_s",
+        title: "waited",
+        unit: "s",
+        value: |s| s.reload_wait_s,
+        decimals: 1,
+        better: Better::Less,
+    },
+    Column {
+        name: "frontier_share",
+        title: "frontier",
+        unit: "%",
+        value: |s| percent(s.frontier_share),
+        decimals: 1,
+        better: Better::More,
+    },
+    Column {
+        name: "excess_reloads",
+        title: "excess",
+        unit: "reloads",
+        value: |s| s.excess_reloads.map(|n| n as f64),
+        decimals: 0,
+        better: Better::Less,
+    },
+    Column {
+        name: "saved_pressed_gib_h",
+        title: "pressed",
+        unit: "GiB·h",
+        value: |s| s.saved_pressed_gib_h,
+        decimals: 3,
+        better: Better::More,
+    },
+    Column {
+        name: "pressure_medium_minutes",
+        title: "MEDIUM",
+        unit: "min",
+        value: |s| s.pressure_medium_minutes,
+        decimals: 1,
+        better: Better::Unsaid,
+    },
+    Column {
+        name: "pressure_high_minutes",
+        title: "HIGH",
+        unit: "min",
+        value: |s| s.pressure_high_minutes,
+        decimals: 1,
+        better: Better::Less,
+    },
+    Column {
+        name: "violations",
+        title: "violations",
+        unit: "",
+        value: |s| Some(s.violations as f64),
+        decimals: 0,
+        better: Better::None,
+    },
 ];
 
-const fn column(
-    title: &'static str,
-    unit: &'static str,
-    value: fn(&Score) -> Option<f64>,
-    decimals: usize,
-    better: Better,
-) -> Column {
-    Column {
-        title,
-        unit,
-        value,
-        decimals,
-        better,
+/// Finds the columns that are asked for, in their order, or all where none is. Bytes saved never
+/// stand without the rate of early returns.
+///
+/// # Errors
+/// A name that no column has.
+pub(super) fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Column>> {
+    if let Some(unknown) = (names.iter()).find(|name| COLUMNS.iter().all(|it| it.name != **name)) {
+        bail!(
+            "there is no column {unknown:?}; the columns are {}",
+            COLUMNS.map(|column| column.name).join(", ")
+        );
     }
+    let is_chosen = |column: &&Column| {
+        let needs_early = || names.iter().any(|name| name.starts_with("saved"));
+        names.is_empty()
+            || names.iter().any(|name| name == column.name)
+            || column.name == "early_return_rate" && needs_early()
+    };
+    Ok(COLUMNS.iter().filter(is_chosen).collect())
 }
 
 fn percent(share: Option<f64>) -> Option<f64> {
@@ -116,9 +168,17 @@ impl Column {
         }
     }
 
+    /// Writes how much more or less a value is than another; a dash where one of them is not there.
+    pub(super) fn show_difference(&self, score: &Score, base: &Score) -> String {
+        match (self.value)(score).zip((self.value)(base)) {
+            Some((value, base)) => format!("{:+.*}", self.decimals, value - base),
+            None => "–".to_owned(),
+        }
+    }
+
     /// Marks the best and the worst of some scores. Values that look the same are marked the same,
     /// and none where all do.
-    pub(super) fn marks<'a>(&self, scores: impl Iterator<Item = &'a Score>) -> Vec<Mark> {
+    fn marks<'a>(&self, scores: impl Iterator<Item = &'a Score>) -> Vec<Mark> {
         // What is compared is what is seen.
         let seen = |score: &Score| -> Option<f64> {
             (self.value)(score).map(|_| self.show(score).parse().unwrap_or(f64::NAN))
@@ -141,4 +201,20 @@ impl Column {
         };
         seen.iter().map(mark).collect()
     }
+}
+
+/// Marks the values of each row in each column.
+pub(super) fn marks(columns: &[&Column], rows: &[Row]) -> Vec<Vec<Mark>> {
+    let ranked = || rows.iter().filter(|row| row.is_ranked());
+    let mut of_columns: Vec<_> = (columns.iter())
+        .map(|column| column.marks(ranked().map(|row| &row.pooled)).into_iter())
+        .collect();
+    let of_row = |row: &Row| {
+        let mark = |marks: &mut std::vec::IntoIter<Mark>| {
+            let next = row.is_ranked().then(|| marks.next());
+            next.flatten().unwrap_or(Mark::Plain)
+        };
+        of_columns.iter_mut().map(mark).collect()
+    };
+    rows.iter().map(of_row).collect()
 }

@@ -1,27 +1,30 @@
 //! The table for a terminal and for Markdown.
 
 use comfy_table::{CellAlignment, Table, TableStyle, presets};
-use simulator::comparison::Estimate;
-use simulator::curve::SHARES;
+use simulator::comparison::{Difference, Estimate};
+use simulator::curve::{Curve, SHARES};
 
-use super::columns::{COLUMNS, Mark};
-use super::{Comparison, Kind, Row};
+use super::Comparison;
+use super::columns::{Mark, marks};
 use crate::console::{Console, Safe, cut, number};
 
-const LEGEND: &str = "▲ best and ▼ worst of the policies that discard anything. early: discards \
-whose tab was back within 10 minutes of the user's time. frontier: saved, of what a clairvoyant \
-saves with as many reloads.";
+pub(super) const LEGEND: &str = "▲ best and ▼ worst of the policies that discard anything. \
+early: discards whose tab was back within 10 minutes of the user's time. frontier: saved, of what \
+a clairvoyant saves with as many reloads.";
+
+/// What differences are told of, with the unit.
+pub(super) const DIFFERENCES: [(&str, &str); 3] = [
+    ("saved", "GiB·h / h"),
+    ("early", "% of discards"),
+    ("reloads", "/ h"),
+];
 
 /// With fewer traces the bootstrap draws too few different samples: from 10 on there are over
 /// 90,000 of them (n out of 2n − 1).
-const FEW_TRACES: usize = 10;
+pub(super) const FEW_TRACES: usize = 10;
 
 pub(super) fn write(comparison: &Comparison, console: &mut Console) -> anyhow::Result<()> {
-    console.line(table(
-        comparison,
-        &comparison.rows,
-        presets::UTF8_BORDERS_ONLY,
-    ))?;
+    console.line(table(comparison, presets::UTF8_BORDERS_ONLY))?;
     console.line(LEGEND)?;
     console.line(clairvoyant(comparison))?;
     if comparison.traces.len() > 1 {
@@ -55,7 +58,7 @@ pub(super) fn write(comparison: &Comparison, console: &mut Console) -> anyhow::R
 }
 
 pub(super) fn write_markdown(comparison: &Comparison, console: &mut Console) -> anyhow::Result<()> {
-    console.line(table(comparison, &comparison.rows, presets::ASCII_MARKDOWN))?;
+    console.line(table(comparison, presets::ASCII_MARKDOWN))?;
     console.line("")?;
     console.line(LEGEND)?;
     console.line(clairvoyant(comparison))?;
@@ -63,11 +66,12 @@ pub(super) fn write_markdown(comparison: &Comparison, console: &mut Console) -> 
         console.line("")?;
         console.line(curves(comparison, presets::ASCII_MARKDOWN))?;
     }
-    Ok(())
+    console.line("")?;
+    console.line(format_args!("Made from {}.", comparison.made_from()))
 }
 
 /// What the clairvoyant's row is.
-fn clairvoyant(comparison: &Comparison) -> String {
+pub(super) fn clairvoyant(comparison: &Comparison) -> String {
     format!(
         "The clairvoyant has as many reloads to spend as {}; without any it saves {:.3} GiB·h.",
         Safe(&comparison.base),
@@ -75,84 +79,67 @@ fn clairvoyant(comparison: &Comparison) -> String {
     )
 }
 
-fn table(comparison: &Comparison, rows: &[Row], style: TableStyle) -> Table {
+fn table(comparison: &Comparison, style: TableStyle) -> Table {
     let mut table = Table::new();
     table.load_style(style);
-    let titles = COLUMNS.map(|column| {
+    let titles = (comparison.columns.iter()).map(|column| {
         format!("{} {}", column.title, column.unit)
             .trim()
             .to_owned()
     });
-    table.set_header(std::iter::once("policy".to_owned()).chain(titles));
-    for index in 1..=COLUMNS.len() {
+    table.set_header(["#", "policy"].map(str::to_owned).into_iter().chain(titles));
+    for index in (0..comparison.columns.len() + 2).filter(|&index| index != 1) {
         let column = table.column_mut(index).expect("the header has it");
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let ranked: Vec<bool> = rows.iter().map(Row::is_ranked).collect();
-    let marks: Vec<Vec<Mark>> = COLUMNS
-        .iter()
-        .map(|column| {
-            let scores = rows.iter().filter(|row| row.is_ranked());
-            column.marks(scores.map(|row| &row.pooled))
-        })
-        .collect();
-    for (index, row) in rows.iter().enumerate() {
-        let rank = ranked[..index]
-            .iter()
-            .filter(|is_ranked| **is_ranked)
-            .count();
-        let cells = COLUMNS.iter().zip(&marks).map(|(column, marks)| {
-            let mark = marks.get(rank).filter(|_| row.is_ranked());
-            let sign = match mark {
-                Some(Mark::Best) => "▲ ",
-                Some(Mark::Worst) => "▼ ",
-                _ => "",
-            };
-            format!("{sign}{}", column.show(&row.pooled))
-        });
+    let marks = marks(&comparison.columns, &comparison.rows);
+    for ((number, row), marks) in (1..).zip(&comparison.rows).zip(marks) {
+        let cells = (comparison.columns.iter().zip(marks))
+            .map(|(column, mark)| format!("{}{}", sign(mark), column.show(&row.pooled)));
         let mut name = cut(&row.name, 40);
         if row.name == comparison.base {
             name.push_str(" (base)");
         }
-        table.add_row(std::iter::once(name).chain(cells));
+        table.add_row([number.to_string(), name].into_iter().chain(cells));
     }
     table
 }
 
-impl Row {
-    /// Whether it takes part in best and worst: whoever discards nothing is best at reloads, and
-    /// nobody can be a clairvoyant.
-    pub(super) fn is_ranked(&self) -> bool {
-        self.kind != Kind::Clairvoyant && self.pooled.discards > 0
+fn sign(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Best => "▲ ",
+        Mark::Worst => "▼ ",
+        Mark::Plain => "",
     }
 }
 
 fn differences(comparison: &Comparison, style: TableStyle) -> Table {
     let mut table = Table::new();
     table.load_style(style);
-    table.set_header([
-        "policy",
-        "saved GiB·h / h",
-        "reloads / h",
-        "early returns, % of discards",
-    ]);
+    let titles = DIFFERENCES.map(|(title, unit)| format!("{title} {unit}"));
+    table.set_header(std::iter::once("policy".to_owned()).chain(titles));
     for row in &comparison.rows {
         let Some(difference) = &row.against_base else {
             continue;
         };
-        let early = difference.early_return_rate.map(|rate| Estimate {
-            value: 100.0 * rate.value,
-            low: 100.0 * rate.low,
-            high: 100.0 * rate.high,
-        });
-        table.add_row([
-            cut(&row.name, 40),
-            estimate(difference.saved_gib_h_per_active_hour, 4),
-            estimate(difference.reloads_per_active_hour, 3),
-            estimate(early, 1),
-        ]);
+        let cells = difference_cells(difference).into_iter();
+        table.add_row(std::iter::once(cut(&row.name, 40)).chain(cells));
     }
     table
+}
+
+/// What a difference is, in the columns of [`DIFFERENCES`].
+pub(super) fn difference_cells(difference: &Difference) -> [String; DIFFERENCES.len()] {
+    let early = difference.early_return_rate.map(|rate| Estimate {
+        value: 100.0 * rate.value,
+        low: 100.0 * rate.low,
+        high: 100.0 * rate.high,
+    });
+    [
+        estimate(difference.saved_gib_h_per_active_hour, 4),
+        estimate(early, 1),
+        estimate(difference.reloads_per_active_hour, 3),
+    ]
 }
 
 fn estimate(estimate: Option<Estimate>, decimals: usize) -> String {
@@ -171,10 +158,14 @@ fn curves(comparison: &Comparison, style: TableStyle) -> Table {
     let shares = SHARES.map(|share| format!("{:.0} % saved", 100.0 * share));
     table.set_header(std::iter::once("family".to_owned()).chain(shares));
     for curve in &comparison.curves {
-        let reloads = curve
-            .reloads_at
-            .map(|reloads| reloads.map_or("–".to_owned(), |reloads| format!("{reloads:.0}")));
-        table.add_row(std::iter::once(cut(&curve.name, 40)).chain(reloads));
+        let cells = curve_cells(curve).into_iter();
+        table.add_row(std::iter::once(cut(&curve.name, 40)).chain(cells));
     }
     table
+}
+
+/// The reloads of a family, at each of [`SHARES`].
+pub(super) fn curve_cells(curve: &Curve) -> [String; SHARES.len()] {
+    let reloads = curve.reloads_at;
+    reloads.map(|reloads| reloads.map_or("–".to_owned(), |reloads| format!("{reloads:.0}")))
 }

@@ -7,15 +7,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::{PATIENCE, Running, told_after};
+use crate::browsers::QUIET;
 
-/// Where it is installed, on Debian and elsewhere.
-pub(super) const PROGRAMS: [&str; 4] = [
-    "/usr/bin/chromium",
-    "/usr/bin/chromium-browser",
-    "/usr/bin/google-chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-];
+use super::{PATIENCE, Running, told_after};
 
 /// A Chromium of its own, with a profile of its own.
 pub(super) struct Chromium {
@@ -25,18 +19,11 @@ pub(super) struct Chromium {
 
 impl Chromium {
     /// Starts it at a page.
-    pub(super) fn start(program: &str, profile: &Path, url: &str) -> Self {
+    pub(super) fn start(program: &Path, profile: &Path, url: &str) -> Self {
         let mut running = Running::start(
             Command::new(program)
+                .args(QUIET)
                 .args([
-                    "--headless=new",
-                    "--no-sandbox",
-                    "--disable-gpu",
-                    "--disable-quic",
-                    "--no-first-run",
-                    "--disable-background-networking",
-                    "--disable-component-update",
-                    "--disable-sync",
                     "--disable-popup-blocking",
                     "--host-resolver-rules=MAP * 127.0.0.1",
                     "--remote-debugging-port=0",

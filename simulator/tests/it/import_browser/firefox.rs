@@ -10,13 +10,6 @@ use serde_json::{Value, json};
 
 use super::{PATIENCE, Running, told_after};
 
-/// Where it is installed, on Debian and elsewhere.
-pub(super) const PROGRAMS: [&str; 3] = [
-    "/usr/bin/firefox-esr",
-    "/usr/bin/firefox",
-    "/Applications/Firefox.app/Contents/MacOS/firefox",
-];
-
 /// Every host is this machine, so that it contacts nobody else; pages are as they are asked for.
 const PREFERENCES: &str = r#"
 user_pref("marionette.port", 0);
@@ -44,7 +37,7 @@ pub(super) struct Firefox {
 
 impl Firefox {
     /// Starts it, with nothing but an empty tab.
-    pub(super) fn start(program: &str, profile: &Path) -> Self {
+    pub(super) fn start(program: &Path, profile: &Path) -> Self {
         fs::create_dir_all(profile).unwrap();
         fs::write(profile.join("user.js"), PREFERENCES).unwrap();
         let mut running = Running::start(

@@ -1,0 +1,250 @@
+//! What a sweep is to do: resolved into units of work.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use simulator::comparison::Loop;
+use simulator::sweep::{Conditions, Design, Dimension, MOST_VARIANTS, Space, Unit, UnitTrace};
+
+use super::workshop::Workshop;
+use crate::args::SweepSpace;
+use crate::console::{Console, count};
+use crate::policy;
+use crate::reading::shown;
+
+/// These run beside the variants of every sweep, and the base.
+const ALWAYS: [&str; 2] = ["never", "lru-10"];
+
+/// A sweep, resolved.
+pub(super) struct Plan {
+    pub(super) asked: Asked,
+    pub(super) units: Vec<Unit>,
+}
+
+/// What was asked for, as it stands in `plan.toml`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    traces: Vec<PathBuf>,
+    vary: Vec<String>,
+    #[serde(default = "default_base")]
+    base: String,
+    #[serde(default)]
+    with: Vec<String>,
+    #[serde(default)]
+    design: AskedDesign,
+    /// How many samples, unless it is a grid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    samples: Option<usize>,
+    #[serde(default)]
+    seed: u64,
+    #[serde(default)]
+    open_loop: bool,
+    #[serde(default = "yes")]
+    frontier: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum AskedDesign {
+    #[default]
+    Grid,
+    LatinHypercube,
+    Sobol,
+}
+
+fn default_base() -> String {
+    "default".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Asked {
+    fn of(args: &SweepSpace) -> anyhow::Result<Self> {
+        if let Some(file) = &args.plan {
+            return Self::read(file);
+        }
+        let (design, samples) = match (args.latin_hypercube, args.sobol) {
+            (Some(samples), _) => (AskedDesign::LatinHypercube, Some(samples)),
+            (None, Some(samples)) => (AskedDesign::Sobol, Some(samples)),
+            (None, None) => (AskedDesign::Grid, None),
+        };
+        Ok(Self {
+            traces: args.traces.clone(),
+            vary: args.vary.clone(),
+            base: args.base.clone(),
+            with: args.with.clone(),
+            design,
+            samples,
+            seed: args.seed,
+            open_loop: args.open_loop,
+            frontier: !args.no_frontier,
+        })
+    }
+
+    /// Reads a plan. Its paths are as seen from where the command runs.
+    fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = fs::read_to_string(file);
+        let text = text.with_context(|| format!("cannot read the plan {}", shown(file)))?;
+        toml::from_str(&text).with_context(|| format!("{} is not a plan", shown(file)))
+    }
+
+    pub(super) fn to_toml(&self) -> anyhow::Result<String> {
+        Ok(toml::to_string(self)?)
+    }
+
+    fn design(&self) -> anyhow::Result<Design> {
+        Ok(match (self.design, self.samples) {
+            (AskedDesign::Grid, None) => Design::Grid,
+            (AskedDesign::LatinHypercube, Some(samples)) => Design::LatinHypercube(samples),
+            (AskedDesign::Sobol, Some(samples)) => Design::Sobol(samples),
+            (AskedDesign::Grid, Some(_)) => bail!("a grid takes no number of samples"),
+            (_, None) => bail!("samples: missing; say how many, such as samples = 256"),
+        })
+    }
+}
+
+impl Plan {
+    /// Opens the traces, chooses the variants and makes the units.
+    pub(super) fn resolve(
+        args: &SweepSpace,
+        workshop: &mut Workshop,
+        console: &mut Console,
+    ) -> anyhow::Result<Self> {
+        let asked = Asked::of(args)?;
+        let base = policy::find(&asked.base, asked.seed)?;
+        let Some(base_document) = base.document.clone() else {
+            bail!(
+                "{} is a baseline and has no settings to vary; name a preset or a policy file with \
+                 --base",
+                asked.base
+            );
+        };
+        let dimensions = asked.vary.iter().map(|text| Dimension::parse(text));
+        let space = Space::new(base_document.clone(), dimensions.collect::<Result<_, _>>()?)?;
+        let design = asked.design()?;
+        let points = design.point_count(&space)?;
+        let Some(points) = points.filter(|points| (1..=MOST_VARIANTS).contains(points)) else {
+            let found = points.map_or("more than can be counted".to_owned(), |it| it.to_string());
+            bail!(
+                "found {found} variants, expected 1 to {MOST_VARIANTS}; take fewer steps, or samples \
+                 with --sobol"
+            );
+        };
+        let variants = design.variants(&space, asked.seed)?;
+        if variants.is_empty() {
+            let document = space.document(&first_values(&space)?);
+            let why = document
+                .err()
+                .map_or(String::new(), |error| format!(": {error}"));
+            bail!("none of the {points} variants is a valid policy{why}");
+        }
+        if variants.len() < points {
+            console.note(format_args!(
+                "{} of {} are left out: they are no valid policy, or the same as another",
+                points - variants.len(),
+                count(points as u64, "variant")
+            ));
+        }
+
+        let conditions = Conditions {
+            loop_: if asked.open_loop {
+                Loop::Open
+            } else {
+                Loop::Closed
+            },
+            frontier: asked.frontier,
+            seed: asked.seed,
+            base: base_document,
+        };
+        let mut tasks = Vec::new();
+        if conditions.frontier {
+            tasks.push(conditions.frontier_task());
+        }
+        let mut names = vec![asked.base.as_str()];
+        for name in ALWAYS
+            .into_iter()
+            .chain(asked.with.iter().map(String::as_str))
+        {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        for name in names {
+            let policy = policy::find(name, asked.seed)?;
+            tasks.push(conditions.reference_task(&space, name, policy.document.as_ref()));
+        }
+        let of_variants = variants
+            .iter()
+            .map(|it| conditions.variant_task(&space, it));
+        tasks.extend(of_variants);
+
+        let mut units = Vec::with_capacity(asked.traces.len() * tasks.len());
+        for trace in unit_traces(&asked.traces, workshop, console)? {
+            units.extend(
+                tasks
+                    .iter()
+                    .map(|task| Unit::new(trace.clone(), task.clone())),
+            );
+        }
+        Ok(Self { asked, units })
+    }
+}
+
+/// The values of the first variant, for an example of what is wrong.
+fn first_values(space: &Space) -> anyhow::Result<Vec<serde_json::Value>> {
+    Ok(space.dimensions().iter().map(|it| it.at(0.0)).collect())
+}
+
+/// Opens the traces and finds a short name for each that no other has.
+pub(in super::super) fn unit_traces(
+    paths: &[PathBuf],
+    workshop: &mut Workshop,
+    console: &mut Console,
+) -> anyhow::Result<Vec<UnitTrace>> {
+    let mut shared: BTreeMap<String, usize> = BTreeMap::new();
+    for path in paths {
+        *shared.entry(short_name(path)).or_default() += 1;
+    }
+    let mut traces: Vec<UnitTrace> = Vec::new();
+    for path in paths {
+        let short = short_name(path);
+        let is_alone = shared.get(&short) == Some(&1);
+        let name = if is_alone {
+            short
+        } else {
+            path.display().to_string()
+        };
+        let about = workshop.open(path, console)?;
+        if let Some(same) = traces.iter().find(|other| other.digest == about.digest) {
+            bail!(
+                "{} and {} are the same trace; name each once",
+                Path::new(&same.path).display(),
+                shown(path)
+            );
+        }
+        traces.push(UnitTrace {
+            name,
+            path: path.display().to_string(),
+            digest: about.digest,
+            lines: about.lines,
+        });
+    }
+    Ok(traces)
+}
+
+/// The last part of a path, without what tells the form.
+fn short_name(path: &Path) -> String {
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    let endings = [".jsonl.zst", ".jsonl", ".parquet"];
+    let bare = endings.iter().find_map(|ending| name.strip_suffix(ending));
+    bare.unwrap_or(&name).to_owned()
+}

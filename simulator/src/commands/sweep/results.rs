@@ -1,0 +1,573 @@
+//! Puts rows together: in the order of the plan, whatever order they came in, so that the same
+//! rows make the same bytes.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use simulator::replay::{Frontier, Point};
+use simulator::sweep::{FrontierRow, Task, Unit, Version};
+use tempfile::NamedTempFile;
+
+use super::rows::{DamagedRows, RowFile};
+use crate::console::{Console, Safe, count, percent};
+use crate::outcome::Outcome;
+use crate::reading::shown;
+
+/// How many missing units are named.
+const MISSING_NAMED: usize = 5;
+
+/// How many points of the frontier are written, about evenly spaced.
+const FRONTIER_POINTS: usize = 2_000;
+
+/// How many policies of the front the table shows.
+const FRONT_SHOWN: usize = 24;
+
+/// Every row of a plan.
+pub(super) struct Results<'a> {
+    units: &'a [Unit],
+    files: &'a [RowFile],
+}
+
+impl<'a> Results<'a> {
+    /// Looks for the row of each unit. Where some are missing it says which, and there are no
+    /// results.
+    ///
+    /// # Errors
+    /// Rows of another version, of no unit of the plan, and two of one unit that differ.
+    pub(super) fn gather(
+        units: &'a [Unit],
+        files: &'a [RowFile],
+        console: &mut Console,
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(first) = units.first() else {
+            bail!("there is no unit in the plan");
+        };
+        let known: BTreeMap<&str, &Unit> = units.iter().map(|it| (&*it.unit, it)).collect();
+        for file in files {
+            if let Some(other) = file.versions().find(|version| **version != first.version) {
+                let Version { engine, sim, rows } = other;
+                bail!(
+                    "{}: found rows of engine {engine}, sim {sim}, rows {rows}, expected engine {}, \
+                     sim {}, rows {}: rows of different versions cannot be compared",
+                    shown(file.path()),
+                    first.version.engine,
+                    first.version.sim,
+                    first.version.rows
+                );
+            }
+            let strangers = file
+                .units()
+                .filter(|unit| !known.contains_key(unit))
+                .count();
+            if strangers > 0 {
+                console.note(format_args!(
+                    "{}: {} of units that are not in the plan are left out",
+                    shown(file.path()),
+                    count(strangers as u64, "row")
+                ));
+            }
+        }
+        let this = Self { units, files };
+        let mut missing = Vec::new();
+        for unit in units {
+            if !this.files.iter().any(|file| file.has(&unit.unit)) {
+                missing.push(unit);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(Some(this));
+        }
+        let named: Vec<String> = missing
+            .iter()
+            .take(MISSING_NAMED)
+            .map(|it| told(it))
+            .collect();
+        let more = missing.len() - named.len();
+        console.error(&anyhow::anyhow!(
+            "{} of {} are missing: {}{}",
+            count(missing.len() as u64, "row"),
+            units.len(),
+            named.join("; "),
+            if more > 0 {
+                format!("; and {more} more")
+            } else {
+                String::new()
+            }
+        ));
+        Ok(None)
+    }
+
+    /// The row of a unit. All that there are must be the same.
+    fn row(&self, unit: &Unit) -> anyhow::Result<String> {
+        let mut found: Option<(String, &RowFile)> = None;
+        for file in self.files {
+            let Some(row) = file.row(&unit.unit)? else {
+                continue;
+            };
+            match &found {
+                Some((other, before)) if *other != row => bail!(
+                    "unit {} has one row in {} and another in {}: one of the machines is not to be \
+                     trusted",
+                    unit.unit,
+                    shown(before.path()),
+                    shown(file.path())
+                ),
+                Some(_) => {}
+                None => found = Some((row, file)),
+            }
+        }
+        Ok(found.context("a row was found before")?.0)
+    }
+
+    /// Writes the results into a folder, each file beside and then renamed. `rechecked` is how
+    /// many units were done again.
+    pub(super) fn write(&self, out: &Path, rechecked: Option<usize>) -> anyhow::Result<Told> {
+        let mut frontier = Frontier::default();
+        let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
+        let mut order = Vec::new();
+        let mut hash = Sha256::new();
+        let mut row_count = 0_u64;
+        let mut table = table::Writer::new(out, self.units)?;
+        let mut file = Whole::begin(&out.join("results.jsonl"))?;
+        for unit in self.units {
+            let row = self.row(unit)?;
+            let Task::Score { policy, .. } = &unit.task else {
+                let row: FrontierRow =
+                    serde_json::from_str(&row).map_err(|error| self.damaged(unit, &error))?;
+                frontier = frontier.pooled(&row.frontier);
+                continue;
+            };
+            let cells: Map<String, Value> =
+                serde_json::from_str(&row).map_err(|error| self.damaged(unit, &error))?;
+            if !pools.contains_key(policy) {
+                order.push(policy.clone());
+            }
+            pools.entry(policy.clone()).or_default().add(unit, &cells);
+            table.push(&cells)?;
+            hash.update(&row);
+            hash.update(b"\n");
+            writeln!(file.out, "{row}")?;
+            row_count += 1;
+        }
+        file.end()?;
+        table.end()?;
+        let points: Vec<Point> = frontier.points().collect();
+        let has_frontier = points.last().is_some_and(|last| last.saved_gib_h > 0.0);
+        let points = thinned(&points, FRONTIER_POINTS);
+        write_whole(
+            &out.join("frontier.json"),
+            serde_json::to_string(&points)?.as_bytes(),
+        )?;
+        let summaries = order.iter().map(|policy| {
+            let pool = &pools[policy];
+            pool.summary(policy, has_frontier.then_some(&frontier))
+        });
+        let summaries: Vec<Summary> = summaries.collect();
+        let manifest = Manifest::new(self.units, row_count, &hex(&hash.finalize()));
+        let mut text = serde_json::to_string_pretty(&manifest)?;
+        text.push('\n');
+        write_whole(&out.join("manifest.json"), text.as_bytes())?;
+        Ok(Told {
+            type_name: "sweep",
+            out: out.display().to_string(),
+            rechecked,
+            front: front(&summaries).map(|it| it.policy.clone()).collect(),
+            manifest,
+            policies: summaries,
+        })
+    }
+
+    fn damaged(&self, unit: &Unit, error: &serde_json::Error) -> anyhow::Error {
+        let holders = self.files.iter().filter(|file| file.has(&unit.unit));
+        let files: Vec<String> = holders.map(|file| shown(file.path())).collect();
+        DamagedRows::new(
+            &files.join(", "),
+            format!("the row of unit {} cannot be read: {error}", unit.unit),
+        )
+        .into()
+    }
+}
+
+/// A unit, for people.
+fn told(unit: &Unit) -> String {
+    let what = match &unit.task {
+        Task::Frontier { .. } => "the frontier",
+        Task::Score { policy, .. } => policy,
+    };
+    format!(
+        "{} on {} ({})",
+        Safe(what),
+        Safe(&unit.trace.name),
+        unit.unit
+    )
+}
+
+/// A file that is written beside its place, and is there whole or not at all.
+struct Whole {
+    path: PathBuf,
+    out: BufWriter<NamedTempFile>,
+}
+
+impl Whole {
+    fn begin(path: &Path) -> anyhow::Result<Self> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let file = NamedTempFile::new_in(folder);
+        let file = file.with_context(|| format!("cannot write into {}", shown(folder)))?;
+        Ok(Self {
+            path: path.to_owned(),
+            out: BufWriter::new(file),
+        })
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        let cannot = || format!("cannot write {}", shown(&self.path));
+        let file = self.out.into_inner().map_err(|error| error.into_error());
+        let file = file.with_context(cannot)?;
+        file.as_file().sync_all().with_context(cannot)?;
+        file.persist(&self.path).with_context(cannot)?;
+        Ok(())
+    }
+}
+
+/// Writes a file whole or not at all.
+pub(in super::super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut file = Whole::begin(path)?;
+    let written = file.out.write_all(bytes);
+    written.with_context(|| format!("cannot write {}", shown(path)))?;
+    file.end()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Some of many, both ends among them.
+pub(in super::super) fn thinned<T: Copy>(all: &[T], most: usize) -> Vec<T> {
+    if all.len() <= most {
+        return all.to_vec();
+    }
+    let last = all.len() - 1;
+    (0..most)
+        .map(|index| all[index * last / (most - 1)])
+        .collect()
+}
+
+/// What the results were made from.
+#[derive(Serialize)]
+struct Manifest {
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    #[serde(flatten)]
+    version: Version,
+    traces: Vec<TraceTold>,
+    /// The settings that were varied.
+    varied: Vec<String>,
+    /// What the policy that was varied has otherwise than the default one.
+    base: Map<String, Value>,
+    #[serde(rename = "loop")]
+    loop_: Option<Value>,
+    seed: Option<u64>,
+    variants: usize,
+    units: usize,
+    rows: u64,
+    /// A hash of the rows.
+    results_sha256: String,
+}
+
+#[derive(Serialize)]
+struct TraceTold {
+    name: String,
+    digest: String,
+    lines: u64,
+}
+
+impl Manifest {
+    fn new(units: &[Unit], rows: u64, results_sha256: &str) -> Self {
+        let mut traces: Vec<TraceTold> = Vec::new();
+        let mut this = Self {
+            type_name: "manifest",
+            version: units[0].version.clone(),
+            traces: Vec::new(),
+            varied: Vec::new(),
+            base: Map::new(),
+            loop_: None,
+            seed: None,
+            variants: 0,
+            units: units.len(),
+            rows,
+            results_sha256: results_sha256.to_owned(),
+        };
+        for unit in units {
+            if traces
+                .last()
+                .is_none_or(|last| last.digest != unit.trace.digest)
+            {
+                traces.push(TraceTold {
+                    name: unit.trace.name.clone(),
+                    digest: unit.trace.digest.clone(),
+                    lines: unit.trace.lines,
+                });
+            }
+            if let Task::Score {
+                varied,
+                base,
+                loop_,
+                seed,
+                is_variant,
+                ..
+            } = &unit.task
+            {
+                this.variants += usize::from(*is_variant && traces.len() == 1);
+                this.varied = varied.keys().cloned().collect();
+                this.base = base.clone();
+                this.loop_ = serde_json::to_value(loop_).ok();
+                this.seed = Some(*seed);
+            }
+        }
+        this.traces = traces;
+        this
+    }
+}
+
+/// Sums of a policy over all traces.
+#[derive(Default)]
+struct Pool {
+    is_variant: bool,
+    is_ours: bool,
+    varied: Map<String, Value>,
+    sums: BTreeMap<&'static str, f64>,
+}
+
+/// The columns that are added up.
+const SUMMED: [&str; 10] = [
+    "saved_gib_h",
+    "background_gib_h",
+    "bounded_gib_h",
+    "active_hours",
+    "discards",
+    "reloads",
+    "early_returns",
+    "pressure_medium_minutes",
+    "pressure_high_minutes",
+    "violations",
+];
+
+impl Pool {
+    fn add(&mut self, unit: &Unit, cells: &Map<String, Value>) {
+        if let Task::Score {
+            varied,
+            is_variant,
+            settings,
+            ..
+        } = &unit.task
+        {
+            self.varied = varied.clone();
+            self.is_variant = *is_variant;
+            self.is_ours = settings.is_some();
+        }
+        for name in SUMMED {
+            let value = cells.get(name).and_then(Value::as_f64);
+            *self.sums.entry(name).or_default() += value.unwrap_or(0.0);
+        }
+    }
+
+    fn summary(&self, policy: &str, frontier: Option<&Frontier>) -> Summary {
+        let sum = |name: &str| self.sums.get(name).copied().unwrap_or(0.0);
+        let ratio = |part: f64, of: f64| (of > 0.0).then(|| part / of);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "sums of counts"
+        )]
+        let whole = |name: &str| sum(name) as u64;
+        let reloads = whole("reloads");
+        Summary {
+            policy: policy.to_owned(),
+            is_variant: self.is_variant,
+            is_ours: self.is_ours,
+            settings: self.varied.clone(),
+            saved_gib_h: sum("saved_gib_h"),
+            saved_share: ratio(sum("saved_gib_h"), sum("background_gib_h")),
+            early_return_rate: ratio(sum("early_returns"), sum("discards")),
+            discards: whole("discards"),
+            reloads,
+            reloads_per_active_hour: ratio(sum("reloads"), sum("active_hours")),
+            frontier_share: frontier
+                .and_then(|it| ratio(sum("bounded_gib_h"), it.saved_gib_h(reloads))),
+            pressure_medium_minutes: sum("pressure_medium_minutes"),
+            pressure_high_minutes: sum("pressure_high_minutes"),
+            violations: whole("violations"),
+        }
+    }
+}
+
+/// What a policy came to on all traces together.
+#[derive(Serialize)]
+pub(super) struct Summary {
+    policy: String,
+    is_variant: bool,
+    #[serde(skip)]
+    is_ours: bool,
+    settings: Map<String, Value>,
+    saved_gib_h: f64,
+    saved_share: Option<f64>,
+    early_return_rate: Option<f64>,
+    discards: u64,
+    reloads: u64,
+    reloads_per_active_hour: Option<f64>,
+    frontier_share: Option<f64>,
+    pressure_medium_minutes: f64,
+    pressure_high_minutes: f64,
+    violations: u64,
+}
+
+/// The variants that no other beats in both what is saved and reloads, those that save least
+/// first.
+fn front(summaries: &[Summary]) -> impl Iterator<Item = &Summary> {
+    let mut variants: Vec<&Summary> = summaries.iter().filter(|it| it.is_variant).collect();
+    variants
+        .sort_by(|a, b| (a.reloads.cmp(&b.reloads)).then(b.saved_gib_h.total_cmp(&a.saved_gib_h)));
+    let mut most = f64::NEG_INFINITY;
+    variants.into_iter().filter(move |it| {
+        let is_more = it.saved_gib_h > most;
+        most = most.max(it.saved_gib_h);
+        is_more
+    })
+}
+
+/// What is told of a finished sweep.
+#[derive(Serialize)]
+pub(super) struct Told {
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    out: String,
+    rechecked: Option<usize>,
+    manifest: Manifest,
+    /// The variants that no other beats in both what is saved and reloads.
+    front: Vec<String>,
+    policies: Vec<Summary>,
+}
+
+impl Told {
+    /// Whether a policy of ours discarded what a hard guard protects.
+    pub(super) fn outcome(&self, console: &mut Console) -> Outcome {
+        let bad = self
+            .policies
+            .iter()
+            .filter(|it| it.is_ours && it.violations > 0);
+        let mut outcome = Outcome::Yes;
+        for policy in bad {
+            outcome = Outcome::No;
+            console.error(&anyhow::anyhow!(
+                "{} discarded tabs that a hard guard protects: {}",
+                policy.policy,
+                policy.violations
+            ));
+        }
+        outcome
+    }
+
+    /// Writes it, for people or as JSON.
+    pub(super) fn tell(&self, json: bool, console: &mut Console) -> anyhow::Result<()> {
+        if json {
+            return console.json(self);
+        }
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header([
+            "",
+            "saved GiB·h",
+            "of all",
+            "early",
+            "reloads",
+            "/ h",
+            "frontier",
+            "HIGH min",
+        ]);
+        let front: Vec<&Summary> = front(&self.policies).collect();
+        let references = self.policies.iter().filter(|it| !it.is_variant);
+        for it in references.chain(thinned(&front, FRONT_SHOWN)) {
+            let share = |share: Option<f64>| share.map_or("–".to_owned(), percent);
+            table.add_row([
+                Safe(&it.policy).to_string(),
+                format!("{:.3}", it.saved_gib_h),
+                share(it.saved_share),
+                share(it.early_return_rate),
+                it.reloads.to_string(),
+                it.reloads_per_active_hour
+                    .map_or("–".to_owned(), |rate| format!("{rate:.2}")),
+                share(it.frontier_share),
+                format!("{:.1}", it.pressure_high_minutes),
+            ]);
+        }
+        for index in 1..8 {
+            if let Some(column) = table.column_mut(index) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        for line in table.lines() {
+            console.line(line.trim_end())?;
+        }
+        console.line("")?;
+        let shown_of_front = if front.len() > FRONT_SHOWN {
+            format!("{FRONT_SHOWN} of {}", front.len())
+        } else {
+            front.len().to_string()
+        };
+        console.line(format_args!(
+            "{} on {}; {shown_of_front} that no other beats stand above. Engine {}, sim {}, seed {}.",
+            count(self.manifest.variants as u64, "variant"),
+            count(self.manifest.traces.len() as u64, "trace"),
+            self.manifest.version.engine,
+            self.manifest.version.sim,
+            self.manifest.seed.unwrap_or(0)
+        ))?;
+        if let Some(rechecked) = self.rechecked {
+            console.line(format_args!(
+                "{} done again, each with the same bytes.",
+                count(rechecked as u64, "unit")
+            ))?;
+        }
+        console.line(format_args!("Results: {}", Safe(&self.out)))
+    }
+}
+
+#[cfg(not(feature = "analysis"))]
+mod table {
+    //! Parquet is not built in.
+
+    use std::path::Path;
+
+    use serde_json::{Map, Value};
+    use simulator::sweep::Unit;
+
+    /// Writes nothing.
+    pub(super) struct Writer;
+
+    impl Writer {
+        #[expect(clippy::unnecessary_wraps, reason = "as where it writes")]
+        pub(super) fn new(_out: &Path, _units: &[Unit]) -> anyhow::Result<Self> {
+            Ok(Self)
+        }
+
+        #[expect(
+            clippy::unnecessary_wraps,
+            clippy::unused_self,
+            reason = "as where it writes"
+        )]
+        pub(super) fn push(&mut self, _cells: &Map<String, Value>) -> anyhow::Result<()> {
+            Ok(())
+        }
+
+        #[expect(clippy::unnecessary_wraps, reason = "as where it writes")]
+        pub(super) fn end(self) -> anyhow::Result<()> {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,534 @@
+//! `sim tune`: which settings are better on these traces, and can that be trusted?
+
+mod bench;
+mod found;
+mod policy_file;
+mod text;
+
+use std::fs;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use regex::Regex;
+use simulator::replay::{Frontier, Rates, Tally};
+use simulator::sweep::{Dimension, Space, Variant, Version};
+use simulator::tune::{
+    Cells, Choice, Limits, Part, Plateau, Search, Split, SplitKind, front, neighbours, split,
+};
+
+use super::sweep::{thinned, threads_or_all, write_whole};
+use crate::args::TuneArgs;
+use crate::console::Console;
+use crate::outcome::Outcome;
+use crate::policy::{self, NamedPolicy};
+use crate::reading::shown;
+
+use bench::Bench;
+use found::{Judged, Member, PartTold, PersonTold, Sensitivity, SplitTold, Tuned};
+
+/// What is varied unless something is named: what a policy does most of its work by.
+const USUALLY_VARIED: [&str; 11] = [
+    "ttl_minutes=2..480:log",
+    "focus.enabled=false,true",
+    "focus.proactive=false,true",
+    "focus.out_ttl_minutes=1..240:log",
+    "focus.cluster_minutes=2..60:log",
+    "familiarity_cap=1,2,4,8",
+    "act_from=medium,high",
+    "cooldown_seconds=10..300:log",
+    "batch_high=1..6",
+    "batch_medium=1..4",
+    "rank=lru,largest",
+];
+
+/// How many of the best candidates have their neighbours looked at.
+const CANDIDATES: usize = 6;
+
+/// How many values of a setting its sensitivity is shown at.
+const SENSITIVITY_VALUES: usize = 9;
+
+/// How many points of the frontier are written.
+const FRONTIER_POINTS: usize = 500;
+
+/// What the tuned policy is held against, besides the base.
+const ALWAYS_AGAINST: &str = "original-2026";
+
+/// Everything that the command line says, resolved.
+struct Task {
+    space: Space,
+    base: NamedPolicy,
+    against: Vec<NamedPolicy>,
+    limits: Limits,
+    margin: f64,
+    trials: usize,
+    population: usize,
+    seed: u64,
+}
+
+impl Task {
+    fn resolve(args: &TuneArgs) -> anyhow::Result<Self> {
+        let base = policy::find(&args.base, args.seed)?;
+        let Some(document) = base.document.clone() else {
+            bail!(
+                "{} is a baseline and has no settings to tune; name a preset or a policy file with \
+                 --base",
+                args.base
+            );
+        };
+        let varied = match args.vary.is_empty() {
+            true => USUALLY_VARIED.map(str::to_owned).into(),
+            false => args.vary.clone(),
+        };
+        let dimensions = varied.iter().map(|text| Dimension::parse(text));
+        let mut against = Vec::new();
+        for name in std::iter::once(ALWAYS_AGAINST).chain(args.against.iter().map(String::as_str)) {
+            against.push(policy::find(name, args.seed)?);
+        }
+        Ok(Self {
+            space: Space::new(document, dimensions.collect::<Result<_, _>>()?)?,
+            base,
+            against,
+            limits: Limits {
+                max_reloads_per_active_hour: args.max_reloads_per_hour,
+                max_early_return_rate: args.max_early_returns,
+                max_high_minutes_per_awake_hour: args.max_high_minutes_per_hour,
+            },
+            margin: args.margin,
+            trials: args.trials,
+            population: args.population,
+            seed: args.seed,
+        })
+    }
+
+    /// The limits of a search that knows what the base came to in training. Where no reloads were
+    /// named it may have as many as the base. A margin is kept to them, since what is at a limit in
+    /// training is beyond it for half of all other people.
+    fn limits_in_training(&self, base: &Rates) -> Limits {
+        let with_margin = |limit: Option<f64>| limit.map(|limit| limit * (1.0 - self.margin));
+        let reloads = self.limits.max_reloads_per_active_hour;
+        Limits {
+            max_reloads_per_active_hour: with_margin(reloads.or(base.reloads_per_active_hour)),
+            max_early_return_rate: with_margin(self.limits.max_early_return_rate),
+            max_high_minutes_per_awake_hour: with_margin(
+                self.limits.max_high_minutes_per_awake_hour,
+            ),
+        }
+    }
+
+    /// The limits that must be kept on held-out people.
+    fn limits_held_out(&self, base: &Rates) -> Limits {
+        let reloads = self.limits.max_reloads_per_active_hour;
+        Limits {
+            max_reloads_per_active_hour: reloads.or(base.reloads_per_active_hour),
+            ..self.limits
+        }
+    }
+}
+
+pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outcome> {
+    let task = Task::resolve(args)?;
+    let pattern = args.person.as_deref().map(Regex::new).transpose();
+    let pattern = pattern.context("--person: not a regular expression")?;
+    let threads = threads_or_all(args.threads);
+    let mut bench = Bench::open(
+        &args.traces,
+        pattern.as_ref(),
+        args.windows,
+        threads,
+        console,
+    )?;
+    let splits = split(bench.people.len(), args.folds, args.windows, task.seed)?;
+    let base = bench
+        .cells(std::slice::from_ref(&task.base.entrant()))?
+        .remove(0);
+    base.check()?;
+    let against: Vec<_> = task.against.iter().map(NamedPolicy::entrant).collect();
+    let against = bench.cells(&against)?;
+
+    let mut searches = Vec::new();
+    for (split, number) in splits.iter().zip(1..) {
+        let about = format!("search {number} of {}", splits.len());
+        searches.push(search(&task, split, &base, &mut bench, &about)?);
+    }
+    let tuned = judge(&task, &splits, &searches, (&base, &against), &mut bench)?;
+
+    fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", shown(&args.out)))?;
+    let mut json = serde_json::to_string(&tuned)?;
+    json.push('\n');
+    write_whole(&args.out.join("tune.json"), json.as_bytes())?;
+    let policy_file = args.out.join("policy.toml");
+    match searches
+        .last()
+        .and_then(|it| it.chosen.as_ref())
+        .filter(|_| tuned.recommended)
+    {
+        Some(chosen) => {
+            let text = policy_file::written(&chosen.variant.document, &tuned);
+            write_whole(&policy_file, text.as_bytes())?;
+        }
+        // One of a run before would be taken for this one's.
+        None if policy_file.exists() => fs::remove_file(&policy_file)?,
+        None => {}
+    }
+    if args.json {
+        console.json(&tuned)?;
+    } else {
+        text::write(&tuned, &args.out, console)?;
+    }
+    Ok(match tuned.recommended {
+        true => Outcome::Yes,
+        false => Outcome::No,
+    })
+}
+
+/// What a search came to.
+struct Searched {
+    limits: Limits,
+    tried: Vec<(Variant, Arc<Cells>)>,
+    chosen: Option<Chosen>,
+    /// Where nothing keeps the limits: what comes nearest, by number.
+    nearest: Option<usize>,
+}
+
+#[derive(Clone)]
+struct Chosen {
+    variant: Variant,
+    cells: Arc<Cells>,
+    plateau: Plateau,
+}
+
+/// Searches on the training part of a split and chooses.
+fn search(
+    task: &Task,
+    split: &Split,
+    base: &Cells,
+    bench: &mut Bench,
+    about: &str,
+) -> anyhow::Result<Searched> {
+    let rates = |cells: &Cells| cells.sum(&split.training).rates();
+    let limits = task.limits_in_training(&rates(base));
+    let bar = super::sweep::progress(task.trials as u64, &format!("variants, {about}"));
+    let mut search = Search::new(&task.space, task.population, task.seed);
+    let mut tried: Vec<(Variant, Arc<Cells>)> = Vec::new();
+    while tried.len() < task.trials {
+        let asked = search.ask()?;
+        let variants: Vec<&Variant> = asked.iter().flatten().collect();
+        let cells = bench.cells_of(&variants)?;
+        bar.inc(cells.len() as u64);
+        let mut answers = cells.iter().map(|cells| {
+            let rates = rates(cells);
+            (rates, limits.excess(&rates))
+        });
+        let answers: Vec<_> = asked
+            .iter()
+            .map(|it| it.as_ref().and_then(|_| answers.next()))
+            .collect();
+        search.tell(&answers)?;
+        let before = tried.len();
+        tried.extend(asked.into_iter().flatten().zip(cells));
+        if tried.len() == before {
+            bail!("no combination of these values is a valid policy");
+        }
+    }
+    bar.finish_and_clear();
+
+    let mut kept: Vec<usize> = (0..tried.len())
+        .filter(|&index| limits.excess(&rates(&tried[index].1)) <= 0.0)
+        .collect();
+    let saved = |index: usize| rates(&tried[index].1).saved_share.unwrap_or(0.0);
+    kept.sort_by(|&a, &b| saved(b).total_cmp(&saved(a)).then(a.cmp(&b)));
+    kept.dedup_by(|a, b| tried[*a].0.document == tried[*b].0.document);
+    kept.truncate(CANDIDATES);
+    let mut plateaus = Vec::new();
+    for &index in &kept {
+        let around = neighbours(&task.space, &tried[index].0);
+        let around = bench.cells_of(&around.iter().collect::<Vec<_>>())?;
+        let around: Vec<Rates> = around.iter().map(|cells| rates(cells)).collect();
+        plateaus.push(Plateau::new(&rates(&tried[index].1), &around, &limits));
+    }
+    let chosen = Choice::of(&plateaus).map(|choice| {
+        let (variant, cells) = tried[kept[choice.index]].clone();
+        Chosen {
+            variant,
+            cells,
+            plateau: choice.plateau,
+        }
+    });
+    let excess = |&index: &usize| limits.excess(&rates(&tried[index].1));
+    let nearest = (0..tried.len()).min_by(|a, b| excess(a).total_cmp(&excess(b)));
+    Ok(Searched {
+        limits,
+        nearest: nearest.filter(|_| chosen.is_none()),
+        tried,
+        chosen,
+    })
+}
+
+/// Judges what the searches chose on what they did not see.
+fn judge(
+    task: &Task,
+    splits: &[Split],
+    searches: &[Searched],
+    (base, against): (&Arc<Cells>, &[Arc<Cells>]),
+    bench: &mut Bench,
+) -> anyhow::Result<Tuned> {
+    let whole = splits.last().context("the last split is the whole")?;
+    let last = searches.last().context("each split was searched")?;
+    // Whoever chose nothing keeps the base.
+    let cells_of = |search: &Searched| {
+        search
+            .chosen
+            .as_ref()
+            .map_or(base.clone(), |it| it.cells.clone())
+    };
+    let held_out = |kind: SplitKind, of: &dyn Fn(usize) -> Arc<Cells>| -> Vec<Tally> {
+        let parts = splits
+            .iter()
+            .enumerate()
+            .filter(|(_, split)| split.kind == kind);
+        let tallies = parts.map(|(index, split)| {
+            let tallies = of(index).by_person(&split.held_out).collect::<Vec<_>>();
+            (split.held_out.people.clone(), tallies)
+        });
+        by_person(tallies, bench.people.len())
+    };
+    let kinds = [SplitKind::ByPerson, SplitKind::WalkForward];
+    let judged = kinds.map(|kind| {
+        let tuned = held_out(kind, &|index| cells_of(&searches[index]));
+        let of_base = held_out(kind, &|_| base.clone());
+        let mut all = vec![Judged::new(&task.base.name, &of_base, &tuned, task.seed)];
+        for (policy, cells) in task.against.iter().zip(against) {
+            let theirs = held_out(kind, &|_| cells.clone());
+            all.push(Judged::new(&policy.name, &theirs, &tuned, task.seed));
+        }
+        let rates = tuned.into_iter().sum::<Tally>().rates();
+        (!all[0].is_empty()).then_some(found::HeldOut {
+            tuned: rates,
+            against: all,
+        })
+    });
+    let [on_people, forward] = judged;
+    let deciding = on_people.as_ref().or(forward.as_ref());
+    let (recommended, why) = verdict(task, last, deciding);
+
+    let told = splits.iter().zip(searches);
+    let told = told.map(|(split, search)| split_told(task, split, search, base, bench));
+    let splits: Vec<SplitTold> = told.collect();
+    let gap = |told: &SplitTold| {
+        let chosen = told.chosen.as_ref()?;
+        Some(chosen.training.saved_share? - chosen.held_out?.saved_share?)
+    };
+    let gaps: Vec<f64> = splits.iter().filter_map(gap).collect();
+    let sensitivity = match &last.chosen {
+        Some(chosen) => sensitivity(task, &whole.training, &chosen.variant, bench)?,
+        None => Vec::new(),
+    };
+    let domains = &task.space.base().protected_domains;
+    let mut frontier = Frontier::default();
+    for foresight in bench.foresee(domains)? {
+        frontier = frontier.pooled(&foresight.frontier());
+    }
+    let points: Vec<_> = frontier.points().collect();
+    let member = |(variant, cells): &(Variant, Arc<Cells>)| {
+        Member::new(
+            &task.space,
+            variant,
+            cells.sum(&whole.training).rates(),
+            None,
+        )
+    };
+    Ok(Tuned {
+        type_name: "tune",
+        version: Version::ours(),
+        seed: task.seed,
+        base: task.base.name.clone(),
+        base_hash: task.base.hash.clone(),
+        vary: task
+            .space
+            .dimensions()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        asked_limits: task.limits,
+        margin: task.margin,
+        variants_tried: bench.policies_run(),
+        people: bench
+            .people
+            .iter()
+            .map(|it| PersonTold::new(it, &bench.traces))
+            .collect(),
+        traces: bench.traces.clone(),
+        windows: whole.training.windows.1,
+        recommended,
+        why,
+        nearest: last.nearest.map(|index| member(&last.tried[index])),
+        chosen: last
+            .chosen
+            .as_ref()
+            .map(|it| member(&(it.variant.clone(), it.cells.clone()))),
+        changed: last
+            .chosen
+            .as_ref()
+            .map(|it| found::changed(task.space.base(), &it.variant.document)),
+        in_training: found::in_training(task, &whole.training, base, against),
+        on_held_out_people: on_people,
+        walking_forward: forward,
+        gap_saved_share: (!gaps.is_empty()).then(|| gaps.iter().sum::<f64>() / gaps.len() as f64),
+        evaluations: last.tried.iter().map(member).collect(),
+        sensitivity,
+        frontier: thinned(&points, FRONTIER_POINTS),
+        background_gib_h: base.sum(&whole.training).background_gib_h(),
+        active_hours: base.sum(&whole.training).active_hours(),
+        splits,
+    })
+}
+
+/// Adds up what each person came to; leaves out those who were never held out.
+fn by_person(parts: impl Iterator<Item = (Vec<usize>, Vec<Tally>)>, people: usize) -> Vec<Tally> {
+    let mut all = vec![None; people];
+    for (people, tallies) in parts {
+        for (person, tally) in people.into_iter().zip(tallies) {
+            let sum: &mut Option<Tally> = &mut all[person];
+            *sum = Some(sum.unwrap_or_default() + tally);
+        }
+    }
+    all.into_iter().flatten().collect()
+}
+
+/// Whether what was chosen can be recommended, and why or why not.
+fn verdict(task: &Task, whole: &Searched, held_out: Option<&found::HeldOut>) -> (bool, String) {
+    if whole.chosen.is_none() {
+        return (
+            false,
+            "no variant that was tried keeps the limits".to_owned(),
+        );
+    }
+    let Some(held_out) = held_out else {
+        return (false, "nothing was held out to judge it on".to_owned());
+    };
+    let against = &held_out.against[0];
+    let limits = task.limits_held_out(&against.rates);
+    let excess = limits.excess(&held_out.tuned);
+    if excess > 0.0 {
+        let why = format!(
+            "where it was held out it exceeds a limit by {:.0} %",
+            100.0 * excess
+        );
+        return (false, why);
+    }
+    match against.evidence.saved_share {
+        Some(estimate) if estimate.low > 0.0 => (
+            true,
+            format!(
+                "where it was held out it saves more than {} and keeps the limits; the interval \
+                 leaves 0 out",
+                against.name
+            ),
+        ),
+        Some(estimate) if estimate.value > 0.0 => (
+            false,
+            format!(
+                "where it was held out it saves more than {}, but within the noise: the interval \
+                 holds 0",
+                against.name
+            ),
+        ),
+        Some(_) => (
+            false,
+            format!(
+                "where it was held out it saves no more than {}",
+                against.name
+            ),
+        ),
+        None => (
+            false,
+            "there are too few people to say how sure a difference is: at least two are needed"
+                .to_owned(),
+        ),
+    }
+}
+
+/// What a split tells: what was chosen and the front, in training and where it was held out.
+fn split_told(
+    task: &Task,
+    split: &Split,
+    search: &Searched,
+    base: &Cells,
+    bench: &Bench,
+) -> SplitTold {
+    let rates = |cells: &Cells, part: &Part| cells.sum(part).rates();
+    let held_out =
+        |cells: &Cells| (!split.held_out.people.is_empty()).then(|| rates(cells, &split.held_out));
+    let member = |variant: &Variant, cells: &Cells| {
+        Member::new(
+            &task.space,
+            variant,
+            rates(cells, &split.training),
+            held_out(cells),
+        )
+    };
+    let training: Vec<Rates> = search
+        .tried
+        .iter()
+        .map(|it| rates(&it.1, &split.training))
+        .collect();
+    let mut members: Vec<Member> = front(&training)
+        .into_iter()
+        .map(|index| member(&search.tried[index].0, &search.tried[index].1))
+        .collect();
+    members.sort_by(|a, b| {
+        let saved = |it: &Member| it.training.saved_share.unwrap_or(0.0);
+        saved(a)
+            .total_cmp(&saved(b))
+            .then(a.policy_hash.cmp(&b.policy_hash))
+    });
+    members.dedup_by(|a, b| a.policy_hash == b.policy_hash);
+    SplitTold {
+        kind: split.kind,
+        training: PartTold::new(&split.training, &bench.people),
+        held_out: PartTold::new(&split.held_out, &bench.people),
+        limits: search.limits,
+        tried: search.tried.len(),
+        chosen: (search.chosen.as_ref()).map(|it| member(&it.variant, &it.cells)),
+        plateau: search.chosen.as_ref().map(|it| it.plateau),
+        base: Member::of_policy(&task.base, rates(base, &split.training), held_out(base)),
+        front: members,
+    }
+}
+
+/// What becomes of the chosen policy when one setting alone is changed.
+fn sensitivity(
+    task: &Task,
+    part: &Part,
+    chosen: &Variant,
+    bench: &mut Bench,
+) -> anyhow::Result<Vec<Sensitivity>> {
+    let mut all = Vec::new();
+    for (place, dimension) in task.space.dimensions().iter().enumerate() {
+        let with = |value: serde_json::Value| {
+            let mut values = chosen.values.clone();
+            values[place] = value;
+            let document = task.space.document(&values).ok()?;
+            Some(Variant { values, document })
+        };
+        let variants: Vec<Variant> = dimension
+            .across(SENSITIVITY_VALUES)
+            .into_iter()
+            .filter_map(with)
+            .collect();
+        let cells = bench.cells_of(&variants.iter().collect::<Vec<_>>())?;
+        let points = variants
+            .iter()
+            .zip(cells)
+            .map(|(variant, cells)| found::SensitivityPoint {
+                value: variant.values[place].clone(),
+                rates: cells.sum(part).rates(),
+            });
+        all.push(Sensitivity {
+            setting: dimension.name(),
+            chosen: chosen.values[place].clone(),
+            points: points.collect(),
+        });
+    }
+    Ok(all)
+}

@@ -1,0 +1,235 @@
+//! A trace, decoded once: packed, interned and read-only, for any number of replays to share.
+//!
+//! What a replay takes from a line is written as a tag and a few variable-length integers, most of
+//! them differences from the line before; hosts are numbers of a table. That makes 5 to 20 bytes of
+//! the 150 or more of a line. Steps are read back one after the other, each as it was: a replay
+//! of the packed trace and one of the log come to the same decisions and the same scores.
+//!
+//! What is packed is a cache and can be thrown away. It begins with the steps; behind them come a
+//! [`Head`] as JSON, its length, a checksum of all that, and [`MAGIC`], so that an unfinished or
+//! damaged one is never taken for a trace. Nothing here opens a file.
+
+mod codec;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use recorder::Line;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::replay::Step;
+
+use codec::{Decoder, Encoder};
+
+/// What a packed trace ends in. The number is raised whenever the layout changes.
+pub const MAGIC: &[u8; 8] = b"tabpack1";
+
+/// The length of the head, the checksum and [`MAGIC`].
+const TRAILER_BYTES: usize = 16;
+
+/// What is told of a packed trace.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// What the one who packed it wants to find again.
+    pub about: About,
+    /// How many steps there are.
+    steps: u64,
+    /// The times of the first and the last line, in Unix milliseconds.
+    span_ms: Option<(i64, i64)>,
+    /// The hosts, by their number.
+    hosts: Vec<String>,
+}
+
+/// Which trace was packed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// The session's id.
+    pub session: String,
+    /// The version of the engine that recorded it.
+    pub engine: u32,
+    /// How many lines it has.
+    pub lines: u64,
+    /// A hash of them.
+    pub digest: String,
+    /// The files it was read from, as they were then.
+    pub files: Vec<SourceFile>,
+}
+
+/// A file as it was when it was packed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Where it is.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// When it was changed last, in Unix nanoseconds.
+    pub modified_ns: i128,
+}
+
+/// What is packed is damaged, or was never finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the packed trace is damaged: {0}")]
+pub struct Damaged(&'static str);
+
+/// Packs a trace, a line at a time. It grows with the distinct hosts alone.
+#[derive(Debug)]
+pub struct Packer<W> {
+    out: W,
+    crc: u32,
+    steps: u64,
+    span_ms: Option<(i64, i64)>,
+    encoder: Encoder,
+}
+
+impl<W: Write> Packer<W> {
+    /// Begins to pack.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            crc: 0,
+            steps: 0,
+            span_ms: None,
+            encoder: Encoder::default(),
+        }
+    }
+
+    /// Packs the next line.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn push(&mut self, line: &Line) -> io::Result<()> {
+        if self.encoder.push(line) {
+            self.steps += 1;
+        }
+        let (first_ms, _) = self.span_ms.unwrap_or((line.t_ms, line.t_ms));
+        self.span_ms = Some((first_ms, line.t_ms));
+        let bytes = self.encoder.take();
+        self.write(&bytes)
+    }
+
+    /// Ends the packed trace.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn finish(mut self, about: About) -> io::Result<W> {
+        let head = Head {
+            about,
+            steps: self.steps,
+            span_ms: self.span_ms,
+            hosts: self.encoder.hosts(),
+        };
+        let head = serde_json::to_vec(&head)?;
+        self.write(&head)?;
+        let length = u32::try_from(head.len()).map_err(io::Error::other)?;
+        self.out.write_all(&length.to_le_bytes())?;
+        self.out.write_all(&self.crc.to_le_bytes())?;
+        self.out.write_all(MAGIC)?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.crc = crc32c::crc32c_append(self.crc, bytes);
+        self.out.write_all(bytes)
+    }
+}
+
+/// A packed trace. A copy shares everything.
+#[derive(Clone)]
+pub struct PackedTrace {
+    bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    head: Arc<Head>,
+    /// Where the steps end.
+    end: usize,
+}
+
+impl PackedTrace {
+    /// Takes what a [`Packer`] has written, wherever that is kept.
+    ///
+    /// # Errors
+    /// What is not as it was written.
+    pub fn open(bytes: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Result<Self, Damaged> {
+        let all = (*bytes).as_ref();
+        let content = all.len().checked_sub(TRAILER_BYTES);
+        let content = content.ok_or(Damaged("it is too short"))?;
+        let (content, trailer) = all.split_at(content);
+        let (length, trailer) = trailer.split_at(4);
+        let (crc, magic) = trailer.split_at(4);
+        if magic != MAGIC {
+            return Err(Damaged("it does not end as one"));
+        }
+        if crc32c::crc32c(content).to_le_bytes() != crc {
+            return Err(Damaged("its checksum does not match"));
+        }
+        let length = length.try_into().map(u32::from_le_bytes);
+        let length = length.map_err(|_| Damaged("it is too short"))? as usize;
+        let end = content.len().checked_sub(length);
+        let end = end.ok_or(Damaged("its head is too long"))?;
+        let head = serde_json::from_slice(&content[end..]);
+        let head: Head = head.map_err(|_| Damaged("its head cannot be read"))?;
+        Ok(Self {
+            head: Arc::new(head),
+            end,
+            bytes,
+        })
+    }
+
+    /// Which trace it is.
+    pub fn about(&self) -> &About {
+        &self.head.about
+    }
+
+    /// How many steps there are.
+    pub fn step_count(&self) -> u64 {
+        self.head.steps
+    }
+
+    /// The times of the first and the last line, in Unix milliseconds.
+    pub fn span_ms(&self) -> Option<(i64, i64)> {
+        self.head.span_ms
+    }
+
+    /// How many bytes the steps take.
+    pub fn byte_count(&self) -> u64 {
+        self.end as u64
+    }
+
+    /// The steps, in their order. After an error there are no more.
+    pub fn steps(&self) -> Steps<'_> {
+        Steps {
+            decoder: Decoder::new(&(*self.bytes).as_ref()[..self.end], &self.head.hosts),
+            is_done: false,
+        }
+    }
+}
+
+impl fmt::Debug for PackedTrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackedTrace")
+            .field("about", &self.head.about)
+            .field("steps", &self.head.steps)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The steps of a packed trace.
+#[derive(Debug)]
+pub struct Steps<'a> {
+    decoder: Decoder<'a>,
+    is_done: bool,
+}
+
+impl Iterator for Steps<'_> {
+    type Item = Result<Step, Damaged>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_done || self.decoder.is_at_end() {
+            return None;
+        }
+        let step = self.decoder.step();
+        self.is_done = step.is_err();
+        Some(step)
+    }
+}

@@ -1,0 +1,153 @@
+//! Packed traces, kept from one run to the next in the user's cache folder.
+//!
+//! A trace is packed the first time it is asked for and mapped into memory from then on. What is
+//! kept names the files it was made from, with their sizes and times of change: where one differs,
+//! it is made anew. A damaged one is, too. All of it can be deleted at any time. It is written
+//! beside its place and renamed, so nobody ever maps a file that still changes.
+
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use anyhow::Context as _;
+use etcetera::BaseStrategy as _;
+use memmap2::Mmap;
+use recorder::Trace;
+use sha2::{Digest as _, Sha256};
+use simulator::packed::{About, PackedTrace, Packer, SourceFile};
+use tempfile::NamedTempFile;
+
+use crate::console::Console;
+use crate::reading::{Show, open, read, shown};
+
+/// The folder in which packed traces are kept.
+pub(crate) struct TraceCache {
+    /// None where the user has no place for such things.
+    folder: Option<PathBuf>,
+}
+
+impl TraceCache {
+    /// The user's own: `tab-orchestrator/packed` below `XDG_CACHE_HOME` or its default.
+    pub(crate) fn of_user() -> Self {
+        let folders = etcetera::choose_base_strategy();
+        let folder = folders.map(|folders| folders.cache_dir().join("tab-orchestrator/packed"));
+        Self {
+            folder: folder.ok(),
+        }
+    }
+
+    /// Opens the trace that a path names, packed before or now.
+    ///
+    /// # Errors
+    /// What is wrong with the trace, or with the disk.
+    pub(crate) fn open(&self, path: &Path, console: &mut Console) -> anyhow::Result<PackedTrace> {
+        let trace = open(path)?;
+        let files = files(path, &trace)?;
+        let place = self.place(&files);
+        if let Some(place) = place.as_deref().filter(|place| place.exists()) {
+            match File::open(place)
+                .map_err(anyhow::Error::from)
+                .and_then(|file| mapped(&file))
+            {
+                Ok(packed) if packed.about().files == files => return Ok(packed),
+                Ok(_) => {}
+                Err(error) => {
+                    console.note(format_args!("{}: {error}; it is made anew", shown(place)))
+                }
+            }
+        }
+        self.pack(path, &trace, files, place, console)
+    }
+
+    /// Where a trace of these files is kept.
+    fn place(&self, files: &[SourceFile]) -> Option<PathBuf> {
+        let first = Sha256::digest(files.first()?.path.as_bytes());
+        let name: String = first[..12]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Some(self.folder.as_ref()?.join(name).with_extension("tabpack"))
+    }
+
+    /// Packs a trace. Where it cannot be kept it is gone with the program.
+    fn pack(
+        &self,
+        path: &Path,
+        trace: &Trace,
+        files: Vec<SourceFile>,
+        place: Option<PathBuf>,
+        console: &mut Console,
+    ) -> anyhow::Result<PackedTrace> {
+        let beside = (self.folder.as_deref()).filter(|folder| fs::create_dir_all(folder).is_ok());
+        let beside = beside.and_then(|folder| NamedTempFile::new_in(folder).ok());
+        let is_kept = beside.is_some();
+        let file = match beside {
+            Some(file) => file,
+            None => NamedTempFile::new().context("there is no place for a packed trace")?,
+        };
+        let mut packer = Packer::new(BufWriter::new(file));
+        let ending = read(trace, Show::Progress, console, |line, _| {
+            packer.push(&line)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let header = trace.header();
+        let about = About {
+            session: header.session.to_string(),
+            engine: header.engine,
+            lines: ending.lines,
+            digest: ending.digest,
+            files,
+        };
+        let full = || format!("{} cannot be packed", shown(path));
+        let file = packer.finish(about).with_context(full)?;
+        let file = file.into_inner().map_err(|error| error.into_error())?;
+        let packed = mapped(file.as_file())?;
+        // It is mapped already: where it cannot be put in its place, it serves this once.
+        if let Some(place) = place.filter(|_| is_kept)
+            && let Err(error) = file.persist(&place)
+        {
+            console.note(format_args!(
+                "{}: {}; the packed trace is not kept",
+                shown(&place),
+                error.error
+            ));
+        }
+        Ok(packed)
+    }
+}
+
+/// The files of a trace as they are now.
+fn files(path: &Path, trace: &Trace) -> anyhow::Result<Vec<SourceFile>> {
+    let of_segments = trace.segments().iter().map(|segment| &*segment.path);
+    let mut files = Vec::new();
+    for file in of_segments {
+        let here = fs::canonicalize(file).with_context(|| shown(path))?;
+        let metadata = fs::metadata(&here).with_context(|| shown(&here))?;
+        let modified = metadata.modified()?;
+        let modified_ns = match modified.duration_since(UNIX_EPOCH) {
+            Ok(after) => i128::try_from(after.as_nanos())?,
+            Err(before) => -i128::try_from(before.duration().as_nanos())?,
+        };
+        files.push(SourceFile {
+            path: here.display().to_string(),
+            bytes: metadata.len(),
+            modified_ns,
+        });
+    }
+    files.dedup();
+    Ok(files)
+}
+
+#[expect(
+    unsafe_code,
+    reason = "mapping a file is unsafe where somebody may change it: this one is written under a \
+              name of its own and renamed, never changed, and only its owner may write to it"
+)]
+fn mapped(file: &File) -> anyhow::Result<PackedTrace> {
+    // SAFETY: see the reason above.
+    let bytes = unsafe { Mmap::map(file) }?;
+    Ok(PackedTrace::open(Arc::new(bytes))?)
+}

@@ -1,0 +1,16 @@
+//! Finds a policy that is better on the traces there are, and says how far that can be trusted.
+//!
+//! A search is only as good as the check of what it found: with enough variants some do well by
+//! chance. So everything here goes by [`Split`]s: a search sees the training part of a split alone,
+//! and what it chose is judged on the rest, other people or a later time. Nothing here reads a file
+//! or starts a thread; whoever calls runs the policies.
+
+mod choice;
+mod evidence;
+mod search;
+mod split;
+
+pub use choice::{Choice, Limits, Plateau, front, neighbours};
+pub use evidence::{Evidence, PairedTest, paired_test};
+pub use search::{Search, Tried};
+pub use split::{Cells, Part, Person, Split, SplitError, SplitKind, split};
