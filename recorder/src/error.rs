@@ -89,7 +89,7 @@ pub enum Flaw {
     #[error("segment {0} of the trace is missing")]
     MissingSegment(u32),
     /// Two files say that they are the same segment.
-    #[error("says that it is segment {segment}, and so does {}", .other.display())]
+    #[error("says that it is segment {segment}, and so does {}; name one of them, or give each a folder", .other.display())]
     SameSegment {
         /// The number that they share.
         segment: u32,

@@ -284,6 +284,13 @@ impl Found {
                 })
             })
         });
+        // Whoever names a file means it, and no copy that lies beside it.
+        let is_named = |segment: &Segment| segment.path.file_name() == named.file_name();
+        if let Some(segment) = self.segments.iter().find(|it| is_named(it)) {
+            let number = segment.header.segment;
+            self.segments
+                .retain(|it| it.header.segment != number || is_named(it));
+        }
         for pair in self.segments.windows(2) {
             if pair[0].header.segment == pair[1].header.segment {
                 let flaw = Flaw::SameSegment {

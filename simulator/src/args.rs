@@ -518,11 +518,11 @@ fn described(name: &str, about: &str) -> String {
 #[command(after_help = "\
 Examples:
   sim import chrome --list
-  sim import chrome ~/.config/chromium/Default --out mine
-  sim import firefox --out mine
-  sim import activitywatch aw-buckets-export.json --out mine
-  sim import visits visits.csv --user user --time t_ms --host site --page url_id --out people
-  sim import chrome --metrics typical --seed 7 --out mine
+  sim import chrome ~/.config/chromium/Default --output mine
+  sim import firefox --output mine
+  sim import activitywatch aw-buckets-export.json --output mine
+  sim import visits visits.csv --user user --time t_ms --host site --page url_id --output people
+  sim import chrome --metrics typical --seed 7 --output mine
   sim replay mine --policy ttl-15 --summary")]
 pub(crate) struct ImportArgs {
     #[command(subcommand)]
@@ -566,11 +566,11 @@ pub(crate) struct ProfileArgs {
     #[arg(value_name = "PROFILE")]
     pub(crate) path: Option<PathBuf>,
     /// Only list the profiles that are found
-    #[arg(long, conflicts_with_all = ["path", "out"])]
+    #[arg(long, conflicts_with_all = ["path", "output"])]
     pub(crate) list: bool,
     /// The folder that the trace becomes; it must be empty or not there yet
     #[arg(short, long, value_name = "FOLDER", required_unless_present = "list")]
-    pub(crate) out: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Import buckets of ActivityWatch: its web watchers, and when nobody was there
@@ -583,7 +583,7 @@ pub(crate) struct ActivityWatchArgs {
     pub(crate) file: PathBuf,
     /// The folder for the traces; it must be empty or not there yet
     #[arg(short, long, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
+    pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) options: ImportOptions,
 }
@@ -594,8 +594,8 @@ pub(crate) struct ActivityWatchArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sim import visits visits.csv --user user --time t_ms --host site --page url_id --out people
-  sim import visits panel.csv --user id --time at --time-unit date --url url --out people")]
+  sim import visits visits.csv --user user --time t_ms --host site --page url_id --output people
+  sim import visits panel.csv --user id --time at --time-unit date --url url --output people")]
 pub(crate) struct VisitsArgs {
     /// The table
     #[arg(value_name = "FILE")]
@@ -623,7 +623,7 @@ pub(crate) struct VisitsArgs {
     pub(crate) delimiter: u8,
     /// The folder for the traces; it must be empty or not there yet
     #[arg(short, long, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
+    pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) options: ImportOptions,
 }
@@ -642,9 +642,9 @@ pub(crate) struct ImportOptions {
     /// What that machine is drawn from
     #[arg(long, value_name = "N", default_value_t = 0, requires = "metrics")]
     pub(crate) seed: u64,
-    /// Compress the traces
+    /// Compress what is written with zstd
     #[arg(long)]
-    pub(crate) zstd: bool,
+    pub(crate) compress: bool,
     /// Write one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -105,8 +105,9 @@ pub(crate) fn find(name: &str, seed: u64) -> anyhow::Result<NamedPolicy> {
             PRESETS.join(", "),
             baselines::NAMES.map(|(name, _)| name).join(", ")
         );
-        if let Some(nearest) = nearest_name(name) {
-            hint = format!("did you mean {nearest}? {hint}");
+        let nearest = nearest_names(name);
+        if !nearest.is_empty() {
+            hint = format!("did you mean {}? {hint}", nearest.join(" or "));
         }
         bail!("there is no preset, no baseline and no file called {name:?}; {hint}");
     }
@@ -138,16 +139,20 @@ pub(crate) fn baseline(name: &str, seed: u64) -> Option<NamedPolicy> {
     })
 }
 
-/// The preset or baseline that is at most two letters away.
-fn nearest_name(name: &str) -> Option<&'static str> {
+/// The preset or baseline that is at most two letters away; else those that begin with the name.
+fn nearest_names(name: &str) -> Vec<&'static str> {
     // A number at the end may stand for N, or belong to the name.
     let family = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
     let numbered = format!("{family}N");
     let distance = |known: &&str| levenshtein(name, known).min(levenshtein(&numbered, known));
-    let names = (PRESETS.into_iter()).chain(baselines::NAMES.map(|(name, _)| name));
-    names
-        .min_by_key(distance)
-        .filter(|known| distance(known) <= 2)
+    let names = || (PRESETS.into_iter()).chain(baselines::NAMES.map(|(name, _)| name));
+    let nearest = names().min_by_key(distance);
+    if let Some(nearest) = nearest.filter(|known| distance(known) <= 2) {
+        return vec![nearest];
+    }
+    // Two letters begin too many names.
+    let begins = |known: &&str| name.len() > 2 && known.starts_with(&name.to_lowercase());
+    names().filter(begins).collect()
 }
 
 #[cfg(test)]
@@ -157,16 +162,31 @@ mod tests {
     #[test]
     fn a_slip_of_the_pen_finds_its_name() {
         for (name, expect) in [
-            ("gentel", Some("gentle")),
-            ("Eager", Some("eager")),
-            ("defaults", Some("default")),
-            ("orginal-2026", Some("original-2026")),
-            ("ttl-x", Some("ttl-N")),
-            ("tll-15", Some("ttl-N")),
-            ("bold", None),
-            ("", None),
+            ("gentel", "gentle"),
+            ("Eager", "eager"),
+            ("defaults", "default"),
+            ("orginal-2026", "original-2026"),
+            ("ttl-x", "ttl-N"),
+            ("tll-15", "ttl-N"),
+            ("bold", ""),
+            ("", ""),
         ] {
-            assert_eq!(nearest_name(name), expect, "{name}");
+            assert_eq!(nearest_names(name).join(" or "), expect, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_browser_finds_its_policies() {
+        for (name, expect) in [
+            ("firefox", "firefox-unloader"),
+            ("Edge", "edge-sleeping"),
+            (
+                "chrome-memory-saver",
+                "chrome-memory-saver-conservative or chrome-memory-saver-medium or \
+                 chrome-memory-saver-aggressive",
+            ),
+        ] {
+            assert_eq!(nearest_names(name).join(" or "), expect, "{name}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Reads a trace for a command: a line at a time, with progress where it takes a while.
+//! Reads a trace for a command: a line at a time, with progress where it takes a while; and what
+//! people write for one.
 
 use std::fs::{self, File};
 #[cfg(feature = "analysis")]
@@ -9,11 +10,13 @@ use std::path::Path;
 #[cfg(feature = "analysis")]
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
 #[cfg(feature = "analysis")]
 use recorder::{Flaw, ReadError};
 use recorder::{Line, Trace, TraceReader};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 #[cfg(feature = "analysis")]
 use simulator::parquet::ParquetTrace;
 
@@ -157,6 +160,16 @@ pub(crate) fn read_with(
         }
     }
     Ok(ending)
+}
+
+/// Reads what stands in a TOML file; an error names the file and the line.
+pub(crate) fn from_toml<T: DeserializeOwned>(path: &Path, text: &str) -> anyhow::Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let before = text.as_bytes()[..start].iter();
+        let line = before.filter(|&&byte| byte == b'\n').count() + 1;
+        anyhow!("{}, line {line}: {}", shown(path), error.message())
+    })
 }
 
 /// Says what a session's path is to people.

@@ -166,7 +166,7 @@ impl Recovery {
                 line: None,
                 byte: None,
                 seq: Seq(self.next_seq),
-                what: format!("{missing} lines are missing before seq {found}"),
+                what: format!("missing before seq {found}: {missing}"),
             });
             // A trace begins with a line of its writer's, which is made anew.
             if self.next_seq > 0 || missing > 1 {

@@ -427,9 +427,21 @@ fn a_missing_segment_is_told() {
 
 #[test]
 fn two_files_for_one_segment_are_told() {
-    let (folder, path, bytes) = small_closed();
+    let (folder, _, bytes) = small_closed();
     fs::write(folder.path().join("copy.jsonl"), bytes).unwrap();
-    assert!(check(&path, "says that it is segment 0, and so does").is_corruption());
+    let error = check(folder.path(), "says that it is segment 0, and so does");
+    assert!(error.is_corruption());
+}
+
+#[test]
+fn a_file_that_is_named_is_read_whatever_copies_lie_beside_it() {
+    let (folder, path, bytes) = small_closed();
+    let text = String::from_utf8(bytes).unwrap();
+    let copy = folder.path().join("copy.jsonl");
+    let (first, _) = text.split_at(text.find('\n').unwrap() + 1);
+    fs::write(&copy, first).unwrap();
+    assert_eq!(read(&path).0.len(), text.lines().count());
+    assert_eq!(read(&copy).0.len(), 1);
 }
 
 #[test]

@@ -96,6 +96,7 @@ impl Policy for FirefoxUnloader {
     fn not_observable(&self) -> &[&str] {
         &[
             "picture in picture",
+            "private windows, whose tabs it never takes",
             "calls (WebRTC), but for what the trace says of capturing",
             "which processes a tab shares with others, its third rank",
             "the memory of a tab where it was not measured",

@@ -9,7 +9,7 @@ use simulator::check::{Check, Finding};
 
 use super::each_trace;
 use crate::args::CheckArgs;
-use crate::console::{Console, Safe, number};
+use crate::console::{Console, Safe, count, number};
 use crate::outcome::Outcome;
 use crate::reading::{Ending, Show, open, read_with, shown};
 
@@ -62,13 +62,13 @@ fn check(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outco
     }
     match &end {
         Some(end) => console.line(format_args!(
-            "{}: {} lines, {}",
+            "{}: {}, {}",
             shown(path),
-            number(end.lines),
+            count(end.lines, "line"),
             if findings.is_empty() {
                 "nothing odd".to_owned()
             } else {
-                format!("{} kinds of odd things", findings.len())
+                count(findings.len() as u64, "kind") + " of odd things"
             }
         ))?,
         None => console.line(format_args!("{}: damaged", shown(path)))?,

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use anyhow::bail;
+use engine::TabId;
 use recorder::Body;
 use simulator::cut::{Cut, Selection, every_id_of};
 use simulator::derivation::opening;
+use simulator::identifiers::{Named, renumber};
 
 use crate::args::CutArgs;
 use crate::console::Console;
@@ -20,14 +22,28 @@ pub(crate) fn run(args: CutArgs, console: &mut Console) -> anyhow::Result<Outcom
     let tabs = if args.tabs.is_empty() {
         None
     } else {
+        let tabs = BTreeSet::from_iter(args.tabs);
+        let mut unseen = tabs.clone();
         let mut renames = Vec::new();
-        read(&trace, Show::Progress, console, |line, _| {
-            if let Body::TabReplaced(it) = line.body {
+        read(&trace, Show::Progress, console, |mut line, _| {
+            if let Body::TabReplaced(it) = &line.body {
                 renames.push((it.old, it.tab));
             }
+            renumber(&mut line.body, &mut |named, id| {
+                if named == Named::Tab {
+                    unseen.remove(&TabId(id));
+                }
+                id
+            });
             Ok(ControlFlow::Continue(()))
         })?;
-        Some(every_id_of(&BTreeSet::from_iter(args.tabs), &renames))
+        if let Some(tab) = unseen.first() {
+            bail!(
+                "{}: there is no tab {tab} in it; «sim info» tells what is in it",
+                shown(&args.trace)
+            );
+        }
+        Some(every_id_of(&tabs, &renames))
     };
     let mut cut = Cut::new(Selection {
         from_seq: args.from_seq,

@@ -158,7 +158,7 @@ fn write(report: &Report<'_>, console: &mut Console) -> anyhow::Result<()> {
     }
     if let Some(foreseen) = &report.clairvoyant {
         console.line("")?;
-        write_foreseen(foreseen.as_ref(), console)?;
+        write_foreseen(foreseen.as_ref(), story.explanation.is_some(), console)?;
     }
     console.line("")?;
     if story.ids.len() > 1 {
@@ -262,8 +262,15 @@ fn write_alternative(report: &AlternativeReport, console: &mut Console) -> anyho
     Ok(())
 }
 
-fn write_foreseen(foreseen: Option<&Foreseen>, console: &mut Console) -> anyhow::Result<()> {
+fn write_foreseen(
+    foreseen: Option<&Foreseen>,
+    is_open: bool,
+    console: &mut Console,
+) -> anyhow::Result<()> {
     let label = "clairvoyant";
+    if foreseen.is_none() && !is_open {
+        return console.line(format_args!("{label:<9}  not open at this line"));
+    }
     let Some(foreseen) = foreseen else {
         return console.line(format_args!(
             "{label:<9}  keeps it: the guards leave no time around this line in which it could be \

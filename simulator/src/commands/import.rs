@@ -23,7 +23,7 @@ use simulator::synth::machine::MachineProfile;
 use crate::args::{ImportArgs, ImportFrom, ImportOptions, ProfileArgs, UnitArg, VisitsArgs};
 use crate::console::{Console, Safe, count, date, span};
 use crate::outcome::Outcome;
-use crate::reading::shown;
+use crate::reading::{from_toml, shown};
 
 /// A shorter import shows no progress: it is done before a bar could be read.
 const PROGRESS_FROM_ROWS: u64 = 100_000;
@@ -39,7 +39,7 @@ struct Plan {
     /// The file that is imported.
     path: PathBuf,
     from: From,
-    out: PathBuf,
+    output: PathBuf,
     /// Whether the folder becomes the one trace, rather than a folder of traces.
     is_one_trace: bool,
     /// What the machine under each trace is drawn from.
@@ -67,7 +67,7 @@ pub(crate) fn run(args: ImportArgs, console: &mut Console) -> anyhow::Result<Out
             importer: "chrome",
             path: find(Family::Chromium, &args.profile)?,
             from: From::Chrome,
-            out: out_of(args.profile)?,
+            output: output_of(args.profile)?,
             is_one_trace: true,
             machine: machine(&args.options)?,
             options: args.options,
@@ -76,7 +76,7 @@ pub(crate) fn run(args: ImportArgs, console: &mut Console) -> anyhow::Result<Out
             importer: "firefox",
             path: find(Family::Firefox, &args.profile)?,
             from: From::Firefox,
-            out: out_of(args.profile)?,
+            output: output_of(args.profile)?,
             is_one_trace: true,
             machine: machine(&args.options)?,
             options: args.options,
@@ -85,7 +85,7 @@ pub(crate) fn run(args: ImportArgs, console: &mut Console) -> anyhow::Result<Out
             importer: "activitywatch",
             path: args.file,
             from: From::ActivityWatch,
-            out: args.out,
+            output: args.output,
             is_one_trace: false,
             machine: machine(&args.options)?,
             options: args.options,
@@ -94,7 +94,7 @@ pub(crate) fn run(args: ImportArgs, console: &mut Console) -> anyhow::Result<Out
             importer: "visits",
             path: args.file.clone(),
             from: From::Visits(layout(&args)?),
-            out: args.out,
+            output: args.output,
             is_one_trace: false,
             machine: machine(&args.options)?,
             options: args.options,
@@ -118,12 +118,11 @@ fn machine(options: &ImportOptions) -> anyhow::Result<Option<MachineProfile>> {
         let path = Safe(path);
         format!("--metrics {path} is neither \"typical\" nor a file that can be read")
     })?;
-    let file: File = toml::from_str(&text).with_context(|| Safe(path).to_string())?;
-    Ok(Some(file.machine))
+    Ok(Some(from_toml::<File>(Path::new(path), &text)?.machine))
 }
 
-fn out_of(profile: ProfileArgs) -> anyhow::Result<PathBuf> {
-    profile.out.context("--out names no folder")
+fn output_of(profile: ProfileArgs) -> anyhow::Result<PathBuf> {
+    profile.output.context("--output names no folder")
 }
 
 fn layout(args: &VisitsArgs) -> anyhow::Result<Layout> {
@@ -212,7 +211,7 @@ struct Imported {
 }
 
 fn import(plan: &Plan, console: &mut Console) -> anyhow::Result<Outcome> {
-    check_is_free(&plan.out)?;
+    check_is_free(&plan.output)?;
     let now = Timestamp::now().as_millisecond();
     let dates = Dates::until(now);
     let mut staging = Staging::new()?;
@@ -270,8 +269,8 @@ fn check_is_free(out: &Path) -> anyhow::Result<()> {
 
 /// Writes all traces beside their place, then gives them their names at once.
 fn write_all(plan: &Plan, staging: &Staging, source: &Source) -> anyhow::Result<Vec<Imported>> {
-    let cannot = || format!("cannot write {}", shown(&plan.out));
-    let parent = match plan.out.parent() {
+    let cannot = || format!("cannot write {}", shown(&plan.output));
+    let parent = match plan.output.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
@@ -289,10 +288,10 @@ fn write_all(plan: &Plan, staging: &Staging, source: &Source) -> anyhow::Result<
     }
     for person in &people {
         let (folder, shown_as) = if plan.is_one_trace {
-            (whole.clone(), plan.out.clone())
+            (whole.clone(), plan.output.clone())
         } else {
             let name = folder_name(&person.name, &taken);
-            let places = (whole.join(&name), plan.out.join(&name));
+            let places = (whole.join(&name), plan.output.join(&name));
             taken.insert(name);
             places
         };
@@ -303,7 +302,7 @@ fn write_all(plan: &Plan, staging: &Staging, source: &Source) -> anyhow::Result<
             told,
         });
     }
-    fs::rename(&whole, &plan.out).with_context(cannot)?;
+    fs::rename(&whole, &plan.output).with_context(cannot)?;
     Ok(traces)
 }
 
@@ -333,7 +332,7 @@ fn write(
         importer: Some(importer),
         derived_from: None,
     };
-    let compression = if plan.options.zstd {
+    let compression = if plan.options.compress {
         Compression::Zstd
     } else {
         Compression::Plain

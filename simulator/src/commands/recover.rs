@@ -109,26 +109,30 @@ fn tell(account: &Account, console: &mut Console) -> anyhow::Result<()> {
     let losses = [
         (
             account.lines_missing,
-            "lines missing, by the seqs of the others",
+            "line",
+            "missing, by the seqs of the others",
         ),
-        (account.lines_damaged, "lines damaged"),
+        (account.lines_damaged, "line", "damaged"),
         (
             account.lines_damaged_at_end,
-            "of them after the last line that is kept",
+            "line",
+            "of them after the last that is kept",
         ),
         (
             account.broken_ends,
-            "ends of files that are no lines or cannot be read",
+            "end",
+            "of a file without a whole line, or that cannot be read",
         ),
-        (account.lines_doubled, "lines there twice, kept once"),
+        (account.lines_doubled, "line", "there twice, kept once"),
         (
             checkpoints.mismatches,
-            "checkpoints or seals that do not match what stands before them",
+            "sum",
+            "of a checkpoint or seal that does not match what stands before it",
         ),
     ];
-    for (of, what) in losses {
+    for (of, noun, what) in losses {
         if of > 0 {
-            console.line(format_args!("  {} {what}", number(of)))?;
+            console.line(format_args!("  {} {what}", count(of, noun)))?;
         }
     }
     if account.bytes_damaged > 0 {

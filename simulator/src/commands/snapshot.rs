@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use engine::PRESETS;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
@@ -18,7 +18,7 @@ use crate::args::{SnapshotAction, SnapshotArgs, SnapshotSet};
 use crate::console::{Console, Safe, count, number};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::{Show, open, read, shown};
+use crate::reading::{Show, from_toml, open, read, shown};
 use crate::writing::write_whole;
 
 /// What a folder of snapshots may say of itself.
@@ -87,12 +87,7 @@ fn settings(folder: &Path) -> anyhow::Result<Settings> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Settings::default()),
         Err(error) => return Err(error).with_context(|| format!("{}", path.display())),
     };
-    toml::from_str(&text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start.min(text.len()));
-        let before = text.as_bytes()[..start].iter();
-        let line = before.filter(|&&byte| byte == b'\n').count() + 1;
-        anyhow!("{}, line {line}: {}", path.display(), error.message())
-    })
+    from_toml(&path, &text)
 }
 
 /// A policy that a settings file names: a preset or baseline as it is, a file as seen from there.

@@ -52,6 +52,12 @@ pub fn read(
         |error: std::io::Error| ImportError::unusable(path, format!("cannot be read: {error}"));
     let file = File::open(path).map_err(cannot)?;
     let total = file.metadata().map_err(cannot)?.len();
+    if total == 0 {
+        return Err(ImportError::unusable(
+            path,
+            "the file is empty, expected what ActivityWatch exports as JSON",
+        ));
+    }
     staging.db.execute_batch(
         "CREATE TABLE afk (bucket INTEGER NOT NULL, from_ms INTEGER NOT NULL,
                            until_ms INTEGER NOT NULL)",
@@ -216,6 +222,8 @@ impl Importer<'_, '_> {
         if self.kept == 0 {
             let problem = if self.web.is_empty() {
                 format!("found no bucket of a web watcher ({WEB_WATCHER}-…), expected at least one")
+            } else if self.done == 0 {
+                "there is no event in it".to_owned()
             } else {
                 format!(
                     "of {} events none can be imported: {}",

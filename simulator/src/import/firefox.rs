@@ -8,8 +8,7 @@
 use std::path::Path;
 
 use super::error::ImportError;
-use super::page::Page;
-use super::sqlite::{Copy, integer, text};
+use super::sqlite::{Copy, integer, page};
 use super::staging::{Dates, Progress, ROWS_A_TICK, Source, Staging, Visit};
 
 /// `nsINavHistoryService`: how a visit came about.
@@ -115,7 +114,7 @@ pub fn read(
             skips.dates += 1;
             continue;
         };
-        let page = match Page::of_url(text(row, 2).map_err(wrong)?.unwrap_or_default()) {
+        let page = match page(row, 2).map_err(wrong)? {
             Ok(page) => page,
             Err(error) => {
                 skips.pages += 1;

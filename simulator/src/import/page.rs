@@ -24,6 +24,9 @@ pub enum PageError {
     /// There is nothing in it.
     #[error("it is empty")]
     Empty,
+    /// It is no text.
+    #[error("it is no UTF-8")]
+    NoUtf8,
     /// It is no URL.
     #[error("it is no URL")]
     NoUrl,

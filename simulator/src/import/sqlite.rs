@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 use tempfile::TempDir;
 
 use super::error::ImportError;
+use super::page::{Page, PageError};
 
 /// How often a file that is being written to is copied anew.
 const COPIES_MAX: u32 = 5;
@@ -175,7 +176,7 @@ fn check_kind(path: &Path) -> Result<(), ImportError> {
     if !file.metadata().map_err(cannot)?.is_file() {
         return Err(ImportError::unusable(
             path,
-            "found a folder, expected a file",
+            "found a folder without a history in it, expected a profile or its database",
         ));
     }
     file.take(MAGIC.len() as u64)
@@ -255,10 +256,12 @@ pub(super) fn integer(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<i6
     })
 }
 
-/// Reads a text; `None` where there is none, or it is no UTF-8.
-pub(super) fn text<'a>(row: &'a Row<'_>, index: usize) -> rusqlite::Result<Option<&'a str>> {
+/// Reads the page that a URL names, whatever type a stranger's file gave the cell.
+pub(super) fn page(row: &Row<'_>, index: usize) -> rusqlite::Result<Result<Page, PageError>> {
     Ok(match row.get_ref(index)? {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => std::str::from_utf8(bytes).ok(),
-        _ => None,
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => std::str::from_utf8(bytes)
+            .map_err(|_| PageError::NoUtf8)
+            .and_then(Page::of_url),
+        _ => Err(PageError::Empty),
     })
 }

@@ -215,6 +215,12 @@ impl Table {
                 "found no file, expected a CSV file",
             ));
         }
+        if facts.len() == 0 {
+            return Err(ImportError::unusable(
+                path,
+                "the file is empty, expected a line with the names of the columns",
+            ));
+        }
         let (bounded, allowance) = Bounded::new(file);
         let mut reader = ReaderBuilder::new()
             .delimiter(layout.delimiter)
@@ -242,17 +248,8 @@ impl Table {
             .map(|name| name.trim_start_matches('\u{feff}').to_owned())
             .collect();
         let find = |option: &str, wanted: &str| {
-            names.iter().position(|name| name == wanted).ok_or_else(|| {
-                let found: Vec<String> =
-                    names.iter().take(20).map(|it| format!("{it:?}")).collect();
-                ImportError::unusable(
-                    path,
-                    format!(
-                        "found no column {wanted:?}, which {option} names; the columns are {}",
-                        found.join(", ")
-                    ),
-                )
-            })
+            find_column(&names, option, wanted)
+                .map_err(|problem| ImportError::unusable(path, problem))
         };
         let place = match &layout.place {
             Place::Url(column) => find("--url", column)?,
@@ -339,6 +336,34 @@ impl Table {
             line: self.line(),
             column: Some(column.to_owned()),
             problem: problem.to_owned(),
+        }
+    }
+}
+
+/// Where the one column of this name is, or what is wrong with the header.
+fn find_column(names: &[String], option: &str, wanted: &str) -> Result<usize, String> {
+    let mut places = (0..names.len()).filter(|&index| names[index] == wanted);
+    match (places.next(), places.next()) {
+        (Some(place), None) => Ok(place),
+        (Some(_), Some(_)) => Err(format!(
+            "found two columns {wanted:?}, and {option} means one; give each a name of its own"
+        )),
+        (None, _) => {
+            let found: Vec<String> = names.iter().take(20).map(|it| format!("{it:?}")).collect();
+            let between = |name: &String| name.chars().find(|char| ";\t|".contains(*char));
+            let hint = match names {
+                [only] => between(only).map_or_else(String::new, |delimiter| {
+                    format!(
+                        "; is it a table with --delimiter '{}'?",
+                        delimiter.escape_default()
+                    )
+                }),
+                _ => String::new(),
+            };
+            Err(format!(
+                "found no column {wanted:?}, which {option} names; the columns are {}{hint}",
+                found.join(", ")
+            ))
         }
     }
 }

@@ -172,6 +172,14 @@ fn what_selects_nothing_leaves_nothing() {
 }
 
 #[test]
+fn a_tab_that_never_was_is_told_and_not_cut_out() {
+    let recorded = short_of_memory(Mode::Enforce).close();
+    let args = ["cut", "trace", "--tab", "404", "-o", "none"];
+    check(recorded.root(), &args, 2, &["there is no tab 404 in it"]);
+    assert_eq!(std::fs::read_dir(recorded.root()).unwrap().count(), 1);
+}
+
+#[test]
 fn a_tab_is_found_under_every_id() {
     let renames = [(1, 5), (5, 9), (2, 3)].map(|(old, new)| (TabId(old), TabId(new)));
     let ids = |ids: &[i64]| ids.iter().copied().map(TabId).collect::<BTreeSet<_>>();

@@ -212,6 +212,7 @@ fn what_another_policy_and_a_clairvoyant_would_have_done_is_told() {
         ],
         1,
         &[
+            "clairvoyant  not open at this line",
             "tab 2: not open at this line",
             "ttl-5: not open at this line",
         ],

@@ -268,13 +268,13 @@ fn layout() -> Layout {
     }
 }
 
-/// Calls `sim import … --out out` in a folder.
+/// Calls `sim import … --output out` in a folder.
 #[track_caller]
 fn check(folder: &Path, args: &[&str], exit_code: i32, expect: &[&str]) {
     let output = cargo_bin_cmd!("sim")
         .arg("import")
         .args(args)
-        .args(["--out", "out"])
+        .args(["--output", "out"])
         .current_dir(folder)
         .output()
         .unwrap();
@@ -301,7 +301,18 @@ fn a_table_that_does_not_hold_says_where() {
     let host: Vec<&str> = TABLE.into_iter().chain(["where"]).collect();
     let good = format!("who,when,where\na,{BEGIN_MS},h.example\n");
     for (text, expect) in [
-        (String::new(), "no column \"where\""),
+        (
+            String::new(),
+            "the file is empty, expected a line with the names",
+        ),
+        (
+            "who;when;where\na;1;h.example\n".to_owned(),
+            "the columns are \"who;when;where\"; is it a table with --delimiter ';'?",
+        ),
+        (
+            "who,when,when,where\na,1,2,h.example\n".to_owned(),
+            "found two columns \"when\", and --time means one",
+        ),
         ("who,when,where\n".to_owned(), "there is no row in it"),
         (
             "who,when\na,1\n".to_owned(),
@@ -438,6 +449,17 @@ fn a_database_that_does_not_hold_says_what_it_is() {
         &chrome,
         2,
         &["of 500 visits none can be imported: 500 dated before 1990"],
+    );
+
+    change("UPDATE urls SET url = CAST(x'68747470733a2f2fff2e6578616d706c652f' AS TEXT)");
+    check(folder.path(), &chrome, 2, &["visit 1: it is no UTF-8"]);
+
+    fs::create_dir(folder.path().join("profile")).unwrap();
+    check(
+        folder.path(),
+        &["chrome", "profile"],
+        2,
+        &["found a folder without a history in it"],
     );
 
     // A browser that runs holds a lock; the file is copied and never opened.
@@ -584,7 +606,7 @@ fn activitywatch_tells_who_was_there() {
     fs::remove_dir_all(folder.path().join("out")).unwrap();
 
     for (text, exit_code, expect) in [
-        ("", 3, "the file is cut off"),
+        ("{", 3, "the file is cut off"),
         (
             r#"{"buckets": {"aw-watcher-web-x": {"events": ["#,
             3,
@@ -612,6 +634,33 @@ fn activitywatch_tells_who_was_there() {
             &[expect],
         );
     }
+}
+
+#[test]
+fn an_export_with_nothing_in_it_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_web = r#"{"buckets": {"aw-watcher-web-firefox": {"events": []}}}"#;
+    for (text, expect) in [
+        ("", "the file is empty, expected what ActivityWatch exports"),
+        (of_web, "there is no event in it"),
+        (r#"{"buckets": {}}"#, "found no bucket of a web watcher"),
+    ] {
+        fs::write(folder.path().join("in"), text).unwrap();
+        check(folder.path(), &["activitywatch", "in"], 2, &[expect]);
+    }
+}
+
+#[test]
+fn a_model_that_does_not_hold_is_told_on_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("machine.toml"), "[machine]\nfoo = 1\n").unwrap();
+    fs::write(folder.path().join("in"), "").unwrap();
+    check(
+        folder.path(),
+        &["activitywatch", "in", "--metrics", "machine.toml"],
+        2,
+        &["machine.toml, line 2: unknown field `foo`"],
+    );
 }
 
 #[test]

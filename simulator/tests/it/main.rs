@@ -4,8 +4,8 @@
 
 mod anonymize;
 mod baselines;
+mod browsers;
 mod check;
-mod chromium;
 mod closed_loop;
 mod commands;
 mod convert;

@@ -12,7 +12,7 @@ use std::thread;
 use assert_cmd::cargo::cargo_bin_cmd;
 use engine::Mode;
 
-use crate::chromium::{QUIET, chromium};
+use crate::browsers::{QUIET, chromium};
 use crate::recording::{Recorded, short_of_memory};
 
 /// Writes the page of a comparison beside a trace, which is given twice under names that nobody

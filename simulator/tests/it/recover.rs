@@ -125,7 +125,7 @@ fn what_is_kept_is_a_trace_and_the_loss_is_in_it() {
     changed[10] = "{\"type\":\"tab_activ";
     changed.drain(20..23);
     fs::write(&path, changed.join("\n") + "\n").unwrap();
-    let expect = ["something is lost", "4 lines missing", "1 lines damaged"];
+    let expect = ["something is lost", "4 lines missing", "1 line damaged"];
     check(recorded.root(), &["recover", "trace"], 3, &expect);
     check(
         recorded.root(),
@@ -198,6 +198,6 @@ fn damaged_compressed_data_ends_the_file_and_is_told() {
         recorded.root(),
         &["recover", "compressed"],
         3,
-        &["1 ends of files"],
+        &["1 end of a file"],
     );
 }
