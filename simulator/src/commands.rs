@@ -14,6 +14,7 @@ mod recover;
 mod replay;
 mod snapshot;
 mod stats;
+mod synth;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Anonymize(args) => anonymize::run(&args, console),
         Command::Stats(args) => stats::run(&args, console),
         Command::Convert(args) => convert::run(&args, console),
+        Command::Synth(args) => synth::run(&args, console),
     }
 }
 
