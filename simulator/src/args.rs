@@ -750,7 +750,8 @@ pub(crate) struct SynthArgs {
     /// A profile by its name, or a TOML file [default: typical; mixed with --check]
     #[arg(short, long, value_name = "NAME|FILE")]
     pub(crate) profile: Option<String>,
-    /// How many people to make [default: 1; 200 with --check]
+    /// How many people to make, each a trace in a folder of its own [default: one, whose trace the
+    /// folder becomes; 200 with --check]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) people: Option<u64>,
     /// For how many days [default: 7; 28 with --check]
@@ -769,7 +770,7 @@ pub(crate) struct SynthArgs {
     /// Sample the machine every so many seconds [default: as the profile says]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub(crate) sample_every: Option<u32>,
-    /// The folder for the traces, each in a folder of its own; it must be empty or not there yet
+    /// The folder for the traces; it must be empty or not there yet
     #[arg(short, long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
     /// Compress the traces

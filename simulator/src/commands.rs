@@ -20,7 +20,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 use engine::SEMANTICS;
-use recorder::Trace;
+use recorder::{Origin, Trace};
 use simulator::replay::Score;
 
 use crate::args::Command;
@@ -83,7 +83,7 @@ fn note_what_is_not_scored(path: &Path, trace: &Trace, score: &Score, console: &
         ));
     }
     let engine = trace.header().engine;
-    if engine != SEMANTICS {
+    if engine != SEMANTICS && trace.header().origin != Origin::Synthetic {
         console.note(format_args!(
             "{path}: it was recorded by version {engine} of the engine, and is replayed by version \
              {SEMANTICS}: decisions of the recording's own policy may differ"

@@ -4,6 +4,7 @@
 
 mod schema;
 mod steps;
+mod synthetic;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ enum Chore {
     Advisories,
     /// Write traces/schema/ anew from the types
     Schema,
+    /// Write traces/synthetic/ anew: a person of each profile, and the table of all of them
+    Synthetic,
     /// Run the benches
     Bench,
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Chore::Lint => lint(&mut steps),
         Chore::Advisories => advisories(&mut steps),
         Chore::Schema => steps.run("write the schema", schema::write),
+        Chore::Synthetic => steps.run("make the synthetic traces", synthetic::write),
         Chore::Bench => bench(&mut steps),
     };
     steps.finish(result)
@@ -79,7 +83,10 @@ fn lint(steps: &mut Steps) -> anyhow::Result<()> {
         "warnings",
     ];
     steps.command("clippy", cargo(clippy))?;
-    steps.run("generated files are up to date", schema::check)?;
+    steps.run("generated files are up to date", || {
+        schema::check()?;
+        synthetic::check()
+    })?;
     let deny = ["deny", "check", "bans", "licenses", "sources"];
     steps.command("dependencies", cargo(deny))?;
     steps.skip(

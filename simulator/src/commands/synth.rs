@@ -42,6 +42,8 @@ struct Plan {
     people: u64,
     days: u32,
     out: Option<PathBuf>,
+    /// Whether the folder becomes the one trace, rather than a folder of traces.
+    is_one_trace: bool,
     compression: Compression,
     is_checked: bool,
 }
@@ -137,6 +139,7 @@ fn plan(args: &SynthArgs, mut population: Population) -> anyhow::Result<Plan> {
         people,
         days,
         out: args.out.clone(),
+        is_one_trace: args.people.is_none() && people == 1,
         compression: if args.zstd {
             Compression::Zstd
         } else {
@@ -157,7 +160,9 @@ struct Made {
 
 fn make(plan: &Plan) -> anyhow::Result<Made> {
     let beside = plan.out.as_deref().map(Beside::new).transpose()?;
-    if let Some(beside) = &beside {
+    if let Some(beside) = &beside
+        && !plan.is_one_trace
+    {
         let whole = beside.whole();
         fs::create_dir(&whole).with_context(|| format!("cannot write {}", shown(&whole)))?;
     }
@@ -203,7 +208,13 @@ fn make_one(
     let generation = &plan.generation;
     let opening = generation.opening(number);
     let from_ms = generation.from_ms;
-    let trace = folder.map(|folder| folder.join(folder_name(number, plan.people)));
+    let trace = folder.map(|folder| {
+        if plan.is_one_trace {
+            folder.to_owned()
+        } else {
+            folder.join(folder_name(number, plan.people))
+        }
+    });
     let mut composer = trace
         .as_ref()
         .map(|trace| TraceComposer::create(trace, &opening, from_ms, plan.compression))

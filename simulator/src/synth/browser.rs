@@ -75,17 +75,42 @@ struct OpenWindow {
     active: Option<TabId>,
 }
 
+/// What may hold of a tab for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Feature {
+    /// It makes a sound.
+    Audible,
+    /// A form in it was touched.
+    Unsaved,
+    /// It captures the screen, a camera or a microphone.
+    Capturing,
+    /// It is pinned.
+    Pinned,
+}
+
+impl OpenTab {
+    fn feature(&mut self, feature: Feature) -> &mut bool {
+        match feature {
+            Feature::Audible => &mut self.is_audible,
+            Feature::Unsaved => &mut self.is_unsaved,
+            Feature::Capturing => &mut self.is_capturing,
+            Feature::Pinned => &mut self.is_pinned,
+        }
+    }
+}
+
 /// Something that happens by itself when its time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
     /// The load of a page ends.
     Loaded { tab: TabId, load: u32, ms: u64 },
-    /// A page begins or ends to make a sound.
-    Sound { tab: TabId, load: u32, is_on: bool },
-    /// A form of a page is touched.
-    Touched { tab: TabId, load: u32 },
-    /// A page begins to capture.
-    Captures { tab: TabId, load: u32 },
+    /// Something begins or ends to hold of a page.
+    Turns {
+        tab: TabId,
+        load: u32,
+        feature: Feature,
+        is_on: bool,
+    },
     /// The person turns to another program.
     Leaves,
     /// The person touches nothing.
@@ -167,7 +192,8 @@ impl Browser {
         let mut facts = Vec::with_capacity(tabs.len());
         for (index, &(site, purpose, is_pinned)) in tabs.iter().enumerate() {
             let is_active = index + 1 == tabs.len();
-            let mut tab = self.new_tab(t_ms, win, Some(site), None, purpose);
+            let mut tab = self.new_tab(t_ms, win, None, purpose);
+            tab.site = Some(site);
             tab.is_pinned = is_pinned;
             tab.is_unseen = false;
             tab.is_discarded = !is_active && !is_pinned;
@@ -268,7 +294,7 @@ impl Browser {
             opener,
             purpose,
         } = new;
-        let tab = self.new_tab(t_ms, win, site, opener, purpose);
+        let tab = self.new_tab(t_ms, win, opener, purpose);
         let id = tab.id;
         self.tell(
             t_ms,
@@ -338,18 +364,13 @@ impl Browser {
 
     /// Shows a page in a tab.
     pub(super) fn navigate(&mut self, t_ms: i64, index: usize, site: Site) {
-        self.silence(t_ms, index);
-        let tab = &mut self.tabs[index];
-        let stays = tab.site == Some(site) && !tab.is_discarded;
-        tab.is_unsaved = false;
-        if std::mem::take(&mut tab.is_capturing) {
-            let change = TabChanged {
-                capturing: Some(false),
-                ..TabChanged::new(tab.id)
-            };
-            self.told.push_back((t_ms, Body::TabChanged(change)));
-        }
-        let (tab, bytes) = (self.tabs[index].id, self.tabs[index].bytes);
+        self.turn(t_ms, index, Feature::Audible, false);
+        self.turn(t_ms, index, Feature::Capturing, false);
+        let open = &mut self.tabs[index];
+        // What was in its forms is sent, or gone with the page.
+        open.is_unsaved = false;
+        let stays = open.site == Some(site) && !open.is_discarded;
+        let (tab, bytes) = (open.id, open.bytes);
         let bytes = if stays && bytes > 0.0 {
             bytes * self.draw.between(NEXT_PAGE.0, NEXT_PAGE.1)
         } else {
@@ -392,30 +413,21 @@ impl Browser {
         self.leave_window(t_ms, &left);
     }
 
-    /// Pins a tab, or not.
-    pub(super) fn pin(&mut self, t_ms: i64, index: usize, is_pinned: bool) {
-        let tab = &mut self.tabs[index];
-        if tab.is_pinned == is_pinned {
+    /// Lets something begin or end to hold of a tab.
+    pub(super) fn turn(&mut self, t_ms: i64, index: usize, feature: Feature, is_on: bool) {
+        let open = &mut self.tabs[index];
+        let tab = open.id;
+        if std::mem::replace(open.feature(feature), is_on) == is_on {
             return;
         }
-        tab.is_pinned = is_pinned;
-        let change = TabChanged {
-            pinned: Some(is_pinned),
-            ..TabChanged::new(tab.id)
-        };
+        let mut change = TabChanged::new(tab);
+        *match feature {
+            Feature::Audible => &mut change.audible,
+            Feature::Unsaved => &mut change.unsaved,
+            Feature::Capturing => &mut change.capturing,
+            Feature::Pinned => &mut change.pinned,
+        } = Some(is_on);
         self.tell(t_ms, Body::TabChanged(change));
-    }
-
-    /// Ends the sound of a tab.
-    pub(super) fn silence(&mut self, t_ms: i64, index: usize) {
-        let tab = &mut self.tabs[index];
-        if std::mem::take(&mut tab.is_audible) {
-            let change = TabChanged {
-                audible: Some(false),
-                ..TabChanged::new(tab.id)
-            };
-            self.tell(t_ms, Body::TabChanged(change));
-        }
     }
 
     /// What was in a tab that is left: its window goes with the last one, or shows another.
@@ -505,57 +517,23 @@ impl Browser {
 
     /// Lets happen what was planned, but for what the person does.
     pub(super) fn happen(&mut self, t_ms: i64, due: Due) {
-        let shown = |it: &Self, tab: TabId, load: u32| {
-            let index = it.find(tab)?;
-            let open = &it.tabs[index];
-            (open.load == load && !open.is_discarded).then_some(index)
-        };
         match due {
             Due::Loaded { tab, load, ms } => {
-                let Some(index) = shown(self, tab, load) else {
-                    return;
-                };
-                self.tabs[index].is_loading = false;
-                let ms = Some(ms);
-                self.tell(t_ms, Body::TabLoaded(TabLoaded { tab, ms }));
-                self.tell_memory(t_ms, index);
-            }
-            Due::Sound { tab, load, is_on } => {
-                let Some(index) = shown(self, tab, load) else {
-                    return;
-                };
-                if !is_on {
-                    self.silence(t_ms, index);
-                } else if !std::mem::replace(&mut self.tabs[index].is_audible, true) {
-                    let change = TabChanged {
-                        audible: Some(true),
-                        ..TabChanged::new(tab)
-                    };
-                    self.tell(t_ms, Body::TabChanged(change));
+                if let Some(index) = self.shown(tab, load) {
+                    self.tabs[index].is_loading = false;
+                    let ms = Some(ms);
+                    self.tell(t_ms, Body::TabLoaded(TabLoaded { tab, ms }));
+                    self.tell_memory(t_ms, index);
                 }
             }
-            Due::Touched { tab, load } => {
-                let Some(index) = shown(self, tab, load) else {
-                    return;
-                };
-                if !std::mem::replace(&mut self.tabs[index].is_unsaved, true) {
-                    let change = TabChanged {
-                        unsaved: Some(true),
-                        ..TabChanged::new(tab)
-                    };
-                    self.tell(t_ms, Body::TabChanged(change));
-                }
-            }
-            Due::Captures { tab, load } => {
-                let Some(index) = shown(self, tab, load) else {
-                    return;
-                };
-                if !std::mem::replace(&mut self.tabs[index].is_capturing, true) {
-                    let change = TabChanged {
-                        capturing: Some(true),
-                        ..TabChanged::new(tab)
-                    };
-                    self.tell(t_ms, Body::TabChanged(change));
+            Due::Turns {
+                tab,
+                load,
+                feature,
+                is_on,
+            } => {
+                if let Some(index) = self.shown(tab, load) {
+                    self.turn(t_ms, index, feature, is_on);
                 }
             }
             Due::Leaves => self.focus(t_ms, None),
@@ -568,6 +546,13 @@ impl Browser {
             // The person does that.
             Due::OpensLink { .. } => {}
         }
+    }
+
+    /// The tab that still shows this load of a page.
+    fn shown(&self, tab: TabId, load: u32) -> Option<usize> {
+        let index = self.find(tab)?;
+        let open = &self.tabs[index];
+        (open.load == load && !open.is_discarded).then_some(index)
     }
 
     /// Looks at a sample of the machine, and discards a tab where memory is short: the one that
@@ -663,7 +648,6 @@ impl Browser {
         &mut self,
         t_ms: i64,
         win: WindowId,
-        site: Option<Site>,
         opener: Option<TabId>,
         purpose: Purpose,
     ) -> OpenTab {
@@ -671,7 +655,7 @@ impl Browser {
         OpenTab {
             id: TabId(self.last_tab),
             win,
-            site,
+            site: None,
             purpose,
             is_pinned: false,
             is_audible: false,

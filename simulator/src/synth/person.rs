@@ -11,7 +11,7 @@
 use engine::{TabId, WindowId};
 use recorder::{Body, Metrics};
 
-use super::browser::{Browser, Due, NewTab, OpenTab, Purpose};
+use super::browser::{Browser, Due, Feature, NewTab, OpenTab, Purpose};
 use super::draw::Draw;
 use super::machine::{BrowserLoad, Machine};
 use super::places::{Choice, Places, Site};
@@ -21,7 +21,6 @@ use super::rhythm::Sessions;
 /// Nothing touched for so long is idle: what the extension asks of the browser.
 const IDLE_AFTER_MS: i64 = 60_000;
 
-/// A page that makes a sound or captures is looked at without a touch.
 const HOUR_MS: f64 = 3_600_000.0;
 
 /// How long an address takes to type: the median, in milliseconds, and the deviation of its
@@ -212,13 +211,15 @@ impl Person {
         self.place = None;
         let from = self.front().site;
         let choice = self.places.first(from, t_ms);
-        self.go(choice);
+        let target = self.target(choice);
+        self.aim(target);
     }
 
     fn end_session(&mut self) {
         self.note_place();
         for index in 0..self.browser.tabs.len() {
-            self.browser.silence(self.now_ms, index);
+            self.browser
+                .turn(self.now_ms, index, Feature::Audible, false);
         }
         for win in self.browser.other_windows() {
             if self.acting.happens(self.window_habits.close) {
@@ -290,36 +291,28 @@ impl Person {
         let within = |share: f64| now_ms + whole_ms(share * looks_ms as f64);
         let content = &mut self.content;
         let browser = &mut self.browser;
+        let mut plan = |t_ms: i64, feature: Feature, is_on: bool| {
+            let due = Due::Turns {
+                tab,
+                load,
+                feature,
+                is_on,
+            };
+            browser.plan(t_ms, due);
+        };
         let is_heard = content.happens(class.sound);
         if is_heard {
-            let is_on = true;
-            browser.plan(
-                within(content.between(0.02, 0.3)),
-                Due::Sound { tab, load, is_on },
-            );
+            plan(within(content.between(0.02, 0.3)), Feature::Audible, true);
             if !content.happens(class.plays_on) {
-                browser.plan(
-                    leaves_ms - 1,
-                    Due::Sound {
-                        tab,
-                        load,
-                        is_on: false,
-                    },
-                );
+                plan(leaves_ms - 1, Feature::Audible, false);
             }
         }
         if content.happens(class.form) {
-            browser.plan(
-                within(content.between(0.1, 0.9)),
-                Due::Touched { tab, load },
-            );
+            plan(within(content.between(0.1, 0.9)), Feature::Unsaved, true);
         }
         let captures = content.happens(class.capture);
         if captures {
-            browser.plan(
-                within(content.between(0.02, 0.2)),
-                Due::Captures { tab, load },
-            );
+            plan(within(content.between(0.02, 0.2)), Feature::Capturing, true);
         }
         if self.acting.happens(self.habits.background * self.opens) {
             let links = 1.0 + self.acting.exponential(self.habits.background_links - 1.0);
@@ -327,12 +320,13 @@ impl Person {
             for link in 0..whole_ms(links) {
                 let after_ms = 1_500 * link;
                 let opens_ms = (within(first) + after_ms).min(leaves_ms - 1);
-                browser.plan(opens_ms, Due::OpensLink { tab, load });
+                self.browser.plan(opens_ms, Due::OpensLink { tab, load });
             }
         }
         if looks_s > attention.away_after_s {
             if self.attending.happens(attention.away) {
-                browser.plan(within(self.attending.between(0.1, 0.4)), Due::Leaves);
+                self.browser
+                    .plan(within(self.attending.between(0.1, 0.4)), Due::Leaves);
             } else if looks_ms > 2 * IDLE_AFTER_MS
                 && !(is_heard || captures)
                 && self.attending.happens(attention.idle)
@@ -340,7 +334,7 @@ impl Person {
                 let idle = self
                     .attending
                     .between(IDLE_AFTER_MS as f64, 0.9 * looks_ms as f64);
-                browser.plan(now_ms + whole_ms(idle), Due::Idle);
+                self.browser.plan(now_ms + whole_ms(idle), Due::Idle);
             }
         }
         self.wait(leaves_ms);
@@ -354,10 +348,15 @@ impl Person {
         let index = self.browser.front();
         let Some(site) = self.browser.tabs[index].site else {
             let choice = self.places.next(None, self.now_ms);
-            return self.go(choice);
+            let target = self.target(choice);
+            return self.aim(target);
         };
-        let pages = self.browser.class(site).pages;
-        if !self.acting.happens(1.0 - 1.0 / pages) {
+        let goes_on = 1.0 - 1.0 / self.browser.class(site).pages;
+        let goes_on = match self.browser.tabs[index].purpose {
+            Purpose::Glance => goes_on * self.habits.glance_goes_on,
+            _ => goes_on,
+        };
+        if !self.acting.happens(goes_on) {
             self.leave(site);
         } else if self.acting.happens(self.habits.open_within * self.opens) {
             self.open_in_front(Some(site), true);
@@ -369,9 +368,13 @@ impl Person {
     /// Leaves a site for something else, and closes its tab where that is done with.
     fn leave(&mut self, site: Site) {
         self.weed();
-        let target = self
-            .opened_meanwhile()
-            .map_or_else(|| self.target(site), Target::Tab);
+        let target = match self.opened_meanwhile() {
+            Some(tab) => Target::Tab(tab),
+            None => {
+                let choice = self.places.next(Some(site), self.now_ms);
+                self.target(choice)
+            }
+        };
         let left = self.front();
         let is_done = match left.purpose {
             Purpose::Glance => true,
@@ -401,24 +404,14 @@ impl Person {
             .then_some(waits)
     }
 
-    fn target(&mut self, from: Site) -> Target {
-        match self.places.next(Some(from), self.now_ms) {
-            Choice::Site(site) => Target::Site(site),
-            Choice::OpenTab => self
-                .some_tab()
-                .map_or_else(|| Target::Site(self.places.known()), Target::Tab),
-        }
-    }
-
-    fn go(&mut self, choice: Choice) {
-        let target = match choice {
+    fn target(&mut self, choice: Choice) -> Target {
+        match choice {
             Choice::Site(site) => Target::Site(site),
             Choice::OpenTab => match self.some_tab() {
                 Some(tab) => Target::Tab(tab),
                 None => Target::Site(self.places.known()),
             },
-        };
-        self.aim(target);
+        }
     }
 
     /// Some tab that is not in front, the sooner the shorter ago it was.
@@ -472,7 +465,8 @@ impl Person {
         {
             return self.browser.activate(self.now_ms, tab);
         }
-        let is_taken = front.is_pinned || matches!(front.purpose, Purpose::Keep { .. });
+        let is_kept = matches!(front.purpose, Purpose::Keep { .. });
+        let is_taken = front.is_pinned || (is_kept && self.acting.happens(self.habits.spare));
         if (is_taken && self.browser.tabs.len() > 1)
             || self.acting.happens(self.habits.open_for_site * self.opens)
         {
@@ -532,7 +526,7 @@ impl Person {
             && self.acting.happens(self.habits.pin)
             && let Some(index) = self.browser.find(tab)
         {
-            self.browser.pin(self.now_ms, index, true);
+            self.browser.turn(self.now_ms, index, Feature::Pinned, true);
         }
         tab
     }
@@ -569,7 +563,8 @@ impl Person {
             return;
         };
         if let Some(index) = self.browser.find(tab) {
-            self.browser.pin(self.now_ms, index, false);
+            self.browser
+                .turn(self.now_ms, index, Feature::Pinned, false);
         }
         self.browser.close(self.now_ms, tab);
     }

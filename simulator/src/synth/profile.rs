@@ -169,8 +169,12 @@ pub struct Tabs {
     pub reuse: f64,
     /// The share of new tabs that are done with when they are left.
     pub glance: f64,
+    /// How likely more pages of a site are seen in such a tab, in terms of other tabs.
+    pub glance_goes_on: f64,
     /// The share of new tabs that are kept; the rest is for the task at hand.
     pub keep: f64,
+    /// How likely another site is opened beside a kept tab, not in it.
+    pub spare: f64,
     /// How likely a tab of the task at hand is closed when it is left.
     pub close_task: f64,
     /// For how long a tab is kept: the median, in hours.
@@ -732,6 +736,12 @@ fn check_value(
         field: Some(path.join(".")),
         problem: format!("found {number}, expected {from} to {to}"),
     })
+}
+
+/// Returns from where to where the number of a field may be, such as `tabs.keep`.
+pub fn range(field: &str) -> Option<(f64, f64)> {
+    let path: Vec<String> = field.split('.').map(str::to_owned).collect();
+    range_of(&path).map(|(_, from, to)| (from, to))
 }
 
 fn range_of(path: &[String]) -> Option<(&'static str, f64, f64)> {

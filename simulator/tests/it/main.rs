@@ -23,5 +23,6 @@ mod recording;
 mod recover;
 mod snapshot;
 mod stats;
+mod synth;
 mod traces;
 mod what_if;

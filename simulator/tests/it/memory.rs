@@ -81,10 +81,11 @@ fn compose(folder: &Path, line_count: u64) {
 }
 
 /// Runs `sim` and returns what it wrote, and the most memory that it ever had resident, in bytes.
-fn run(args: &[&str], trace: &Path) -> (String, u64) {
+fn run(args: &[&str], path: &Path) -> (String, u64) {
     let mut child = Command::new(cargo_bin!("sim"))
         .args(args)
-        .arg(trace)
+        .arg(path)
+        .env("RAYON_NUM_THREADS", "2")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -120,4 +121,30 @@ fn a_replay_of_a_million_events_takes_no_more_memory_than_one_of_fifty_thousand(
     // The same but for where a buffer happened to grow.
     assert!(long < short + (2 << 20), "{short} bytes, then {long}");
     assert!(long < 32 << 20, "{long} bytes");
+}
+
+#[test]
+fn making_many_people_for_long_takes_no_more_memory_than_few_for_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let [few, many] = [("2", "1"), ("24", "40")].map(|(people, days)| {
+        let out = folder.path().join(people);
+        let args = [
+            "synth",
+            "-n",
+            people,
+            "--days",
+            days,
+            "--sample-every",
+            "300",
+            "--zstd",
+            "--json",
+            "--out",
+        ];
+        let (report, peak) = run(&args, &out);
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        (report["events"].as_u64().unwrap(), peak)
+    });
+    assert!(many.0 > 100 * few.0, "{few:?}, then {many:?}");
+    // Where tabs are kept for days there are more of them after weeks.
+    assert!(many.1 < few.1 + (4 << 20), "{few:?}, then {many:?}");
 }
