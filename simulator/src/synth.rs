@@ -15,5 +15,6 @@ mod person;
 mod places;
 pub mod profile;
 mod rhythm;
+mod rounding;
 
 pub use person::Person;

@@ -18,6 +18,7 @@ use super::draw::Draw;
 use super::machine::BrowserLoad;
 use super::places::Site;
 use super::profile::{Discarding, SiteClass};
+use super::rounding::{whole, whole_ms};
 
 const MIB: f64 = (1_u64 << 20) as f64;
 const MINUTE_MS: f64 = 60_000.0;
@@ -693,21 +694,4 @@ impl Browser {
     fn tell(&mut self, t_ms: i64, body: Body) {
         self.told.push_back((t_ms, body));
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast from float saturates, and no number here is below 0"
-)]
-fn whole(number: f64) -> u64 {
-    number as u64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a cast from float saturates"
-)]
-fn whole_ms(ms: f64) -> i64 {
-    ms as i64
 }

@@ -17,6 +17,7 @@ use super::machine::{BrowserLoad, Machine};
 use super::places::{Choice, Places, Site};
 use super::profile::{Attention, Profile, Tabs, Windows};
 use super::rhythm::Sessions;
+use super::rounding::whole_ms;
 
 /// Nothing touched for so long is idle: what the extension asks of the browser.
 const IDLE_AFTER_MS: i64 = 60_000;
@@ -604,12 +605,4 @@ impl Iterator for Person {
         }
         Some((t_ms, body))
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a cast from float saturates"
-)]
-fn whole_ms(ms: f64) -> i64 {
-    ms as i64
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::draw::Draw;
 use super::profile::{Habits, SiteClass};
+use super::rounding::{whole, whole_ms};
 
 /// How many sites are told apart by how recently they were left.
 const RECENT_SITES: usize = 48;
@@ -72,8 +73,9 @@ impl Places {
         let weights = |weight: fn(&SiteClass) -> f64| -> Vec<(usize, f64)> {
             classes.values().map(weight).enumerate().collect()
         };
+        let known_sites = u32::try_from(whole(habits.known_sites)).unwrap_or(u32::MAX);
         let known_classes = weights(|class| class.known);
-        let known: Vec<Site> = (1..=whole(habits.known_sites))
+        let known: Vec<Site> = (1..=known_sites)
             .map(|number| Site {
                 class: draw.choose(&known_classes),
                 number,
@@ -98,14 +100,14 @@ impl Places {
             ],
             begin_known: habits.begin_known,
             worth_returning: habits.worth_returning,
-            recent_ms: i64::from(whole(habits.recent_hours * 3_600_000.0)),
+            recent_ms: whole_ms(habits.recent_hours * 3_600_000.0),
             drift_ms,
             until_drift_ms: draw.exponential(drift_ms),
             new_classes: weights(|class| class.new),
             known_up_to: powers(known.len(), habits.zipf),
             recent_up_to: powers(RECENT_SITES, habits.recent_power),
             recent: VecDeque::with_capacity(RECENT_SITES + 1),
-            next_number: whole(habits.known_sites) + 1,
+            next_number: known_sites + 1,
             known,
             draw,
         }
@@ -203,13 +205,4 @@ fn below(sums: &[f64], draw: &mut Draw) -> usize {
     let drawn = sums[sums.len() - 1] * draw.share();
     sums.partition_point(|&sum| sum <= drawn)
         .min(sums.len() - 1)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast from float saturates, and no number here is below 0"
-)]
-fn whole(number: f64) -> u32 {
-    number as u32
 }

@@ -2,6 +2,7 @@
 
 use super::draw::Draw;
 use super::profile::Rhythm;
+use super::rounding::whole_ms;
 
 const MINUTE_MS: f64 = 60_000.0;
 const HOUR_MS: i64 = 3_600_000;
@@ -65,14 +66,6 @@ fn hour_of_week(t_ms: i64) -> usize {
     const THURSDAY: i64 = 3;
     let hour = (t_ms + THURSDAY * DAY_MS).rem_euclid(7 * DAY_MS) / HOUR_MS;
     usize::try_from(hour).expect("a remainder of a positive number is not below 0")
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a cast from float saturates"
-)]
-fn whole_ms(ms: f64) -> i64 {
-    ms as i64
 }
 
 #[cfg(test)]

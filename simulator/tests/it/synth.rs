@@ -230,6 +230,23 @@ fn the_mixed_population_is_within_every_tolerance() {
 }
 
 #[test]
+fn every_profile_is_within_its_own_tolerances() {
+    let folder = TempDir::new().unwrap();
+    for (name, _) in PROFILES {
+        #[rustfmt::skip]
+        let args = ["--check", "-p", name, "-n", "40", "--days", "14", "--sample-every", "600", "--json"];
+        let report: Value = serde_json::from_str(&made(&args, folder.path())).unwrap();
+        let rows = report["rows"].as_array().unwrap();
+        let off = rows.iter().find(|row| row["within"] == false);
+        assert_eq!(off, None, "{name}");
+        // What it expects of itself says why.
+        let profile = Profile::named(name).unwrap();
+        let own = rows.iter().filter(|row| row["why"].is_string()).count();
+        assert_eq!(own, profile.expect.len());
+    }
+}
+
+#[test]
 fn a_check_fails_where_people_are_not_like_people() {
     let folder = TempDir::new().unwrap();
     let spoiled =
@@ -468,7 +485,7 @@ fn other_verbs_take_synthetic_traces() {
     let summary: Value = serde_json::from_slice(&replayed.stdout).unwrap();
     assert!(summary["discards"].as_u64().unwrap() > 0, "{summary}");
     assert_eq!(summary["violations"], 0);
-    let header = Trace::open(&folder.path().join(traces[0]))
+    let header = Trace::open(folder.path().join(traces[0]))
         .unwrap()
         .header()
         .clone();
