@@ -73,7 +73,8 @@ pub struct Opening {
 }
 
 impl Opening {
-    pub(crate) fn header(&self) -> LogOpened {
+    /// Makes the first line of the first segment.
+    pub fn header(&self) -> LogOpened {
         let opening = self.clone();
         LogOpened {
             format: FORMAT_NAME.to_owned(),

@@ -44,6 +44,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     Stats(StatsArgs),
     Convert(ConvertArgs),
+    Synth(SynthArgs),
     Sweep(SweepArgs),
     Tune(TuneArgs),
 }
@@ -738,12 +739,73 @@ pub(crate) enum Form {
     Parquet,
 }
 
+/// Make traces of people that never were
+///
+/// Each person is drawn from a profile: when they use the browser, how long they look at pages,
+/// where they go next, which tabs they open, keep and close, and what their machine does meanwhile.
+/// The same seed gives the same bytes, whoever else is made with them and on however many threads.
+/// Every number of a profile stands in one TOML file, which --print-profile shows; a file that says
+/// `like = "typical"` needs only what differs. With --check the people are measured as `sim stats`
+/// does, and the result is held against the calibration table: it exits with 1 where a row is off.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Profiles: light, typical, heavy, power, developer, researcher, kiosk, and mixed, which is some of
+each.
+
+Examples:
+  sim synth --output one
+  sim synth --profile mixed --people 100 --weeks 4 --seed 7 --compress --output people
+  sim synth --profile researcher --print-profile > mine.toml
+  sim synth --profile mine.toml --days 2 --output mine
+  sim synth --check
+  sim synth --check --profile heavy --people 40")]
+pub(crate) struct SynthArgs {
+    /// A profile by its name, or a TOML file [default: typical; mixed with --check]
+    #[arg(short, long, value_name = "NAME|FILE")]
+    pub(crate) profile: Option<String>,
+    /// How many people to make, each a trace in a folder of its own [default: one, whose trace the
+    /// folder becomes; 200 with --check]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) people: Option<u64>,
+    /// For how many days [default: 7; 28 with --check]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_525))]
+    pub(crate) days: Option<u32>,
+    /// The same, in weeks
+    #[arg(long, value_name = "N", conflicts_with = "days",
+          value_parser = clap::value_parser!(u32).range(1..=5_217))]
+    pub(crate) weeks: Option<u32>,
+    /// When the traces begin
+    #[arg(long, value_name = "DATE", default_value = "2026-01-05", value_parser = parse_date)]
+    pub(crate) from: i64,
+    /// What everything is drawn from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Sample the machine every so many seconds [default: as the profile says]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) sample_every: Option<u32>,
+    /// The folder for the traces; it must be empty or not there yet
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    /// Compress what is written with zstd
+    #[arg(long)]
+    pub(crate) compress: bool,
+    /// Compare what comes out with the calibration table
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Only write the profile, every number of it
+    #[arg(long, conflicts_with_all = ["output", "check"])]
+    pub(crate) print_profile: bool,
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Try many variants of a policy on the same traces
 ///
 /// Gives settings of a policy (--base) other values (--vary), and runs each variant over each trace,
 /// on every core. All combinations are tried, or with --sobol or --latin-hypercube so many samples
 /// that fill the space. Traces are decoded once and kept packed in the user's cache folder, which
-/// may be deleted at any time. The folder that --out names holds afterwards:
+/// may be deleted at any time. The folder that --output names holds afterwards:
 ///
 ///   results.jsonl   a flat row a trace and policy: what was varied, and every score; with a
 ///                   program built with `--features analysis` results.parquet, too
@@ -765,13 +827,13 @@ pub(crate) enum Form {
     subcommand_negates_reqs = true,
     after_help = "\
 Examples:
-  sim sweep traces/recorded/* --vary ttl_minutes=5..60:12 --vary focus.enabled=false,true --out ttl
-  sim sweep people/* --vary ttl_minutes=1..240:log --vary batch_high=1..8 --sobol 256 --out wide
-  sim sweep --plan ttl/plan.toml --out again
+  sim sweep traces/recorded/* --vary ttl_minutes=5..60:12 --vary focus.enabled=false,true --output ttl
+  sim sweep people/* --vary ttl_minutes=1..240:log --vary batch_high=1..8 --sobol 256 --output wide
+  sim sweep --plan ttl/plan.toml --output again
   sim sweep plan traces/recorded/* --vary ttl_minutes=5..60:12 > units.jsonl
   sim sweep run --units units.jsonl --shard 3/8 --rows rows-3.jsonl
   head -1 units.jsonl | sim sweep run --unit -
-  sim sweep collect --units units.jsonl rows-*.jsonl --out together"
+  sim sweep collect --units units.jsonl rows-*.jsonl --output together"
 )]
 pub(crate) struct SweepArgs {
     #[command(subcommand)]
@@ -780,7 +842,7 @@ pub(crate) struct SweepArgs {
     pub(crate) space: SweepSpace,
     /// The folder for the results; where a sweep was stopped in it, that one goes on
     #[arg(short, long, value_name = "FOLDER", required = true)]
-    pub(crate) out: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
     /// How many threads work [default: one a core]
     #[arg(short = 'j', long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<usize>,
@@ -874,7 +936,7 @@ pub(crate) struct SweepCollectArgs {
     pub(crate) units: PathBuf,
     /// The folder for the results
     #[arg(short, long, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
+    pub(crate) output: PathBuf,
     /// Write one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -888,16 +950,16 @@ pub(crate) struct SweepCollectArgs {
 /// are held out in turn (--folds), and each window of time is judged by what was chosen on those
 /// before it (--windows). Of the candidates one is chosen whose neighbours do as well.
 ///
-/// --out holds tune.json (every variant, the fronts in training and held out, sensitivities, the
+/// --output holds tune.json (every variant, the fronts in training and held out, sensitivities, the
 /// evidence) and, where what was chosen is better than the base beyond the noise, policy.toml, ready
 /// for the host. Exits with 1 where nothing can be recommended.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sim tune people/* --out tuned
-  sim tune people/* --max-reloads-per-hour 0.5 --out tuned
-  sim tune people/* --vary ttl_minutes=2..240:log --vary familiarity_cap=1,2,4,8 --out tuned
-  sim tune waves/* --person '^(.*)-w[0-9]$' --folds 5 --windows 4 --out tuned
+  sim tune people/* --output tuned
+  sim tune people/* --max-reloads-per-hour 0.5 --output tuned
+  sim tune people/* --vary ttl_minutes=2..240:log --vary familiarity_cap=1,2,4,8 --output tuned
+  sim tune waves/* --person '^(.*)-w[0-9]$' --folds 5 --windows 4 --output tuned
   sim report tuned --html tuned.html")]
 pub(crate) struct TuneArgs {
     /// Traces to tune on: folders, segments or Parquet files
@@ -905,7 +967,7 @@ pub(crate) struct TuneArgs {
     pub(crate) traces: Vec<PathBuf>,
     /// The folder for what is found
     #[arg(short, long, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
+    pub(crate) output: PathBuf,
     /// The policy to tune: a preset or a file
     #[arg(long, value_name = "FILE|NAME", default_value = "default")]
     pub(crate) base: String,
@@ -1059,6 +1121,17 @@ fn parse_time(text: &str) -> Result<i64, String> {
         .ok()
         .or(time.ok())
         .ok_or_else(|| "expected a time as 2026-01-02T03:04:05Z, or Unix milliseconds".to_owned())
+}
+
+/// The beginning of a day, or a time.
+fn parse_date(text: &str) -> Result<i64, String> {
+    let day = text
+        .parse::<jiff::civil::Date>()
+        .ok()
+        .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok())
+        .map(|day| day.timestamp().as_millisecond());
+    day.map_or_else(|| parse_time(text), Ok)
+        .map_err(|_| "expected a date as 2026-01-05, or a time as 2026-01-05T03:04:05Z".to_owned())
 }
 
 fn replay_examples() -> String {

@@ -15,13 +15,14 @@ mod replay;
 mod snapshot;
 mod stats;
 mod sweep;
+mod synth;
 mod tune;
 mod verify;
 
 use std::path::{Path, PathBuf};
 
 use engine::SEMANTICS;
-use recorder::Trace;
+use recorder::{Origin, Trace};
 use simulator::replay::Score;
 
 use crate::args::Command;
@@ -51,6 +52,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Convert(args) => convert::run(&args, console),
         Command::Sweep(args) => sweep::run(args, console),
         Command::Tune(args) => tune::run(&args, console),
+        Command::Synth(args) => synth::run(&args, console),
     }
 }
 
@@ -87,7 +89,7 @@ fn note_what_is_not_scored(path: &Path, trace: &Trace, score: &Score, console: &
         ));
     }
     let engine = trace.header().engine;
-    if engine != SEMANTICS {
+    if engine != SEMANTICS && trace.header().origin != Origin::Synthetic {
         console.note(format_args!(
             "{path}: it was recorded by version {engine} of the engine, and is replayed by version \
              {SEMANTICS}: decisions of the recording's own policy may differ"

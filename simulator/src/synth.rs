@@ -6,5 +6,15 @@
 //! version: numbers are drawn straight from ChaCha's output, and logarithms and exponentials are
 //! `libm`'s, which are the same everywhere, while those of the system are not.
 
+mod browser;
 pub mod draw;
+pub mod generation;
+pub mod judgement;
 pub mod machine;
+mod person;
+mod places;
+pub mod profile;
+mod rhythm;
+mod rounding;
+
+pub use person::Person;

@@ -1,12 +1,14 @@
-//! Writes files for a command: derived traces, and others as a whole.
+//! Writes files and folders for a command: derived traces, and others, all of it or nothing.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, bail};
 use recorder::{Compression, Opening, TraceComposer};
 use serde::Serialize;
 use simulator::derivation::{Copied, Derivation};
+use tempfile::TempDir;
 
 use crate::console::{Console, count};
 use crate::reading::shown;
@@ -86,4 +88,58 @@ pub(crate) fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
     beside.write_all(bytes)?;
     beside.persist(file)?;
     Ok(())
+}
+
+/// A folder that is made beside its place and gets its name when all of it is there. Dropped
+/// before, it leaves nothing.
+pub(crate) struct Beside {
+    out: PathBuf,
+    /// Holds the folder until then.
+    around: TempDir,
+}
+
+impl Beside {
+    /// Says early, and before anything is done, that there is something in the way.
+    pub(crate) fn check_is_free(out: &Path) -> anyhow::Result<()> {
+        let is_taken = match fs::read_dir(out) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(_) => out.exists(),
+        };
+        if is_taken {
+            bail!(
+                "{} is there already; name a folder that is empty or not there yet",
+                shown(out)
+            );
+        }
+        Ok(())
+    }
+
+    /// Begins. The folder itself is for the caller to make.
+    pub(crate) fn new(out: &Path) -> anyhow::Result<Self> {
+        let cannot = || format!("cannot write {}", shown(out));
+        let parent = match out.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent).with_context(cannot)?;
+        let around = tempfile::Builder::new()
+            .prefix(".sim-")
+            .tempdir_in(parent)
+            .with_context(cannot)?;
+        Ok(Self {
+            out: out.to_owned(),
+            around,
+        })
+    }
+
+    /// Returns where the folder is until it gets its name.
+    pub(crate) fn whole(&self) -> PathBuf {
+        self.around.path().join("whole")
+    }
+
+    /// Gives the folder its name.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        let cannot = || format!("cannot write {}", shown(&self.out));
+        fs::rename(self.whole(), &self.out).with_context(cannot)
+    }
 }

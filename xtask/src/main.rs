@@ -6,6 +6,7 @@ mod comparison;
 mod notebooks;
 mod schema;
 mod steps;
+mod synthetic;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ enum Chore {
     Schema,
     /// Compare all policies on traces/recorded/ anew: README.md, simulator/COMPARISON.md, pictures
     Comparison,
+    /// Write traces/synthetic/ anew: a person of each profile, and the table of all of them
+    Synthetic,
     /// Run the benches
     Bench,
     /// Run the notebooks top to bottom
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Chore::Advisories => advisories(&mut steps),
         Chore::Schema => steps.run("write the schema", schema::write),
         Chore::Comparison => steps.run("write the comparison", comparison::write),
+        Chore::Synthetic => steps.run("make the synthetic traces", synthetic::write),
         Chore::Bench => bench(&mut steps),
         Chore::Notebooks { open: true, .. } => notebooks::open(&mut steps),
         Chore::Notebooks { strip: true, .. } => notebooks::strip(&mut steps),
@@ -104,7 +108,8 @@ fn lint(steps: &mut Steps) -> anyhow::Result<()> {
     steps.command("clippy", cargo(clippy))?;
     steps.run("generated files are up to date", || {
         schema::check()?;
-        comparison::check()
+        comparison::check()?;
+        synthetic::check()
     })?;
     let deny = ["deny", "check", "bans", "licenses", "sources"];
     steps.command("dependencies", cargo(deny))?;

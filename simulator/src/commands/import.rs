@@ -24,6 +24,7 @@ use crate::args::{ImportArgs, ImportFrom, ImportOptions, ProfileArgs, UnitArg, V
 use crate::console::{Console, Safe, count, date, span};
 use crate::outcome::Outcome;
 use crate::reading::{from_toml, shown};
+use crate::writing::Beside;
 
 /// A shorter import shows no progress: it is done before a bar could be read.
 const PROGRESS_FROM_ROWS: u64 = 100_000;
@@ -211,7 +212,7 @@ struct Imported {
 }
 
 fn import(plan: &Plan, console: &mut Console) -> anyhow::Result<Outcome> {
-    check_is_free(&plan.output)?;
+    Beside::check_is_free(&plan.output)?;
     let now = Timestamp::now().as_millisecond();
     let dates = Dates::until(now);
     let mut staging = Staging::new()?;
@@ -252,39 +253,15 @@ fn import(plan: &Plan, console: &mut Console) -> anyhow::Result<Outcome> {
     Ok(Outcome::Yes)
 }
 
-/// Says early, and before anything is read, that there is something in the way.
-fn check_is_free(out: &Path) -> anyhow::Result<()> {
-    let is_taken = match fs::read_dir(out) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(_) => out.exists(),
-    };
-    if is_taken {
-        bail!(
-            "{} is there already; name a folder that is empty or not there yet",
-            shown(out)
-        );
-    }
-    Ok(())
-}
-
 /// Writes all traces beside their place, then gives them their names at once.
 fn write_all(plan: &Plan, staging: &Staging, source: &Source) -> anyhow::Result<Vec<Imported>> {
-    let cannot = || format!("cannot write {}", shown(&plan.output));
-    let parent = match plan.output.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).with_context(cannot)?;
-    let beside = tempfile::Builder::new()
-        .prefix(".sim-import-")
-        .tempdir_in(parent)
-        .with_context(cannot)?;
-    let whole = beside.path().join("whole");
+    let beside = Beside::new(&plan.output)?;
+    let whole = beside.whole();
     let people = staging.people()?;
     let mut traces = Vec::new();
     let mut taken = BTreeSet::new();
     if !plan.is_one_trace {
-        fs::create_dir(&whole).with_context(cannot)?;
+        fs::create_dir(&whole).with_context(|| format!("cannot write {}", shown(&plan.output)))?;
     }
     for person in &people {
         let (folder, shown_as) = if plan.is_one_trace {
@@ -302,7 +279,7 @@ fn write_all(plan: &Plan, staging: &Staging, source: &Source) -> anyhow::Result<
             told,
         });
     }
-    fs::rename(&whole, &plan.output).with_context(cannot)?;
+    beside.finish()?;
     Ok(traces)
 }
 

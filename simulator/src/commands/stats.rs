@@ -144,7 +144,7 @@ fn write_person(
 }
 
 /// Writes the table: what is known first, then why the rest is not.
-fn write_rows(rows: &[Row], console: &mut Console) -> anyhow::Result<()> {
+pub(super) fn write_rows(rows: &[Row], console: &mut Console) -> anyhow::Result<()> {
     let mut table = comfy_table::Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(vec![

@@ -49,9 +49,9 @@ pub(crate) fn run(args: SweepArgs, console: &mut Console) -> anyhow::Result<Outc
 /// Plans, carries out, rechecks and collects.
 fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let out = args
-        .out
+        .output
         .as_deref()
-        .context("--out names the folder for the results")?;
+        .context("--output names the folder for the results")?;
     let mut workshop = Workshop::new();
     let plan = Plan::resolve(&args.space, &mut workshop, console)?;
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", shown(out)))?;
@@ -61,7 +61,7 @@ fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
         Ok(before) if before == units.as_bytes() => {}
         Ok(_) => bail!(
             "{}: another sweep stands here, of other traces, settings or another version of this \
-             program; name another folder with --out, or remove this one",
+             program; name another folder with --output, or remove this one",
             shown(out)
         ),
         Err(_) => write_whole(&units_file, units.as_bytes())?,
@@ -225,8 +225,9 @@ fn collect(args: &SweepCollectArgs, console: &mut Console) -> anyhow::Result<Out
     let Some(results) = Results::gather(&units, &files, console)? else {
         return Ok(Outcome::No);
     };
-    fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", shown(&args.out)))?;
-    let told = results.write(&args.out, None)?;
+    fs::create_dir_all(&args.output)
+        .with_context(|| format!("cannot make {}", shown(&args.output)))?;
+    let told = results.write(&args.output, None)?;
     told.tell(args.json, console)?;
     Ok(told.outcome(console))
 }

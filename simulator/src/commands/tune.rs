@@ -164,11 +164,12 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
     }
     let tuned = judge(&task, &splits, &searches, (&base, &against), &mut bench)?;
 
-    fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", shown(&args.out)))?;
+    fs::create_dir_all(&args.output)
+        .with_context(|| format!("cannot make {}", shown(&args.output)))?;
     let mut json = serde_json::to_string(&tuned)?;
     json.push('\n');
-    write_whole(&args.out.join("tune.json"), json.as_bytes())?;
-    let policy_file = args.out.join("policy.toml");
+    write_whole(&args.output.join("tune.json"), json.as_bytes())?;
+    let policy_file = args.output.join("policy.toml");
     match searches
         .last()
         .and_then(|it| it.chosen.as_ref())
@@ -185,7 +186,7 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
     if args.json {
         console.json(&tuned)?;
     } else {
-        text::write(&tuned, &args.out, console)?;
+        text::write(&tuned, &args.output, console)?;
     }
     Ok(match tuned.recommended {
         true => Outcome::Yes,

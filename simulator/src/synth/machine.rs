@@ -10,6 +10,7 @@ use recorder::{Body, Metrics, PressureSignal, SignalSource, Suspended};
 use serde::{Deserialize, Serialize};
 
 use super::draw::Draw;
+use super::rounding::{whole, whole_ms};
 
 const GIB: f64 = (1_u64 << 30) as f64;
 const MIB: f64 = (1_u64 << 20) as f64;
@@ -234,7 +235,8 @@ impl Machine {
         while self.next_sample_ms < t_ms {
             let sample_ms = self.next_sample_ms;
             self.sample(sample_ms, load, give);
-            self.next_sample_ms = sample_ms + whole_ms(self.profile.sample_every_s * 1_000.0);
+            self.next_sample_ms =
+                sample_ms + whole_ms(self.profile.sample_every_s * 1_000.0).max(1);
         }
     }
 
@@ -452,23 +454,6 @@ fn in_pages(bytes: f64) -> f64 {
 /// Rounds to so many parts of a unit.
 fn rounded(value: f64, parts: f64) -> f64 {
     libm::round(value * parts) / parts
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast from float saturates, and bytes are not below 0"
-)]
-fn whole(bytes: f64) -> u64 {
-    bytes as u64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a cast from float saturates"
-)]
-fn whole_ms(ms: f64) -> i64 {
-    (ms as i64).max(1)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod recording;
 mod recover;
 mod snapshot;
 mod stats;
+mod synth;
 mod traces;
 mod tune;
 mod what_if;

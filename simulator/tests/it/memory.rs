@@ -81,10 +81,11 @@ fn compose(folder: &Path, line_count: u64) {
 }
 
 /// Runs `sim` and returns what it wrote, and the most memory that it ever had resident, in bytes.
-fn run(args: &[&str], trace: &Path) -> (String, u64) {
+fn run(args: &[&str], path: &Path) -> (String, u64) {
     let mut child = Command::new(cargo_bin!("sim"))
         .args(args)
-        .arg(trace)
+        .arg(path)
+        .env("RAYON_NUM_THREADS", "2")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -120,4 +121,22 @@ fn a_replay_of_a_million_events_takes_no_more_memory_than_one_of_fifty_thousand(
     // The same but for where a buffer happened to grow.
     assert!(long < short + (2 << 20), "{short} bytes, then {long}");
     assert!(long < 32 << 20, "{long} bytes");
+}
+
+#[test]
+fn making_people_takes_as_much_memory_whoever_many_they_are_and_for_however_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let [short, long, many] = [("2", "20"), ("2", "300"), ("30", "20")].map(|(people, days)| {
+        let out = folder.path().join(format!("{people}-for-{days}"));
+        #[rustfmt::skip]
+        let args = ["synth", "-n", people, "--days", days, "--sample-every", "600", "--json", "--output"];
+        let (report, peak) = run(&args, &out);
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        (report["events"].as_u64().unwrap(), peak)
+    });
+    for more in [long, many] {
+        assert!(more.0 > 10 * short.0, "{short:?}, then {more:?}");
+        // Where tabs are kept for days there are more of them after months.
+        assert!(more.1 < short.1 + (2 << 20), "{short:?}, then {more:?}");
+    }
 }

@@ -20,7 +20,7 @@ fn tune(folder: &Path, names: &[&str], args: &[&str]) -> Output {
     cargo_bin_cmd!("sim")
         .arg("tune")
         .args(names.iter().map(|name| recorded(name)))
-        .args(["--out", "out", "--trials", "12", "--population", "6"])
+        .args(["--output", "out", "--trials", "12", "--population", "6"])
         .args(args)
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .current_dir(folder)
