@@ -4,6 +4,7 @@
 
 mod anonymize;
 mod baselines;
+mod busy;
 mod check;
 mod closed_loop;
 mod commands;
