@@ -25,5 +25,6 @@ mod recording;
 mod recover;
 mod snapshot;
 mod stats;
+mod sweep;
 mod traces;
 mod what_if;

@@ -156,7 +156,8 @@ impl<'a> Results<'a> {
             pools.entry(policy.clone()).or_default().add(unit, &cells);
             hash.update(&row);
             hash.update(b"\n");
-            writeln!(file.out, "{row}")?;
+            file.write(row.as_bytes())?;
+            file.write(b"\n")?;
             row_count += 1;
         }
         file.end()?;
@@ -233,6 +234,11 @@ impl Whole {
         })
     }
 
+    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let written = self.out.write_all(bytes);
+        written.with_context(|| format!("cannot write {}", shown(&self.path)))
+    }
+
     fn end(self) -> anyhow::Result<()> {
         let cannot = || format!("cannot write {}", shown(&self.path));
         let file = self.out.into_inner().map_err(|error| error.into_error());
@@ -246,8 +252,7 @@ impl Whole {
 /// Writes a file whole or not at all.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut file = Whole::begin(path)?;
-    let written = file.out.write_all(bytes);
-    written.with_context(|| format!("cannot write {}", shown(path)))?;
+    file.write(bytes)?;
     file.end()
 }
 
@@ -576,12 +581,13 @@ fn write_table(out: &Path, units: &[Unit]) -> anyhow::Result<()> {
     let lines = out.join("results.jsonl");
     let mut lines = BufReader::new(File::open(&lines).with_context(|| shown(&lines))?);
     let Whole { path, out } = Whole::begin(&out.join("results.parquet"))?;
-    let mut table = ResultsWriter::new(out, columns)?;
+    let cannot = || format!("cannot write {}", shown(&path));
+    let mut table = ResultsWriter::new(out, columns).with_context(cannot)?;
     let mut line = String::new();
     while lines.read_line(&mut line)? > 0 {
-        table.push(line.trim_end())?;
+        table.push(line.trim_end()).with_context(cannot)?;
         line.clear();
     }
-    let out = table.finish()?;
+    let out = table.finish().with_context(cannot)?;
     Whole { path, out }.end()
 }
