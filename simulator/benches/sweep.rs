@@ -9,7 +9,7 @@ mod busy;
 use std::sync::{Arc, OnceLock};
 
 use divan::Bencher;
-use divan::counter::ItemsCount;
+use divan::counter::{BytesCount, ItemsCount};
 use engine::{Orchestrator, PolicyDocument};
 use rayon::prelude::*;
 use recorder::Trace;
@@ -30,7 +30,7 @@ struct Course {
     log: Trace,
     packed: PackedTrace,
     foresight: Foresight,
-    variants: Vec<Entrant>,
+    variants: Vec<PolicyDocument>,
 }
 
 /// The trace and what is run over it, made once.
@@ -47,11 +47,6 @@ fn course() -> &'static Course {
         }
         let packed = packer.finish(About::default()).unwrap();
         let packed = PackedTrace::open(Arc::new(packed)).unwrap();
-        eprintln!(
-            "{} steps, {:.2} bytes each",
-            packed.step_count(),
-            packed.byte_count() as f64 / packed.step_count() as f64
-        );
         Course {
             _folder: folder,
             log,
@@ -62,26 +57,24 @@ fn course() -> &'static Course {
     })
 }
 
-fn variants() -> Vec<Entrant> {
+fn variants() -> Vec<PolicyDocument> {
     let ttl = Dimension::parse("ttl_minutes=1..60").unwrap();
     let space = Space::new(PolicyDocument::default(), vec![ttl]).unwrap();
     let variants = Design::Sobol(VARIANTS).variants(&space, 0).unwrap();
-    let entrant = |document: PolicyDocument| Entrant {
-        name: document.hash(),
-        protected_domains: document.protected_domains.clone(),
-        policy: Box::new(Orchestrator::new(document)),
-        is_ticking: false,
-    };
-    variants
-        .into_iter()
-        .map(|it| entrant(it.document))
-        .collect()
+    variants.into_iter().map(|it| it.document).collect()
 }
 
-fn run(entrant: &Entrant) -> f64 {
+/// What a unit of a sweep takes.
+fn run(document: &PolicyDocument) -> f64 {
     let Course {
         packed, foresight, ..
     } = course();
+    let entrant = Entrant {
+        name: document.hash(),
+        protected_domains: document.protected_domains.clone(),
+        policy: Box::new(Orchestrator::new(document.clone())),
+        is_ticking: false,
+    };
     let score = entrant.run(packed, Loop::Closed, Some(foresight));
     score.unwrap().saved_gib_h
 }
@@ -89,11 +82,10 @@ fn run(entrant: &Entrant) -> f64 {
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn a_log_is_read_and_replayed(bencher: Bencher<'_, '_>) {
     let course = course();
-    let policy = course.variants[0].policy.clone();
     bencher
         .counter(ItemsCount::new(course.packed.step_count()))
         .bench(|| {
-            let mut replay = Replay::new(policy.clone());
+            let mut replay = Replay::new(Orchestrator::new(course.variants[0].clone()));
             let mut decided = Vec::new();
             for line in course.log.read() {
                 replay.take(line.unwrap(), &mut decided);
@@ -108,6 +100,7 @@ fn a_packed_trace_is_decoded(bencher: Bencher<'_, '_>) {
     let packed = &course().packed;
     bencher
         .counter(ItemsCount::new(packed.step_count()))
+        .counter(BytesCount::new(packed.byte_count()))
         .bench(|| {
             for step in packed.steps() {
                 let _ = divan::black_box(step);

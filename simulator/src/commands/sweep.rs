@@ -6,7 +6,7 @@ mod rows;
 mod workshop;
 
 use std::fs;
-use std::io::{BufRead, Write as _};
+use std::io::{self, BufRead, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,16 +53,9 @@ fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut workshop = Workshop::new();
     let plan = Plan::resolve(&args.space, &mut workshop, console)?;
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", shown(out)))?;
-    let units_file = out.join("units.jsonl");
     let units = unit_lines(&plan.units)?;
-    match fs::read(&units_file) {
-        Ok(before) if before == units.as_bytes() => {}
-        Ok(_) => bail!(
-            "{}: another sweep stands here, of other traces, settings or another version of this \
-             program; name another folder with --out, or remove this one",
-            shown(out)
-        ),
-        Err(_) => results::write_whole(&units_file, units.as_bytes())?,
+    if !is_there(out, &units)? {
+        results::write_whole(&out.join("units.jsonl"), units.as_bytes())?;
     }
     results::write_whole(&out.join("plan.toml"), plan.asked.to_toml()?.as_bytes())?;
     let mut rows = RowFile::open(&out.join("rows.jsonl"), console)?;
@@ -183,7 +176,7 @@ fn write_plan(space: &SweepSpace, console: &mut Console) -> anyhow::Result<Outco
 fn carry_out(args: &SweepRunArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut workshop = Workshop::new();
     let Some(file) = &args.units else {
-        let input = std::io::stdin().lock();
+        let input = io::stdin().lock();
         for (line, number) in input.lines().zip(1..) {
             let unit = parse_unit(&line?, Path::new("stdin"), number)?;
             workshop.prepare(&unit, console)?;
@@ -227,10 +220,26 @@ fn collect(args: &SweepCollectArgs, console: &mut Console) -> anyhow::Result<Out
     let Some(results) = Results::gather(&units, &files, console)? else {
         return Ok(Outcome::No);
     };
+    is_there(&args.out, &unit_lines(&units)?)?;
     fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", shown(&args.out)))?;
     let told = results.write(&args.out, None)?;
     told.tell(args.json, console)?;
     Ok(told.outcome(console))
+}
+
+/// Whether a sweep with these units stands in a folder already. One with others must not.
+fn is_there(out: &Path, units: &str) -> anyhow::Result<bool> {
+    let file = out.join("units.jsonl");
+    match fs::read(&file) {
+        Ok(before) if before == units.as_bytes() => Ok(true),
+        Ok(_) => bail!(
+            "{}: another sweep stands here, of other traces, settings or another version of this \
+             program; name another folder with --out, or remove this one",
+            shown(out)
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", shown(&file))),
+    }
 }
 
 fn unit_lines(units: &[Unit]) -> anyhow::Result<String> {

@@ -115,6 +115,8 @@ pub(super) struct Sums {
     freed_here: i128,
     /// What the recorded policy's discards free.
     freed_by_recorded: i128,
+    /// How many tabs are loaded in the recording.
+    loaded_count: i64,
 }
 
 impl Account {
@@ -153,9 +155,10 @@ impl Account {
 }
 
 impl Sums {
-    fn count(&mut self, account: &Account, sign: i128) {
-        let bytes = sign * i128::from(account.bytes);
+    fn count(&mut self, account: &Account, sign: i64) {
+        let bytes = i128::from(sign) * i128::from(account.bytes);
         let is_loaded = account.recorded == Presence::Loaded;
+        self.loaded_count += if is_loaded { sign } else { 0 };
         if account.can_be_saved() {
             self.background += bytes;
             if account.is_held {
@@ -287,7 +290,7 @@ impl Memory {
             serial: before.map_or(self.tab_count, |before| before.serial),
             background_byte_ms: before.map_or(0, |before| before.background_byte_ms(active)),
             counted_to: active,
-            bytes: self.fitted(raw_bytes),
+            bytes: fitted(self.reading, raw_bytes),
             source,
             recorded,
             is_in_background: !tab.is_active,
@@ -313,11 +316,8 @@ impl Memory {
     /// Weighs every tab anew, after something that all may rest on. Nothing else about them has
     /// changed.
     pub(super) fn reweigh(&mut self, recorded: &World) {
-        let weights: Vec<(TabId, u64, Source)> = (recorded.tabs())
-            .map(|tab| {
-                let (raw_bytes, source) = self.raw_bytes(recorded, tab);
-                (tab.id, raw_bytes, source)
-            })
+        let weights: Vec<(u64, Source)> = (recorded.tabs())
+            .map(|tab| self.raw_bytes(recorded, tab))
             .collect();
         self.put(&weights, recorded.moment().active);
     }
@@ -329,10 +329,9 @@ impl Memory {
         let Some(browser_bytes) = metrics.browser_pss else {
             return;
         };
-        let is_loaded = |tab: &&Tab| !tab.is_discarded;
         self.reading = Some(Reading {
             browser_bytes,
-            loaded_count: recorded.tabs().filter(is_loaded).count() as u64,
+            loaded_count: self.sums.loaded_count.unsigned_abs(),
             loaded_bytes: 0,
         });
         let mut loaded_bytes = 0_u128;
@@ -342,7 +341,7 @@ impl Memory {
             if !tab.is_discarded {
                 loaded_bytes += u128::from(raw_bytes);
             }
-            weights.push((tab.id, raw_bytes, source));
+            weights.push((raw_bytes, source));
         }
         if let Some(reading) = &mut self.reading {
             reading.loaded_bytes = loaded_bytes;
@@ -350,21 +349,26 @@ impl Memory {
         self.put(&weights, recorded.moment().active);
     }
 
-    /// Puts what tabs weigh before they are fitted into their accounts.
-    fn put(&mut self, weights: &[(TabId, u64, Source)], active: i64) {
-        for &(tab, raw_bytes, source) in weights {
-            let bytes = self.fitted(raw_bytes);
-            let Some(account) = self.accounts.get_mut(&tab) else {
-                continue;
-            };
+    /// Puts what tabs weigh before they are fitted into their accounts, in the order of their ids.
+    fn put(&mut self, weights: &[(u64, Source)], active: i64) {
+        let Self {
+            accounts,
+            sums,
+            reading,
+            ..
+        } = self;
+        let of_each = "every tab of the recording has an account";
+        assert_eq!(accounts.len(), weights.len(), "{of_each}");
+        for (account, &(raw_bytes, source)) in accounts.values_mut().zip(weights) {
+            let bytes = fitted(*reading, raw_bytes);
             if (account.bytes, account.source) == (bytes, source) {
                 continue;
             }
-            self.sums.count(account, -1);
+            sums.count(account, -1);
             account.background_byte_ms = account.background_byte_ms(active);
             account.counted_to = active;
             (account.bytes, account.source) = (bytes, source);
-            self.sums.count(account, 1);
+            sums.count(account, 1);
         }
     }
 
@@ -431,17 +435,17 @@ impl Memory {
             _ => (DEFAULT_TAB_BYTES, Source::Default),
         }
     }
+}
 
-    /// Makes the tabs that were loaded at the last reading fit into what was read. They are never
-    /// blown up to fill it: what is left over is the browser's own.
-    fn fitted(&self, raw_bytes: u64) -> u64 {
-        match self.reading {
-            Some(reading) if reading.loaded_bytes > u128::from(reading.browser_bytes) => {
-                let product = u128::from(raw_bytes) * u128::from(reading.browser_bytes);
-                u64::try_from(product / reading.loaded_bytes).unwrap_or(raw_bytes)
-            }
-            _ => raw_bytes,
+/// Makes the tabs that were loaded at the last reading fit into what was read. They are never
+/// blown up to fill it: what is left over is the browser's own.
+fn fitted(reading: Option<Reading>, raw_bytes: u64) -> u64 {
+    match reading {
+        Some(reading) if reading.loaded_bytes > u128::from(reading.browser_bytes) => {
+            let product = u128::from(raw_bytes) * u128::from(reading.browser_bytes);
+            u64::try_from(product / reading.loaded_bytes).unwrap_or(raw_bytes)
         }
+        _ => raw_bytes,
     }
 }
 

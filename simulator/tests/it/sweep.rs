@@ -35,6 +35,16 @@ const SMALL: [&str; 6] = [
     "focus.enabled=false,true",
 ];
 
+/// Carries the planned units out.
+const RUN: [&str; 6] = [
+    "sweep",
+    "run",
+    "--units",
+    "units.jsonl",
+    "--rows",
+    "rows.jsonl",
+];
+
 /// A folder with two recorded traces to work in, and a cache of its own.
 struct Desk(tempfile::TempDir);
 
@@ -318,13 +328,10 @@ fn its_plan_repeats_it() {
 #[test]
 fn a_trace_in_parquet_gives_the_same_bytes() {
     let desk = Desk::new();
-    desk.check(
-        &["convert", "enforce", "parquet/enforce.parquet"],
-        0,
-        &["digest"],
-    );
+    let convert = desk.run_with(&["convert", "enforce", "enforce.parquet"], "");
+    assert_eq!(convert.code, 0, "{}", convert.err);
     let vary = ["--vary", "ttl_minutes=1..30:5", "--out"];
-    for (trace, out) in [("enforce", "a"), ("parquet/enforce.parquet", "b")] {
+    for (trace, out) in [("enforce", "a"), ("enforce.parquet", "b")] {
         desk.check(&[&["sweep", trace], &vary[..], &[out]].concat(), 0, &[]);
     }
     assert_eq!(desk.results("a"), desk.results("b"));
@@ -370,19 +377,14 @@ fn the_folder_of_another_sweep_is_left_alone() {
     let desk = Desk::new();
     desk.sweep("out", &[], 0, &[]);
     let before = desk.results("out");
-    let other = [
-        "sweep",
-        "observe",
-        "--vary",
-        "ttl_minutes=1,2",
-        "--out",
-        "out",
-    ];
-    desk.check(
-        &other,
-        2,
-        &["out: another sweep stands here", "name another folder"],
-    );
+    let expect = ["out: another sweep stands here", "name another folder"];
+    let other = ["observe", "--vary", "ttl_minutes=1,2", "--out"];
+    let sweep = |out| [&["sweep"], &other[..], &[out]].concat();
+    desk.check(&sweep("out"), 2, &expect);
+    desk.check(&sweep("other"), 0, &[]);
+    let collect = ["sweep", "collect", "other/rows.jsonl", "--units"];
+    let collect = [&collect[..], &["other/units.jsonl", "--out", "out"]].concat();
+    desk.check(&collect, 2, &expect);
     assert_eq!(desk.results("out"), before);
 }
 
@@ -392,15 +394,7 @@ fn two_programs_do_not_add_to_the_same_rows() {
     desk.plan();
     let rows = fs::File::create(desk.path("rows.jsonl")).unwrap();
     rows.lock().unwrap();
-    let run = [
-        "sweep",
-        "run",
-        "--units",
-        "units.jsonl",
-        "--rows",
-        "rows.jsonl",
-    ];
-    desk.check(&run, 2, &["rows.jsonl: another program adds rows to it"]);
+    desk.check(&RUN, 2, &["rows.jsonl: another program adds rows to it"]);
 }
 
 // ---- Rows that are not as they should be --------------------------------------------------------
@@ -409,15 +403,7 @@ fn two_programs_do_not_add_to_the_same_rows() {
 fn collected() -> (Desk, Vec<&'static str>) {
     let desk = Desk::new();
     desk.plan();
-    let run = [
-        "sweep",
-        "run",
-        "--units",
-        "units.jsonl",
-        "--rows",
-        "rows.jsonl",
-    ];
-    desk.check(&run, 0, &[]);
+    desk.check(&RUN, 0, &[]);
     let collect = [
         "sweep",
         "collect",
@@ -459,15 +445,7 @@ fn a_torn_last_line_is_no_row_and_is_done_again() {
     desk.edit("rows.jsonl", |rows| rows[..rows.len() - 20].to_owned());
     let torn = "rows.jsonl: its last line is unfinished and is passed over: ";
     desk.check(&collect, 1, &[torn, "1 row of 24 are missing"]);
-    let run = [
-        "sweep",
-        "run",
-        "--units",
-        "units.jsonl",
-        "--rows",
-        "rows.jsonl",
-    ];
-    desk.check(&run, 0, &[torn]);
+    desk.check(&RUN, 0, &[torn]);
     desk.check(&collect, 0, &[]);
     assert_eq!(desk.results("out"), whole);
 }
@@ -819,24 +797,16 @@ fn a_full_disk_is_told_and_what_is_done_is_kept() {
     let desk = Desk::new();
     desk.sweep("whole", &[], 0, &[]);
     desk.plan();
-    let run = [
-        "sweep",
-        "run",
-        "--units",
-        "units.jsonl",
-        "--rows",
-        "rows.jsonl",
-    ];
     let expect = [
         "cannot add to rows.jsonl",
         "the same command goes on from what stands in it",
     ];
     checked(
-        with_little_room(&desk, 16, &[&run[..], &["-j", "1"]].concat()),
+        with_little_room(&desk, 16, &[&RUN[..], &["-j", "1"]].concat()),
         2,
         &expect,
     );
-    desk.check(&run, 0, &["rows.jsonl: its last line is unfinished"]);
+    desk.check(&RUN, 0, &["rows.jsonl: its last line is unfinished"]);
     let collect = [
         "sweep",
         "collect",
