@@ -2,7 +2,9 @@
 //!
 //! Each chore is a list of named and timed steps. The first one that fails ends it.
 
+mod python;
 mod schema;
+mod spark;
 mod steps;
 
 use std::process::ExitCode;
@@ -24,8 +26,9 @@ struct Args {
 enum Chore {
     /// Run every test: Rust, the extension's, and in a real browser
     ///
-    /// The tests in a browser want Chromium at /usr/bin/chromium, or where CHROMIUM says. Where
-    /// there is none they are skipped, aloud; with CI=true that is a failure.
+    /// The tests in a browser want Chromium at /usr/bin/chromium, or where CHROMIUM says; the one
+    /// of a sweep on Spark wants Python 3.11 or newer, with venv, and Java 17. Where there is none
+    /// they are skipped, aloud; with CI=true that is a failure.
     Test,
     /// Run all of CI: lint, then test
     Ci,
@@ -62,8 +65,9 @@ fn test(steps: &mut Steps) -> anyhow::Result<()> {
     // A step of its own: without the feature, which brings polars' Parquet layer, the rest is built
     // in half the time.
     let mut parquet = cargo(["test", "--package", "simulator", "--features", "analysis"]);
-    parquet.args(["--test", "it", "convert"]);
+    parquet.args(["--test", "it", "--", "convert::", "sweep::"]);
     steps.command("Rust tests of Parquet", parquet)?;
+    spark::test(steps)?;
     install_node_modules(steps)?;
     extension_tests(steps)
 }
