@@ -6,7 +6,7 @@
 //! beside its place and renamed, so nobody ever maps a file that still changes.
 
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{BufWriter, IntoInnerError};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl TraceCache {
                 Ok(packed) if packed.about().files == files => return Ok(packed),
                 Ok(_) => {}
                 Err(error) => {
-                    console.note(format_args!("{}: {error}; it is made anew", shown(place)))
+                    console.note(format_args!("{}: {error}; it is made anew", shown(place)));
                 }
             }
         }
@@ -110,7 +110,7 @@ impl TraceCache {
             files,
         };
         let file = packer.finish(about).with_context(cannot)?;
-        let file = file.into_inner().map_err(|error| error.into_error());
+        let file = file.into_inner().map_err(IntoInnerError::into_error);
         let file = file.with_context(cannot)?;
         let packed = mapped(file.as_file())?;
         // It is mapped already: where it cannot be put in its place, it serves this once.

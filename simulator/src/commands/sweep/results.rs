@@ -7,7 +7,7 @@ use std::fs::File;
 use std::fs::Permissions;
 #[cfg(feature = "analysis")]
 use std::io::{BufRead as _, BufReader};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IntoInnerError, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -241,7 +241,7 @@ impl Whole {
 
     fn end(self) -> anyhow::Result<()> {
         let cannot = || format!("cannot write {}", shown(&self.path));
-        let file = self.out.into_inner().map_err(|error| error.into_error());
+        let file = self.out.into_inner().map_err(IntoInnerError::into_error);
         let file = file.with_context(cannot)?;
         file.as_file().sync_all().with_context(cannot)?;
         file.persist(&self.path).with_context(cannot)?;
