@@ -40,6 +40,10 @@ enum Chore {
     Schema,
     /// Run the benches
     Bench,
+    /// Carry a sweep out on a real Spark and compare it with one on this machine alone
+    ///
+    /// Makes a Python environment of what simulator/examples/spark/requirements.txt pins.
+    Spark,
 }
 
 fn main() -> ExitCode {
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         Chore::Advisories => advisories(&mut steps),
         Chore::Schema => steps.run("write the schema", schema::write),
         Chore::Bench => bench(&mut steps),
+        Chore::Spark => spark::test(&mut steps),
     };
     steps.finish(result)
 }
