@@ -1077,7 +1077,10 @@ fn parse_threads(text: &str) -> Result<usize, String> {
 /// The scores and the examples.
 fn replay_help() -> String {
     let mut text = "Scores, as they are called in JSON:\n".to_owned();
-    for Definition { name, unit, about } in SCORES {
+    for Definition {
+        name, unit, about, ..
+    } in SCORES
+    {
         text += &described(&format!("{name} ({unit})"), about);
     }
     text + "\n" + &replay_examples()

@@ -10,35 +10,30 @@
 //! would bring an asynchronous runtime with sockets, which has no place in a program from which
 //! nothing leaves the machine.
 
+mod columns;
+mod results;
+
 use std::fs::File;
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use polars_arrow::array::{
-    Array, BooleanArray, MutableArray, MutableBinaryViewArray, MutableBooleanArray,
-    MutablePrimitiveArray, PrimitiveArray, Utf8ViewArray,
-};
+use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
 use polars_arrow::compute::concatenate::concatenate;
-use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
-use polars_arrow::record_batch::RecordBatchT;
+use polars_arrow::datatypes::ArrowSchema;
 use polars_buffer::Buffer;
 use polars_parquet::read::{
     BasicDecompressor, FileMetadata, PageReader, RowGroupMetadata, column_iter_to_arrays,
     infer_schema, read_metadata,
 };
-use polars_parquet::write::{
-    CompressionOptions, Encoding, FileWriter, StatisticsOptions, Version, WriteOptions,
-    row_group_iter,
-};
 use recorder::{Line, SegmentSource};
 use serde_json::{Map, Value};
-use thiserror::Error;
 
-/// How many rows, and how many bytes of text, make a row group. Memory is a few times that.
-const ROWS_A_GROUP: usize = 65_536;
-const TEXT_A_GROUP: usize = 8 << 20;
+use columns::{Cell, TableWriter};
+
+pub use columns::{Kind, WriteError};
+pub use results::ResultsWriter;
 
 /// The largest page that is read, and the most that a row group's columns may be. Files of this
 /// writer stay far below; a file from a stranger may ask for anything.
@@ -48,42 +43,6 @@ const MOST_ROWS_A_GROUP: usize = 1 << 20;
 
 /// The bytes that a Parquet file begins with.
 pub const MAGIC: &[u8; 4] = b"PAR1";
-
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Text.
-    Text,
-    /// An unsigned integer of 64 bits.
-    Unsigned,
-    /// A signed integer of 64 bits.
-    Signed,
-    /// A number with a fraction, of 64 bits.
-    Number,
-    /// Yes or no.
-    Flag,
-    /// A list or an object, as JSON.
-    Json,
-}
-
-impl Kind {
-    fn data_type(self) -> ArrowDataType {
-        match self {
-            Self::Text | Self::Json => ArrowDataType::Utf8View,
-            Self::Unsigned => ArrowDataType::UInt64,
-            Self::Signed => ArrowDataType::Int64,
-            Self::Number => ArrowDataType::Float64,
-            Self::Flag => ArrowDataType::Boolean,
-        }
-    }
-
-    fn encoding(self) -> Encoding {
-        match self {
-            Self::Number | Self::Flag => Encoding::Plain,
-            Self::Text | Self::Json | Self::Unsigned | Self::Signed => Encoding::RleDictionary,
-        }
-    }
-}
 
 /// The column that has the text of a line that the others cannot say.
 const RAW: &str = "raw";
@@ -188,24 +147,9 @@ pub const COLUMNS: &[(&str, Kind)] = &[
     (RAW, Kind::Text),
 ];
 
-/// A Parquet file that could not be written.
-#[derive(Debug, Error)]
-#[error("cannot write Parquet: {0}")]
-pub struct WriteError(String);
-
-impl WriteError {
-    fn new(error: &impl ToString) -> Self {
-        Self(error.to_string())
-    }
-}
-
 /// Writes lines as rows.
 pub struct Writer<W: Write> {
-    file: FileWriter<W>,
-    schema: Arc<ArrowSchema>,
-    builders: Vec<Builder>,
-    rows: usize,
-    text_bytes: usize,
+    table: TableWriter<W>,
     rebuilt: Vec<u8>,
 }
 
@@ -215,15 +159,8 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// What the Parquet layer refuses.
     pub fn new(out: W) -> Result<Self, WriteError> {
-        let schema = schema();
-        let file = FileWriter::try_new(out, schema.clone(), options())
-            .map_err(|error| WriteError::new(&error))?;
         Ok(Self {
-            file,
-            schema: Arc::new(schema),
-            builders: builders(),
-            rows: 0,
-            text_bytes: 0,
+            table: TableWriter::new(out, COLUMNS)?,
             rebuilt: Vec::new(),
         })
     }
@@ -237,105 +174,31 @@ impl<W: Write> Writer<W> {
         let text = std::str::from_utf8(text).map_err(|error| WriteError::new(&error))?;
         // A line may be more than a JSON value can be made of: a name that stands twice.
         let fields: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
-        let cells: Vec<Cell> = COLUMNS
+        let mut cells: Vec<Cell> = COLUMNS
             .iter()
             .map(|&(name, kind)| Cell::of(kind, fields.get(name)))
             .collect();
         self.rebuilt.clear();
         let is_said = rebuild(&cells, &mut self.rebuilt).is_ok()
             && self.rebuilt.strip_suffix(b"\n") == Some(text.as_bytes());
-        for ((builder, cell), (name, _)) in self.builders.iter_mut().zip(cells).zip(COLUMNS) {
-            match *name {
-                RAW if is_said => builder.push(Cell::Null),
-                RAW => builder.push(Cell::Text(text.to_owned())),
-                _ => builder.push(cell),
+        for (cell, (name, _)) in cells.iter_mut().zip(COLUMNS) {
+            if *name == RAW {
+                *cell = if is_said {
+                    Cell::Null
+                } else {
+                    Cell::Text(text.to_owned())
+                };
             }
         }
-        self.rows += 1;
-        self.text_bytes += text.len();
-        if self.rows >= ROWS_A_GROUP || self.text_bytes >= TEXT_A_GROUP {
-            self.end_group()?;
-        }
-        Ok(())
+        self.table.push(cells, text.len())
     }
 
     /// Writes what is left and the footer.
     ///
     /// # Errors
     /// What cannot be written.
-    pub fn finish(mut self) -> Result<W, WriteError> {
-        self.end_group()?;
-        self.file
-            .end(None)
-            .map_err(|error| WriteError::new(&error))?;
-        Ok(self.file.into_inner())
-    }
-
-    fn end_group(&mut self) -> Result<(), WriteError> {
-        if self.rows == 0 {
-            return Ok(());
-        }
-        let builders = std::mem::replace(&mut self.builders, builders());
-        let rows = std::mem::take(&mut self.rows);
-        self.text_bytes = 0;
-        let arrays: Vec<Box<dyn Array>> = builders.into_iter().map(Builder::finish).collect();
-        let batch = RecordBatchT::try_new(rows, self.schema.clone(), arrays)
-            .map_err(|error| WriteError::new(&error))?;
-        let encodings: Vec<Vec<Encoding>> = COLUMNS
-            .iter()
-            .map(|(_, kind)| vec![kind.encoding()])
-            .collect();
-        let fields = self.file.parquet_schema().fields().to_vec();
-        let group = row_group_iter(batch, encodings.into(), fields, options());
-        self.file
-            .write(rows as u64, group)
-            .map_err(|error| WriteError::new(&error))
-    }
-}
-
-fn schema() -> ArrowSchema {
-    let field = |&(name, kind): &(&str, Kind)| Field::new(name.into(), kind.data_type(), true);
-    COLUMNS
-        .iter()
-        .map(field)
-        .map(|field| (field.name.clone(), field))
-        .collect()
-}
-
-fn options() -> WriteOptions {
-    WriteOptions {
-        statistics: StatisticsOptions::default(),
-        version: Version::V1,
-        compression: CompressionOptions::Zstd(None),
-        data_page_size: None,
-    }
-}
-
-/// What stands in a row's column.
-#[derive(Clone, Debug, PartialEq)]
-enum Cell {
-    Null,
-    Text(String),
-    Unsigned(u64),
-    Signed(i64),
-    Number(f64),
-    Flag(bool),
-}
-
-impl Cell {
-    /// Takes a field's value, if the column can hold it.
-    fn of(kind: Kind, value: Option<&Value>) -> Self {
-        let cell = match (kind, value) {
-            (_, None | Some(Value::Null)) => None,
-            (Kind::Text, Some(Value::String(text))) => Some(Self::Text(text.clone())),
-            (Kind::Unsigned, Some(value)) => value.as_u64().map(Self::Unsigned),
-            (Kind::Signed, Some(value)) => value.as_i64().map(Self::Signed),
-            (Kind::Number, Some(value)) => value.as_f64().map(Self::Number),
-            (Kind::Flag, Some(value)) => value.as_bool().map(Self::Flag),
-            (Kind::Json, Some(value)) => Some(Self::Text(value.to_string())),
-            (Kind::Text, Some(_)) => None,
-        };
-        cell.unwrap_or(Self::Null)
+    pub fn finish(self) -> Result<W, WriteError> {
+        self.table.finish()
     }
 }
 
@@ -363,53 +226,6 @@ fn rebuild(cells: &[Cell], out: &mut Vec<u8>) -> Result<(), String> {
     let line = Line::parse(&json).map_err(|error| error.to_string())?;
     line.write(out);
     Ok(())
-}
-
-/// A column that grows.
-enum Builder {
-    Text(MutableBinaryViewArray<str>),
-    Unsigned(MutablePrimitiveArray<u64>),
-    Signed(MutablePrimitiveArray<i64>),
-    Number(MutablePrimitiveArray<f64>),
-    Flag(MutableBooleanArray),
-}
-
-fn builders() -> Vec<Builder> {
-    let builder = |&(_, kind): &(&str, Kind)| match kind {
-        Kind::Text | Kind::Json => Builder::Text(MutableBinaryViewArray::new()),
-        Kind::Unsigned => Builder::Unsigned(MutablePrimitiveArray::new()),
-        Kind::Signed => Builder::Signed(MutablePrimitiveArray::new()),
-        Kind::Number => Builder::Number(MutablePrimitiveArray::new()),
-        Kind::Flag => Builder::Flag(MutableBooleanArray::new()),
-    };
-    COLUMNS.iter().map(builder).collect()
-}
-
-impl Builder {
-    fn push(&mut self, cell: Cell) {
-        match (self, cell) {
-            (Self::Text(column), Cell::Text(text)) => column.push(Some(text)),
-            (Self::Unsigned(column), Cell::Unsigned(number)) => column.push(Some(number)),
-            (Self::Signed(column), Cell::Signed(number)) => column.push(Some(number)),
-            (Self::Number(column), Cell::Number(number)) => column.push(Some(number)),
-            (Self::Flag(column), Cell::Flag(flag)) => column.push(Some(flag)),
-            (Self::Text(column), _) => column.push_null(),
-            (Self::Unsigned(column), _) => column.push(None),
-            (Self::Signed(column), _) => column.push(None),
-            (Self::Number(column), _) => column.push(None),
-            (Self::Flag(column), _) => column.push(None),
-        }
-    }
-
-    fn finish(self) -> Box<dyn Array> {
-        match self {
-            Self::Text(mut column) => column.as_box(),
-            Self::Unsigned(mut column) => column.as_box(),
-            Self::Signed(mut column) => column.as_box(),
-            Self::Number(mut column) => column.as_box(),
-            Self::Flag(mut column) => column.as_box(),
-        }
-    }
 }
 
 // ---- Reading ----------------------------------------------------------------------------------

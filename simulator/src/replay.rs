@@ -712,7 +712,7 @@ impl<P: Policy> Replay<P> {
             Input::TabMemory { tab, how, .. } => match how {
                 MemorySource::Measured => self.memory.revalue(*tab, worlds),
                 // Its host's median may be another now.
-                MemorySource::Reclaimed => self.memory.revalue_all(worlds),
+                MemorySource::Reclaimed => self.memory.reweigh(worlds.recorded),
             },
             Input::TabLoaded { tab, load_ms } if worlds.recorded.tab(*tab).is_some() => {
                 self.note_loaded(*tab, *load_ms);
@@ -756,8 +756,7 @@ impl<P: Policy> Replay<P> {
                 self.gauge.sample(&here, at);
                 self.never
                     .sample(&self.memory.as_never(metrics).metrics, at);
-                let worlds = worlds(&self.recorded, &self.engine, &self.held);
-                self.memory.sample(metrics, worlds);
+                self.memory.sample(metrics, self.recorded.world());
             }
             Input::PressureSignal(severity) => {
                 if !self.is_signal_withheld() {

@@ -11,6 +11,6 @@ mod space;
 mod unit;
 
 pub use design::{Design, MOST_VARIANTS, Variant};
-pub use row::{FrontierRow, Row};
+pub use row::{Column, FrontierRow, Holds, Row, columns_table};
 pub use space::{Dimension, Space, SpaceError};
 pub use unit::{Conditions, Task, Unit, UnitTrace, UnitType, Version, document};

@@ -6,7 +6,7 @@
 //! beside its place and renamed, so nobody ever maps a file that still changes.
 
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{BufWriter, IntoInnerError};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl TraceCache {
                 Ok(packed) if packed.about().files == files => return Ok(packed),
                 Ok(_) => {}
                 Err(error) => {
-                    console.note(format_args!("{}: {error}; it is made anew", shown(place)))
+                    console.note(format_args!("{}: {error}; it is made anew", shown(place)));
                 }
             }
         }
@@ -88,9 +88,17 @@ impl TraceCache {
             Some(file) => file,
             None => NamedTempFile::new().context("there is no place for a packed trace")?,
         };
+        let folder = file.path().parent().map(shown).unwrap_or_default();
+        let cannot = || {
+            format!(
+                "{} cannot be packed into {folder}; make room there, or name another cache folder \
+                 with XDG_CACHE_HOME",
+                shown(path)
+            )
+        };
         let mut packer = Packer::new(BufWriter::new(file));
         let ending = read(trace, Show::Progress, console, |line, _| {
-            packer.push(&line)?;
+            packer.push(&line).with_context(cannot)?;
             Ok(ControlFlow::Continue(()))
         })?;
         let header = trace.header();
@@ -101,9 +109,9 @@ impl TraceCache {
             digest: ending.digest,
             files,
         };
-        let full = || format!("{} cannot be packed", shown(path));
-        let file = packer.finish(about).with_context(full)?;
-        let file = file.into_inner().map_err(|error| error.into_error())?;
+        let file = packer.finish(about).with_context(cannot)?;
+        let file = file.into_inner().map_err(IntoInnerError::into_error);
+        let file = file.with_context(cannot)?;
         let packed = mapped(file.as_file())?;
         // It is mapped already: where it cannot be put in its place, it serves this once.
         if let Some(place) = place.filter(|_| is_kept)

@@ -4,7 +4,9 @@
 
 mod comparison;
 mod notebooks;
+mod python;
 mod schema;
+mod spark;
 mod steps;
 mod synthetic;
 
@@ -25,11 +27,11 @@ struct Args {
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Chore {
-    /// Run every test: Rust, the extension's, in a real browser, and the notebooks
+    /// Run every test: Rust, the extension's, in a real browser, on Spark, and the notebooks
     ///
     /// The tests in a browser want Chromium at /usr/bin/chromium, or where CHROMIUM says; the
-    /// notebooks want Python 3.11 or newer, with venv. Where there is none they are skipped,
-    /// aloud; with CI=true that is a failure.
+    /// notebooks and the sweep on Spark want Python 3.11 or newer, with venv, and Spark Java 17.
+    /// Where there is none they are skipped, aloud; with CI=true that is a failure.
     Test,
     /// Run all of CI: lint, then test
     Ci,
@@ -58,6 +60,10 @@ enum Chore {
         #[arg(long, conflicts_with = "open")]
         strip: bool,
     },
+    /// Carry a sweep out on a real Spark and compare it with one on this machine alone
+    ///
+    /// Makes a Python environment of what simulator/examples/spark/requirements.txt pins.
+    Spark,
 }
 
 fn main() -> ExitCode {
@@ -74,6 +80,7 @@ fn main() -> ExitCode {
         Chore::Notebooks { open: true, .. } => notebooks::open(&mut steps),
         Chore::Notebooks { strip: true, .. } => notebooks::strip(&mut steps),
         Chore::Notebooks { .. } => notebooks::run(&mut steps),
+        Chore::Spark => spark::test(&mut steps),
     };
     steps.finish(result)
 }
@@ -88,8 +95,9 @@ fn test(steps: &mut Steps) -> anyhow::Result<()> {
     // A step of its own: without the feature, which brings polars' Parquet layer, the rest is built
     // in half the time.
     let mut parquet = cargo(["test", "--package", "simulator", "--features", "analysis"]);
-    parquet.args(["--test", "it", "convert"]);
+    parquet.args(["--test", "it", "--", "convert::", "sweep::"]);
     steps.command("Rust tests of Parquet", parquet)?;
+    spark::test(steps)?;
     install_node_modules(steps)?;
     extension_tests(steps)?;
     notebooks::test(steps)

@@ -6,7 +6,7 @@ mod rows;
 mod workshop;
 
 use std::fs;
-use std::io::{BufRead, Write as _};
+use std::io::{self, BufRead, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) use rows::DamagedRows;
 pub(super) use workshop::{Workshop, each_in_parallel, progress, threads_or_all};
 
 use plan::Plan;
-use results::Results;
+use results::{Recheck, Results};
 use rows::RowFile;
 
 /// One finished unit in so many is done again.
@@ -55,16 +55,9 @@ fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut workshop = Workshop::new();
     let plan = Plan::resolve(&args.space, &mut workshop, console)?;
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", shown(out)))?;
-    let units_file = out.join("units.jsonl");
     let units = unit_lines(&plan.units)?;
-    match fs::read(&units_file) {
-        Ok(before) if before == units.as_bytes() => {}
-        Ok(_) => bail!(
-            "{}: another sweep stands here, of other traces, settings or another version of this \
-             program; name another folder with --output, or remove this one",
-            shown(out)
-        ),
-        Err(_) => write_whole(&units_file, units.as_bytes())?,
+    if !is_there(out, &units)? {
+        write_whole(&out.join("units.jsonl"), units.as_bytes())?;
     }
     write_whole(&out.join("plan.toml"), plan.asked.to_toml()?.as_bytes())?;
     let mut rows = RowFile::open(&out.join("rows.jsonl"), console)?;
@@ -84,10 +77,10 @@ fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     rows.sync()?;
 
     let sample = recheck_sample(&plan.units, args.space.seed);
-    let mut outcome = Outcome::Yes;
+    let mut differing = 0;
     workshop.carry_out(&sample, threads, |unit, row| {
         if rows.row(&unit.unit)?.as_deref() != Some(&*row) {
-            outcome = Outcome::No;
+            differing += 1;
             console.error(&anyhow::anyhow!(
                 "unit {} came out otherwise when it was done again: {row}",
                 unit.unit
@@ -99,9 +92,13 @@ fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let Some(results) = Results::gather(&plan.units, &files, console)? else {
         return Ok(Outcome::No);
     };
-    let told = results.write(out, Some(sample.len()))?;
+    let recheck = Recheck {
+        units: sample.len(),
+        differing,
+    };
+    let told = results.write(out, Some(recheck))?;
     told.tell(args.json, console)?;
-    Ok(outcome.max(told.outcome(console)))
+    Ok(told.outcome(console))
 }
 
 /// Does the first unit, to see how long the rest will take; returns the rest.
@@ -181,7 +178,7 @@ fn write_plan(space: &SweepSpace, console: &mut Console) -> anyhow::Result<Outco
 fn carry_out(args: &SweepRunArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut workshop = Workshop::new();
     let Some(file) = &args.units else {
-        let input = std::io::stdin().lock();
+        let input = io::stdin().lock();
         for (line, number) in input.lines().zip(1..) {
             let unit = parse_unit(&line?, Path::new("stdin"), number)?;
             workshop.prepare(&unit, console)?;
@@ -225,11 +222,27 @@ fn collect(args: &SweepCollectArgs, console: &mut Console) -> anyhow::Result<Out
     let Some(results) = Results::gather(&units, &files, console)? else {
         return Ok(Outcome::No);
     };
+    is_there(&args.output, &unit_lines(&units)?)?;
     fs::create_dir_all(&args.output)
         .with_context(|| format!("cannot make {}", shown(&args.output)))?;
     let told = results.write(&args.output, None)?;
     told.tell(args.json, console)?;
     Ok(told.outcome(console))
+}
+
+/// Whether a sweep with these units stands in a folder already. One with others must not.
+fn is_there(out: &Path, units: &str) -> anyhow::Result<bool> {
+    let file = out.join("units.jsonl");
+    match fs::read(&file) {
+        Ok(before) if before == units.as_bytes() => Ok(true),
+        Ok(_) => bail!(
+            "{}: another sweep stands here, of other traces, settings or another version of this \
+             program; name another folder with --output, or remove this one",
+            shown(out)
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", shown(&file))),
+    }
 }
 
 fn unit_lines(units: &[Unit]) -> anyhow::Result<String> {

@@ -78,7 +78,7 @@ impl Clairvoyance {
     /// Ends the look.
     pub fn finish(self) -> Foresight {
         let (_, holds) = self.all.finish_with_holds(&mut Vec::new());
-        Foresight { holds }
+        Foresight::new(holds)
     }
 
     /// Lets the time up to an event pass, and discards each tab when its time has come.
@@ -148,34 +148,45 @@ impl Clairvoyance {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Foresight {
     holds: Vec<Hold>,
+    /// What a tab had weighed in the background when the last guard let it go, by the absence that
+    /// followed.
+    free_from_byte_ms: BTreeMap<(u64, Option<Seq>), u128>,
+    frontier: Frontier,
 }
 
 impl Foresight {
-    /// The most that can be saved with each number of reloads.
-    pub fn frontier(&self) -> Frontier {
+    fn new(holds: Vec<Hold>) -> Self {
         let saved = |hold: &Hold| hold.saved_byte_ms();
-        let without_return = self.holds.iter().filter(|hold| hold.end != HoldEnd::Needed);
-        let returns = self.holds.iter().filter(|hold| hold.end == HoldEnd::Needed);
-        Frontier::new(
+        let without_return = holds.iter().filter(|hold| hold.end != HoldEnd::Needed);
+        let returns = holds.iter().filter(|hold| hold.end == HoldEnd::Needed);
+        let frontier = Frontier::new(
             without_return.map(saved).fold(0, u128::saturating_add),
             returns.map(saved).collect(),
-        )
+        );
+        let free_from = holds.iter().map(|it| (it.absence(), it.from_byte_ms));
+        Self {
+            free_from_byte_ms: free_from.collect(),
+            frontier,
+            holds,
+        }
+    }
+
+    /// The most that can be saved with each number of reloads.
+    pub fn frontier(&self) -> Frontier {
+        self.frontier.clone()
     }
 
     /// Measures the score of a replay of the same trace against the frontier. `holds` are that
     /// replay's.
     pub fn measure(&self, score: &mut Score, holds: &[Hold]) {
-        let longest: BTreeMap<(u64, Option<Seq>), &Hold> = (self.holds.iter())
-            .map(|hold| (hold.absence(), hold))
-            .collect();
         // What was saved before the guards let the tab go is left out.
         let bounded = |hold: &Hold| {
-            let longest = longest.get(&hold.absence())?;
-            let from = hold.from_byte_ms.max(longest.from_byte_ms);
+            let free_from = *self.free_from_byte_ms.get(&hold.absence())?;
+            let from = hold.from_byte_ms.max(free_from);
             Some(hold.to_byte_ms.saturating_sub(from))
         };
         let bounded = holds.iter().filter_map(bounded);
-        score.measure(&self.frontier(), bounded.fold(0, u128::saturating_add));
+        score.measure(&self.frontier, bounded.fold(0, u128::saturating_add));
     }
 
     /// The policy that saves the most with so many reloads.

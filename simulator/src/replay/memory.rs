@@ -115,12 +115,33 @@ pub(super) struct Sums {
     freed_here: i128,
     /// What the recorded policy's discards free.
     freed_by_recorded: i128,
+    /// How many tabs are loaded in the recording.
+    loaded_count: i64,
 }
 
 impl Account {
     /// Whether its bytes are there for a policy to save.
     fn can_be_saved(&self) -> bool {
         self.is_in_background && self.recorded != Presence::DiscardedByOther
+    }
+
+    /// Whether another, made later, says nothing new but how far it is counted.
+    fn stands_as(&self, later: &Self) -> bool {
+        let Self {
+            bytes,
+            source,
+            recorded,
+            is_in_background,
+            is_discarded_here,
+            is_held,
+            ..
+        } = *later;
+        self.bytes == bytes
+            && self.source == source
+            && self.recorded == recorded
+            && self.is_in_background == is_in_background
+            && self.is_discarded_here == is_discarded_here
+            && self.is_held == is_held
     }
 
     /// What it weighed in the background up to a moment of the active clock, at which it still
@@ -134,9 +155,10 @@ impl Account {
 }
 
 impl Sums {
-    fn count(&mut self, account: &Account, sign: i128) {
-        let bytes = sign * i128::from(account.bytes);
+    fn count(&mut self, account: &Account, sign: i64) {
+        let bytes = i128::from(sign) * i128::from(account.bytes);
         let is_loaded = account.recorded == Presence::Loaded;
+        self.loaded_count += if is_loaded { sign } else { 0 };
         if account.can_be_saved() {
             self.background += bytes;
             if account.is_held {
@@ -246,9 +268,9 @@ impl Memory {
 
     /// Looks at a tab anew, after something happened to it in one of the worlds.
     pub(super) fn revalue(&mut self, id: TabId, worlds: Worlds<'_>) {
-        let before = self.forget(id);
         let Some(tab) = worlds.recorded.tab(id) else {
             self.discarded_by_recorded.remove(&id);
+            self.forget(id);
             return;
         };
         if !tab.is_discarded {
@@ -263,19 +285,23 @@ impl Memory {
         };
         let (raw_bytes, source) = self.raw_bytes(worlds.recorded, tab);
         let active = worlds.recorded.moment().active;
-        let serial = before.map_or(self.tab_count, |before| before.serial);
-        self.tab_count += u64::from(before.is_none());
+        let before = self.accounts.get(&id).copied();
         let account = Account {
-            serial,
+            serial: before.map_or(self.tab_count, |before| before.serial),
             background_byte_ms: before.map_or(0, |before| before.background_byte_ms(active)),
             counted_to: active,
-            bytes: self.fitted(raw_bytes),
+            bytes: fitted(self.reading, raw_bytes),
             source,
             recorded,
             is_in_background: !tab.is_active,
             is_discarded_here: (worlds.here.tab(id)).is_some_and(|tab| tab.is_discarded),
             is_held: worlds.held.contains_key(&id),
         };
+        match before {
+            Some(before) if before.stands_as(&account) => return,
+            Some(before) => self.sums.count(&before, -1),
+            None => self.tab_count += 1,
+        }
         self.sums.count(&account, 1);
         self.accounts.insert(id, account);
     }
@@ -287,32 +313,63 @@ impl Memory {
         Some(account)
     }
 
-    /// Looks at every tab anew, after something that all may rest on.
-    pub(super) fn revalue_all(&mut self, worlds: Worlds<'_>) {
-        let tabs: Vec<TabId> = self.accounts.keys().copied().collect();
-        for tab in tabs {
-            self.revalue(tab, worlds);
-        }
+    /// Weighs every tab anew, after something that all may rest on. Nothing else about them has
+    /// changed.
+    pub(super) fn reweigh(&mut self, recorded: &World) {
+        let weights: Vec<(u64, Source)> = (recorded.tabs())
+            .map(|tab| self.raw_bytes(recorded, tab))
+            .collect();
+        self.put(&weights, recorded.moment().active);
     }
 
     /// Takes in a sample of the recording, once the policy has seen what [`Memory::as_here`] makes
     /// of it.
-    pub(super) fn sample(&mut self, metrics: &Metrics, worlds: Worlds<'_>) {
+    pub(super) fn sample(&mut self, metrics: &Metrics, recorded: &World) {
         self.ram_total = metrics.ram_total.or(self.ram_total);
         let Some(browser_bytes) = metrics.browser_pss else {
             return;
         };
-        let loaded = || worlds.recorded.tabs().filter(|tab| !tab.is_discarded);
-        let mut reading = Reading {
+        self.reading = Some(Reading {
             browser_bytes,
-            loaded_count: loaded().count() as u64,
+            loaded_count: self.sums.loaded_count.unsigned_abs(),
             loaded_bytes: 0,
-        };
-        self.reading = Some(reading);
-        let raw_bytes = |tab: &Tab| u128::from(self.raw_bytes(worlds.recorded, tab).0);
-        reading.loaded_bytes = loaded().map(raw_bytes).sum();
-        self.reading = Some(reading);
-        self.revalue_all(worlds);
+        });
+        let mut loaded_bytes = 0_u128;
+        let mut weights = Vec::with_capacity(self.accounts.len());
+        for tab in recorded.tabs() {
+            let (raw_bytes, source) = self.raw_bytes(recorded, tab);
+            if !tab.is_discarded {
+                loaded_bytes += u128::from(raw_bytes);
+            }
+            weights.push((raw_bytes, source));
+        }
+        if let Some(reading) = &mut self.reading {
+            reading.loaded_bytes = loaded_bytes;
+        }
+        self.put(&weights, recorded.moment().active);
+    }
+
+    /// Puts what tabs weigh before they are fitted into their accounts, in the order of their ids.
+    fn put(&mut self, weights: &[(u64, Source)], active: i64) {
+        let Self {
+            accounts,
+            sums,
+            reading,
+            ..
+        } = self;
+        let of_each = "every tab of the recording has an account";
+        assert_eq!(accounts.len(), weights.len(), "{of_each}");
+        for (account, &(raw_bytes, source)) in accounts.values_mut().zip(weights) {
+            let bytes = fitted(*reading, raw_bytes);
+            if (account.bytes, account.source) == (bytes, source) {
+                continue;
+            }
+            sums.count(account, -1);
+            account.background_byte_ms = account.background_byte_ms(active);
+            account.counted_to = active;
+            (account.bytes, account.source) = (bytes, source);
+            sums.count(account, 1);
+        }
     }
 
     /// Makes of a recorded sample what the machine would have shown under the policy.
@@ -378,17 +435,17 @@ impl Memory {
             _ => (DEFAULT_TAB_BYTES, Source::Default),
         }
     }
+}
 
-    /// Makes the tabs that were loaded at the last reading fit into what was read. They are never
-    /// blown up to fill it: what is left over is the browser's own.
-    fn fitted(&self, raw_bytes: u64) -> u64 {
-        match self.reading {
-            Some(reading) if reading.loaded_bytes > u128::from(reading.browser_bytes) => {
-                let product = u128::from(raw_bytes) * u128::from(reading.browser_bytes);
-                u64::try_from(product / reading.loaded_bytes).unwrap_or(raw_bytes)
-            }
-            _ => raw_bytes,
+/// Makes the tabs that were loaded at the last reading fit into what was read. They are never
+/// blown up to fill it: what is left over is the browser's own.
+fn fitted(reading: Option<Reading>, raw_bytes: u64) -> u64 {
+    match reading {
+        Some(reading) if reading.loaded_bytes > u128::from(reading.browser_bytes) => {
+            let product = u128::from(raw_bytes) * u128::from(reading.browser_bytes);
+            u64::try_from(product / reading.loaded_bytes).unwrap_or(raw_bytes)
         }
+        _ => raw_bytes,
     }
 }
 

@@ -33,6 +33,25 @@ pub struct Definition {
     pub unit: &'static str,
     /// What it means.
     pub about: &'static str,
+    /// Whether it has no fraction.
+    pub is_whole: bool,
+}
+
+/// The types that scores have.
+trait Number {
+    const IS_WHOLE: bool;
+}
+
+impl Number for u64 {
+    const IS_WHOLE: bool = true;
+}
+
+impl Number for f64 {
+    const IS_WHOLE: bool = false;
+}
+
+impl<T: Number> Number for Option<T> {
+    const IS_WHOLE: bool = T::IS_WHOLE;
 }
 
 /// Declares the scores, and what else a replay tells.
@@ -55,6 +74,7 @@ macro_rules! scores {
             name: stringify!($name),
             unit: $unit,
             about: $about.trim_ascii(),
+            is_whole: <$type as Number>::IS_WHOLE,
         }, )+ ];
     };
 }
@@ -155,7 +175,10 @@ scores! {
 /// Writes the table of scores, in Markdown: what `SCORES.md` holds.
 pub fn scores_table() -> String {
     let mut text = "| score | unit | meaning |\n|---|---|---|\n".to_owned();
-    for Definition { name, unit, about } in SCORES {
+    for Definition {
+        name, unit, about, ..
+    } in SCORES
+    {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "| `{name}` | {unit} | {about} |");
     }

@@ -224,9 +224,9 @@ impl Watch {
     fn is_protected(&self, known: &Known) -> bool {
         known.has(Objection::MarkedProtected)
             || known.host.as_deref().is_some_and(|host| {
-                let with_dot = format!(".{host}");
-                (self.protected_domains.iter()).any(|domain| {
-                    host == domain || domain.starts_with('.') && with_dot.ends_with(domain.as_str())
+                (self.protected_domains.iter()).any(|domain| match domain.strip_prefix('.') {
+                    Some(top) => host == top || host.ends_with(domain.as_str()),
+                    None => host == domain,
                 })
             })
     }

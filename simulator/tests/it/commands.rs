@@ -71,9 +71,15 @@ fn help() {
         "anonymize",
         "stats",
         "convert",
+        "sweep",
+        "sweep plan",
+        "sweep run",
+        "sweep collect",
     ];
     for verb in verbs {
-        insta::assert_snapshot!(format!("help_{verb}"), sim(here, &[verb, "--help"]));
+        let words: Vec<&str> = verb.split(' ').chain(["--help"]).collect();
+        let name = format!("help_{}", verb.replace(' ', "_"));
+        insta::assert_snapshot!(name, sim(here, &words));
     }
 }
 

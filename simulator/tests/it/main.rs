@@ -5,6 +5,7 @@
 mod anonymize;
 mod baselines;
 mod browsers;
+mod busy;
 mod check;
 mod closed_loop;
 mod commands;
@@ -26,6 +27,7 @@ mod recording;
 mod recover;
 mod snapshot;
 mod stats;
+mod sweep;
 mod synth;
 mod traces;
 mod tune;

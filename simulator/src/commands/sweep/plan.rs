@@ -91,7 +91,10 @@ impl Asked {
     fn read(file: &Path) -> anyhow::Result<Self> {
         let text = fs::read_to_string(file);
         let text = text.with_context(|| format!("cannot read the plan {}", shown(file)))?;
-        toml::from_str(&text).with_context(|| format!("{} is not a plan", shown(file)))
+        let asked: Self =
+            toml::from_str(&text).with_context(|| format!("{} is not a plan", shown(file)))?;
+        asked.design().with_context(|| shown(file))?;
+        Ok(asked)
     }
 
     pub(super) fn to_toml(&self) -> anyhow::Result<String> {
@@ -103,7 +106,10 @@ impl Asked {
             (AskedDesign::Grid, None) => Design::Grid,
             (AskedDesign::LatinHypercube, Some(samples)) => Design::LatinHypercube(samples),
             (AskedDesign::Sobol, Some(samples)) => Design::Sobol(samples),
-            (AskedDesign::Grid, Some(_)) => bail!("a grid takes no number of samples"),
+            (AskedDesign::Grid, Some(samples)) => bail!(
+                "samples: found {samples}, expected none in a grid; leave it out, or say \
+                 design = \"sobol\" or \"latin-hypercube\""
+            ),
             (_, None) => bail!("samples: missing; say how many, such as samples = 256"),
         })
     }

@@ -2,7 +2,13 @@
 //! rows make the same bytes.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
+#[cfg(feature = "analysis")]
+use std::fs::File;
+use std::fs::Permissions;
+#[cfg(feature = "analysis")]
+use std::io::{BufRead as _, BufReader};
+use std::io::{BufWriter, IntoInnerError, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -10,7 +16,11 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+#[cfg(feature = "analysis")]
+use simulator::parquet::ResultsWriter;
 use simulator::replay::{Frontier, Point};
+#[cfg(feature = "analysis")]
+use simulator::sweep::Row;
 use simulator::sweep::{FrontierRow, Task, Unit, Version};
 use tempfile::NamedTempFile;
 
@@ -111,13 +121,10 @@ impl<'a> Results<'a> {
                 continue;
             };
             match &found {
-                Some((other, before)) if *other != row => bail!(
-                    "unit {} has one row in {} and another in {}: one of the machines is not to be \
-                     trusted",
-                    unit.unit,
-                    shown(before.path()),
-                    shown(file.path())
-                ),
+                Some((other, before)) if *other != row => {
+                    let places = format!("{} and {}", shown(before.path()), shown(file.path()));
+                    return Err(DamagedRows::differing(&places, &unit.unit).into());
+                }
                 Some(_) => {}
                 None => found = Some((row, file)),
             }
@@ -125,15 +132,13 @@ impl<'a> Results<'a> {
         Ok(found.context("a row was found before")?.0)
     }
 
-    /// Writes the results into a folder, each file beside and then renamed. `rechecked` is how
-    /// many units were done again.
-    pub(super) fn write(&self, out: &Path, rechecked: Option<usize>) -> anyhow::Result<Told> {
+    /// Writes the results into a folder, each file beside and then renamed.
+    pub(super) fn write(&self, out: &Path, recheck: Option<Recheck>) -> anyhow::Result<Told> {
         let mut frontier = Frontier::default();
         let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
         let mut order = Vec::new();
         let mut hash = Sha256::new();
         let mut row_count = 0_u64;
-        let mut table = table::Writer::new(out, self.units)?;
         let mut file = Whole::begin(&out.join("results.jsonl"))?;
         for unit in self.units {
             let row = self.row(unit)?;
@@ -149,14 +154,15 @@ impl<'a> Results<'a> {
                 order.push(policy.clone());
             }
             pools.entry(policy.clone()).or_default().add(unit, &cells);
-            table.push(&cells)?;
             hash.update(&row);
             hash.update(b"\n");
-            writeln!(file.out, "{row}")?;
+            file.write(row.as_bytes())?;
+            file.write(b"\n")?;
             row_count += 1;
         }
         file.end()?;
-        table.end()?;
+        #[cfg(feature = "analysis")]
+        write_table(out, self.units)?;
         let points: Vec<Point> = frontier.points().collect();
         let has_frontier = points.last().is_some_and(|last| last.saved_gib_h > 0.0);
         let points = thinned(&points, FRONTIER_POINTS);
@@ -176,7 +182,7 @@ impl<'a> Results<'a> {
         Ok(Told {
             type_name: "sweep",
             out: out.display().to_string(),
-            rechecked,
+            recheck,
             front: front(&summaries).map(|it| it.policy.clone()).collect(),
             manifest,
             policies: summaries,
@@ -217,7 +223,10 @@ struct Whole {
 impl Whole {
     fn begin(path: &Path) -> anyhow::Result<Self> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        let file = NamedTempFile::new_in(folder);
+        // Others may read results, as far as the user's mask lets them.
+        let mut named = tempfile::Builder::new();
+        named.permissions(Permissions::from_mode(0o666));
+        let file = named.tempfile_in(folder);
         let file = file.with_context(|| format!("cannot write into {}", shown(folder)))?;
         Ok(Self {
             path: path.to_owned(),
@@ -225,9 +234,14 @@ impl Whole {
         })
     }
 
+    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let written = self.out.write_all(bytes);
+        written.with_context(|| format!("cannot write {}", shown(&self.path)))
+    }
+
     fn end(self) -> anyhow::Result<()> {
         let cannot = || format!("cannot write {}", shown(&self.path));
-        let file = self.out.into_inner().map_err(|error| error.into_error());
+        let file = self.out.into_inner().map_err(IntoInnerError::into_error);
         let file = file.with_context(cannot)?;
         file.as_file().sync_all().with_context(cannot)?;
         file.persist(&self.path).with_context(cannot)?;
@@ -238,8 +252,7 @@ impl Whole {
 /// Writes a file whole or not at all.
 pub(in super::super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut file = Whole::begin(path)?;
-    let written = file.out.write_all(bytes);
-    written.with_context(|| format!("cannot write {}", shown(path)))?;
+    file.write(bytes)?;
     file.end()
 }
 
@@ -441,13 +454,21 @@ fn front(summaries: &[Summary]) -> impl Iterator<Item = &Summary> {
     })
 }
 
+/// How many units were done again.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Recheck {
+    pub(super) units: usize,
+    /// How many of them came out otherwise.
+    pub(super) differing: usize,
+}
+
 /// What is told of a finished sweep.
 #[derive(Serialize)]
 pub(super) struct Told {
     #[serde(rename = "type")]
     type_name: &'static str,
     out: String,
-    rechecked: Option<usize>,
+    recheck: Option<Recheck>,
     manifest: Manifest,
     /// The variants that no other beats in both what is saved and reloads.
     front: Vec<String>,
@@ -455,13 +476,17 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// Whether a policy of ours discarded what a hard guard protects.
+    /// Whether a unit came out otherwise when it was done again, or a policy of ours discarded
+    /// what a hard guard protects.
     pub(super) fn outcome(&self, console: &mut Console) -> Outcome {
         let bad = self
             .policies
             .iter()
             .filter(|it| it.is_ours && it.violations > 0);
-        let mut outcome = Outcome::Yes;
+        let mut outcome = match self.recheck {
+            Some(recheck) if recheck.differing > 0 => Outcome::No,
+            _ => Outcome::Yes,
+        };
         for policy in bad {
             outcome = Outcome::No;
             console.error(&anyhow::anyhow!(
@@ -528,46 +553,41 @@ impl Told {
             self.manifest.version.sim,
             self.manifest.seed.unwrap_or(0)
         ))?;
-        if let Some(rechecked) = self.rechecked {
-            console.line(format_args!(
-                "{} done again, each with the same bytes.",
-                count(rechecked as u64, "unit")
-            ))?;
+        if let Some(Recheck { units, differing }) = self.recheck {
+            let units = count(units as u64, "unit");
+            if differing == 0 {
+                console.line(format_args!(
+                    "{units} done again, each with the same bytes."
+                ))?;
+            } else {
+                console.line(format_args!(
+                    "{units} done again, {differing} of them with other bytes: do not trust these \
+                     results."
+                ))?;
+            }
         }
         console.line(format_args!("Results: {}", Safe(&self.out)))
     }
 }
 
-#[cfg(not(feature = "analysis"))]
-mod table {
-    //! Parquet is not built in.
-
-    use std::path::Path;
-
-    use serde_json::{Map, Value};
-    use simulator::sweep::Unit;
-
-    /// Writes nothing.
-    pub(super) struct Writer;
-
-    impl Writer {
-        #[expect(clippy::unnecessary_wraps, reason = "as where it writes")]
-        pub(super) fn new(_out: &Path, _units: &[Unit]) -> anyhow::Result<Self> {
-            Ok(Self)
-        }
-
-        #[expect(
-            clippy::unnecessary_wraps,
-            clippy::unused_self,
-            reason = "as where it writes"
-        )]
-        pub(super) fn push(&mut self, _cells: &Map<String, Value>) -> anyhow::Result<()> {
-            Ok(())
-        }
-
-        #[expect(clippy::unnecessary_wraps, reason = "as where it writes")]
-        pub(super) fn end(self) -> anyhow::Result<()> {
-            Ok(())
-        }
+/// Writes `results.parquet` beside `results.jsonl`, of which it is made.
+#[cfg(feature = "analysis")]
+fn write_table(out: &Path, units: &[Unit]) -> anyhow::Result<()> {
+    let varied = units.iter().find_map(|unit| match &unit.task {
+        Task::Score { varied, .. } => Some(varied.keys().map(String::as_str)),
+        Task::Frontier { .. } => None,
+    });
+    let columns = Row::columns(varied.into_iter().flatten());
+    let lines = out.join("results.jsonl");
+    let mut lines = BufReader::new(File::open(&lines).with_context(|| shown(&lines))?);
+    let Whole { path, out } = Whole::begin(&out.join("results.parquet"))?;
+    let cannot = || format!("cannot write {}", shown(&path));
+    let mut table = ResultsWriter::new(out, columns).with_context(cannot)?;
+    let mut line = String::new();
+    while lines.read_line(&mut line)? > 0 {
+        table.push(line.trim_end()).with_context(cannot)?;
+        line.clear();
     }
+    let out = table.finish().with_context(cannot)?;
+    Whole { path, out }.end()
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,14 @@ impl DamagedRows {
             place: place.to_owned(),
             problem,
         }
+    }
+
+    /// There are two rows of a unit, and they are not the same.
+    pub(super) fn differing(place: &str, unit: &str) -> Self {
+        let problem = format!(
+            "found two rows of unit {unit} that differ; one of the machines is not to be trusted"
+        );
+        Self::new(place, problem)
     }
 }
 
@@ -71,6 +79,13 @@ impl RowFile {
             .create(true)
             .open(path);
         let file = file.with_context(|| format!("cannot open {}", shown(path)))?;
+        // What is done is read back from it.
+        if !file.metadata()?.is_file() {
+            bail!(
+                "{}: found something else than a file; name a file for the rows",
+                shown(path)
+            );
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!(
@@ -126,7 +141,11 @@ impl RowFile {
                 sim: label.sim,
                 rows: label.rows,
             });
-            places.insert(label.unit, place);
+            if let Some(before) = places.insert(label.unit.clone(), place)
+                && read_row(&file, before).with_context(|| shown(path))? != row
+            {
+                return Err(DamagedRows::differing(&shown(path), &label.unit).into());
+            }
             at += line.len() as u64;
         }
         Ok(Self {
@@ -163,9 +182,8 @@ impl RowFile {
         let Some(place) = self.places.get(unit) else {
             return Ok(None);
         };
-        let mut row = vec![0; place.bytes];
-        let read = self.file.read_exact_at(&mut row, place.at);
-        read.with_context(|| format!("cannot read {}", shown(&self.path)))?;
+        let row = read_row(&self.file, *place);
+        let row = row.with_context(|| format!("cannot read {}", shown(&self.path)))?;
         Ok(Some(String::from_utf8(row)?))
     }
 
@@ -176,8 +194,8 @@ impl RowFile {
         let written = self.file.write_all(line.as_bytes());
         written.with_context(|| {
             format!(
-                "cannot add to {}; what is done stands in it, and the same command goes on from \
-                 there",
+                "cannot add to {}; once that is mended, the same command goes on from what stands in \
+                 it",
                 shown(&self.path)
             )
         })?;
@@ -194,4 +212,10 @@ impl RowFile {
     pub(super) fn sync(&self) -> anyhow::Result<()> {
         self.file.sync_all().with_context(|| shown(&self.path))
     }
+}
+
+fn read_row(file: &File, place: Place) -> io::Result<Vec<u8>> {
+    let mut row = vec![0; place.bytes];
+    file.read_exact_at(&mut row, place.at)?;
+    Ok(row)
 }
