@@ -10,7 +10,14 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use crate::python::{Environment, NO_PYTHON, has_python};
 use crate::steps::{Steps, cargo, is_ci, root};
+
+/// What the notebooks run in.
+const PYTHON: Environment = Environment {
+    folder: "target/notebooks/venv",
+    requirements: "notebooks/requirements.txt",
+};
 
 /// Runs all notebooks; their runs, with the charts, are then in `target/notebooks/`.
 pub(crate) fn run(steps: &mut Steps) -> anyhow::Result<()> {
@@ -34,12 +41,10 @@ pub(crate) fn test(steps: &mut Steps) -> anyhow::Result<()> {
     }
     steps.run("notebooks: as they are committed", check_sources)?;
     let name = "notebooks: top to bottom";
-    let why =
-        "there is no python3 of 3.11 or newer with venv (Debian: apt-get install python3-venv)";
     if is_ci() {
-        bail!("{name}: {why}");
+        bail!("{name}: {NO_PYTHON}");
     }
-    steps.skip(name, why);
+    steps.skip(name, NO_PYTHON);
     Ok(())
 }
 
@@ -59,22 +64,15 @@ pub(crate) fn open(steps: &mut Steps) -> anyhow::Result<()> {
 
 /// Takes the outputs out of the notebooks, as they are committed.
 pub(crate) fn strip(steps: &mut Steps) -> anyhow::Result<()> {
-    install(steps)?;
+    PYTHON.install(steps, "notebooks")?;
     let mut clear = jupyter("nbconvert");
     clear.args(["--clear-output", "--inplace"]).args(sources()?);
     steps.command("take outputs out", clear)?;
     steps.run("notebooks: as they are committed", check_sources)
 }
 
-/// Whether there is a Python that the pinned packages run on, and that can make an environment.
-fn has_python() -> bool {
-    let ask = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))";
-    let answer = Command::new("python3").args(["-c", ask]).output();
-    answer.is_ok_and(|answer| answer.status.success())
-}
-
 fn prepare(steps: &mut Steps) -> anyhow::Result<()> {
-    install(steps)?;
+    PYTHON.install(steps, "notebooks")?;
     let build = [
         "build",
         "--release",
@@ -86,30 +84,9 @@ fn prepare(steps: &mut Steps) -> anyhow::Result<()> {
     steps.command("notebooks: build sim", cargo(build))
 }
 
-/// Makes the Python environment what `requirements.txt` says. Asks no registry where it is.
-fn install(steps: &mut Steps) -> anyhow::Result<()> {
-    if !python().exists() {
-        let mut make = Command::new("python3");
-        make.args(["-m", "venv"]).arg(environment());
-        steps.command("notebooks: make a Python environment", make)?;
-    }
-    let mut install = Command::new(python());
-    install
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ])
-        .arg("--requirement")
-        .arg(folder().join("requirements.txt"));
-    steps.command("notebooks: install what is pinned", install)
-}
-
 /// A call of Jupyter, with the settings of nobody's home.
 fn jupyter(command: &str) -> Command {
-    let mut jupyter = Command::new(python());
+    let mut jupyter = Command::new(PYTHON.python());
     jupyter
         .args(["-m", "jupyter", command])
         .env("IPYTHONDIR", runs().join("ipython"))
@@ -124,14 +101,6 @@ fn folder() -> PathBuf {
 
 fn runs() -> PathBuf {
     root().join("target/notebooks")
-}
-
-fn environment() -> PathBuf {
-    runs().join("venv")
-}
-
-fn python() -> PathBuf {
-    environment().join("bin/python")
 }
 
 /// The notebooks, by name.
