@@ -12,6 +12,7 @@ mod info;
 mod merge;
 mod recover;
 mod replay;
+mod report;
 mod snapshot;
 mod stats;
 mod sweep;
@@ -29,6 +30,7 @@ use crate::console::Console;
 use crate::outcome::{Outcome, is_broken_pipe};
 use crate::reading::shown;
 
+pub(crate) use report::DamagedSource;
 pub(crate) use sweep::DamagedRows;
 
 /// Runs a verb.
@@ -51,6 +53,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Convert(args) => convert::run(&args, console),
         Command::Sweep(args) => sweep::run(args, console),
         Command::Tune(args) => tune::run(&args, console),
+        Command::Report(args) => report::run(&args, console),
     }
 }
 

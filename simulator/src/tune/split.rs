@@ -22,7 +22,7 @@ pub struct Person {
 }
 
 /// What a split is made by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitKind {
     /// Some people are held out.
