@@ -44,6 +44,9 @@ const LEGEND_NAME_AT: i32 = 16;
 const TICK_WIDTH: f64 = 36.0;
 const TICK_HEIGHT: f64 = 16.0;
 
+/// Up to so many powers of ten are a few, with ticks between them.
+const DECADES_FEW: f64 = 3.0;
+
 /// How much an area covers what lies below it.
 const AREA_OPACITY: f64 = 0.22;
 
@@ -688,7 +691,7 @@ impl Plot {
                     }))
                     .collect(),
                 // Where it spans few powers of ten, these are too few.
-                Scale::Logarithmic if to - from < 2.5 => (-30..=30)
+                Scale::Logarithmic if to - from < DECADES_FEW => (-30..=30)
                     .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)))
                     .collect(),
                 Scale::Logarithmic => (-30..=30).map(|power| 10_f64.powi(power)).collect(),
@@ -865,6 +868,19 @@ mod tests {
         check(0.0, 1.0, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
         check(-3.0, 7.0, &[-2.0, 0.0, 2.0, 4.0, 6.0]);
         check(0.0, 53.0, &[0.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
+    }
+
+    #[test]
+    fn names_stand_at_whole_numbers() {
+        let names = vec!["<no>".to_owned(), "yes".to_owned()];
+        let mut plot = plot(Scale::Linear, Scale::Linear, vec![(0.0, 1.0), (1.0, 2.0)]);
+        plot.x = Axis::of_names("focus", names);
+        let ticks = plot.ticks(&plot.x, |it| it.0, 300, TICK_WIDTH);
+        assert_eq!((ticks.from, ticks.to), (-0.5, 1.5));
+        let expect = [(0.0, "<no>".to_owned()), (1.0, "yes".to_owned())];
+        assert_eq!(ticks.labels, expect);
+        let svg = plot.svg(Theme::Light, Form::Small).unwrap();
+        assert!(svg.contains("&lt;no&gt;"), "{svg}");
     }
 
     #[test]

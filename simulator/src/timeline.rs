@@ -62,8 +62,6 @@ pub struct Pressure {
 #[derive(Clone, Debug)]
 pub struct Collector {
     timeline: Timeline,
-    /// The active clock at the first event.
-    begin: Option<i64>,
     /// What had happened up to the last line.
     before: Counts,
     open: usize,
@@ -95,7 +93,6 @@ impl Default for Collector {
                 width_ms: FIRST_WIDTH_MS,
                 ..Timeline::default()
             },
-            begin: None,
             before: Counts::default(),
             open: 0,
             loaded: 0,
@@ -125,21 +122,20 @@ impl Collector {
 
     fn note<P: Policy>(&mut self, replay: &Replay<P>, is_sample: bool) {
         let world = replay.engine().world();
-        let counts = Counts::from(replay.tally());
+        let tally = replay.tally();
+        let counts = Counts::from(tally);
         // Most lines are samples, and by themselves those open and discard nothing.
         if !is_sample || counts != self.before {
             self.open = world.tab_count();
             self.loaded = world.tabs().filter(|tab| !tab.is_discarded).count();
         }
-        let active = world.moment().active;
-        let begin = *self.begin.get_or_insert(active);
         let pressure = replay.pressure().map(|state| Pressure {
             level: state.level,
             score: state.score,
         });
         let (open, loaded) = (self.open, self.loaded);
         let before = std::mem::replace(&mut self.before, counts);
-        let stretch = self.stretch_at(active.saturating_sub(begin));
+        let stretch = self.stretch_at(i64::try_from(tally.active_ms).unwrap_or(i64::MAX));
         stretch.open = open;
         stretch.loaded = loaded;
         stretch.pressure = pressure;

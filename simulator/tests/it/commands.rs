@@ -71,6 +71,7 @@ fn help() {
         "anonymize",
         "stats",
         "convert",
+        "report",
     ];
     for verb in verbs {
         insta::assert_snapshot!(format!("help_{verb}"), sim(here, &[verb, "--help"]));

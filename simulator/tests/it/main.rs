@@ -24,6 +24,7 @@ mod properties;
 mod recorded;
 mod recording;
 mod recover;
+mod report;
 mod snapshot;
 mod stats;
 mod traces;

@@ -66,8 +66,8 @@ fn summary(report: &Report) -> Markup {
         p { (Safe(&report.question)) }
         p {
             @if let Some(first) = answer.next() { strong { (Safe(first)) } }
-            @for sentence in answer { " " (Safe(sentence)) }
         }
+        p { @for sentence in answer { (Safe(sentence)) " " } }
     }
 }
 
@@ -114,8 +114,10 @@ fn savings(report: &Report) -> anyhow::Result<Markup> {
 
 fn held_out(report: &Report) -> anyhow::Result<Markup> {
     let headings = vec![
-        Heading::text("against"),
+        Heading::text("policy"),
         Heading::number("saved", "%"),
+        Heading::number("early", "%"),
+        Heading::number("reloads", "/ h"),
         Heading::number("saved more", "points"),
         Heading::number("early more", "points"),
         Heading::number("reloads more", "/ h"),
@@ -123,12 +125,18 @@ fn held_out(report: &Report) -> anyhow::Result<Markup> {
         Heading::number("more for", "people"),
         Heading::number("p", "of saved"),
     ];
+    let row = |name: &str, rates: &Rates, differences: [String; 6]| {
+        let cells = came_to(rates).into_iter().chain(differences);
+        page::Row::new(
+            html! { (Safe(name)) },
+            cells.map(|it| html! { (it) }).collect(),
+        )
+    };
     let groups = report.evidence.iter().map(|it| {
-        let rows = it.against.iter().map(|judged| {
+        let others = it.against.iter().map(|judged| {
             let evidence = &judged.evidence;
             let test = evidence.test;
-            let cells = [
-                Words(judged.rates.saved_share).percent(),
+            let differences = [
                 interval(evidence.saved_share, 100.0, 1),
                 interval(evidence.early_return_rate, 100.0, 1),
                 interval(evidence.reloads_per_active_hour, 1.0, 2),
@@ -138,9 +146,13 @@ fn held_out(report: &Report) -> anyhow::Result<Markup> {
                 }),
                 test.map_or("–".to_owned(), |it| format!("{:.4}", it.p)),
             ];
-            let cells = cells.map(|cell| html! { (cell) });
-            page::Row::new(html! { (Safe(&judged.name)) }, cells.into())
+            row(&judged.name, &judged.rates, differences)
         });
+        let chosen = page::Row {
+            is_strong: true,
+            ..row("what was chosen", &it.tuned, Default::default())
+        };
+        let rows = std::iter::once(chosen).chain(others);
         Group {
             name: it.about,
             rows: rows.collect(),
@@ -161,7 +173,7 @@ fn held_out(report: &Report) -> anyhow::Result<Markup> {
     Ok(html! {
         p {
             "What each search chose is judged on people, or on a time, that it did not see. \
-            Differences are of what was chosen from the other, with 95 % intervals drawn over \
+            The differences are of what was chosen from each other policy, with 95 % intervals drawn over \
             people; p says how likely a difference as large is by chance."
         }
         (table)
@@ -234,7 +246,7 @@ fn timelines(courses: &[Course]) -> anyhow::Result<Markup> {
                 (format!("{:.3}", course.saved_gib_h)) " GiB·h saved, "
                 (Words(course.saved_share).percent()) " of what lay in the background, with "
                 (Words(rate).percent()) " early returns; " (count(course.discards, "discard")) ", "
-                (count(course.reloads, "return")) ", " (number(course.early_returns)) " of them early."
+                (count(course.reloads, "return")) ", " (number(course.early_returns)) " early."
             }
             @if plots.pressure.is_none() {
                 p.note {
@@ -306,13 +318,19 @@ fn by_reloads<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<&'a Policy>
     policies
 }
 
-fn cells(policy: &Policy, varied: &[String]) -> Vec<Markup> {
+/// What was saved in percent, and at what price: early returns in percent, reloads an hour.
+fn came_to(rates: &Rates) -> [String; 3] {
     let percent = |share: Option<f64>| Words(share.map(|it| 100.0 * it)).decimal(1);
-    let rates = &policy.rates;
-    let numbers = [
+    [
         percent(rates.saved_share),
         percent(rates.early_return_rate),
         Words(rates.reloads_per_active_hour).decimal(2),
+    ]
+}
+
+fn cells(policy: &Policy, varied: &[String]) -> Vec<Markup> {
+    let rates = &policy.rates;
+    let sums = [
         format!("{:.3}", rates.saved_gib_h),
         number(rates.discards),
         number(rates.reloads),
@@ -322,8 +340,9 @@ fn cells(policy: &Policy, varied: &[String]) -> Vec<Markup> {
         Some(value) => html! { (Safe(&shown_value(value))) },
         None => html! {},
     });
-    numbers
+    came_to(rates)
         .into_iter()
+        .chain(sums)
         .map(|it| html! { (it) })
         .chain(settings)
         .collect()

@@ -23,6 +23,9 @@ pub(super) const POINTS_MAX: usize = 1_500;
 /// So many points of a line are named.
 const NAMED_MAX: usize = 8;
 
+/// How far beside its value a dot stands, where another stands on the other side.
+const BESIDE: f64 = 0.08;
+
 /// A setting whose values span this factor is drawn on a logarithmic axis.
 const LOGARITHMIC_FROM: f64 = 8.0;
 
@@ -334,8 +337,11 @@ impl ValueAxis {
         let means = points(|it| it.mean);
         let mark = Mark::Points(Shape::Disc);
         if !self.names.is_empty() {
+            let beside = if color == ORANGE { BESIDE } else { -BESIDE };
+            let means = means.into_iter().map(|(x, y)| (x + beside, y)).collect();
             let spans = known.iter().map(|(x, it)| {
-                let ends = vec![(*x, factor * it.least), (*x, factor * it.most)];
+                let x = x + beside;
+                let ends = vec![(x, factor * it.least), (x, factor * it.most)];
                 series("", Mark::Line, color, ends)
             });
             return spans.chain([series(name, mark, color, means)]).collect();

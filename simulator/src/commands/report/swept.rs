@@ -128,8 +128,8 @@ fn answer(policies: &[Policy], base_name: &str) -> Vec<String> {
         });
     }
     sentences.push(
-        "Nothing was held out: this describes these traces and recommends nothing. `sim tune` \
-         chooses, and says how far that can be trusted."
+        "Nothing was held out: this describes these traces and recommends nothing. Whoever wants to \
+         choose uses sim tune, which says how far a choice can be trusted."
             .to_owned(),
     );
     sentences

@@ -36,8 +36,8 @@ pub(super) fn report(tuned: Tuned) -> Report {
         provenance: provenance(&tuned),
         changed: tuned.changed.unwrap_or_default(),
         evidence: [
-            ("on people it was not made for", tuned.on_held_out_people),
-            ("on a later time", tuned.walking_forward),
+            ("On people it was not made for", tuned.on_held_out_people),
+            ("On a later time", tuned.walking_forward),
         ]
         .into_iter()
         .filter_map(|(about, held_out)| {
@@ -120,8 +120,9 @@ fn answer(tuned: &Tuned) -> Vec<String> {
     }
     sentences.push(match tuned.gap_saved_share {
         Some(gap) => format!(
-            "In training it saved {:+.1} points over what it saved where it was held out.",
-            100.0 * gap
+            "The gap: in training it saved {:.1} points {} than where it was held out.",
+            100.0 * gap.abs(),
+            if gap < 0.0 { "less" } else { "more" }
         ),
         None => "Nothing was chosen that could be held against training.".to_owned(),
     });
