@@ -3,6 +3,7 @@
 //! Each chore is a list of named and timed steps. The first one that fails ends it.
 
 mod comparison;
+mod notebooks;
 mod schema;
 mod steps;
 
@@ -23,10 +24,11 @@ struct Args {
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Chore {
-    /// Run every test: Rust, the extension's, and in a real browser
+    /// Run every test: Rust, the extension's, in a real browser, and the notebooks
     ///
-    /// The tests in a browser want Chromium at /usr/bin/chromium, or where CHROMIUM says. Where
-    /// there is none they are skipped, aloud; with CI=true that is a failure.
+    /// The tests in a browser want Chromium at /usr/bin/chromium, or where CHROMIUM says; the
+    /// notebooks want Python 3.11 or newer, with venv. Where there is none they are skipped,
+    /// aloud; with CI=true that is a failure.
     Test,
     /// Run all of CI: lint, then test
     Ci,
@@ -40,6 +42,19 @@ enum Chore {
     Comparison,
     /// Run the benches
     Bench,
+    /// Run the notebooks top to bottom
+    ///
+    /// Makes a Python environment of what notebooks/requirements.txt pins, builds `sim`, and runs
+    /// all notebooks. Fails on errors and warnings, and on outputs in what is to be committed.
+    /// The runs, with their charts, are then in target/notebooks/.
+    Notebooks {
+        /// Open them in JupyterLab instead
+        #[arg(long)]
+        open: bool,
+        /// Take their outputs out instead, as they are committed
+        #[arg(long, conflicts_with = "open")]
+        strip: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -52,6 +67,9 @@ fn main() -> ExitCode {
         Chore::Schema => steps.run("write the schema", schema::write),
         Chore::Comparison => steps.run("write the comparison", comparison::write),
         Chore::Bench => bench(&mut steps),
+        Chore::Notebooks { open: true, .. } => notebooks::open(&mut steps),
+        Chore::Notebooks { strip: true, .. } => notebooks::strip(&mut steps),
+        Chore::Notebooks { .. } => notebooks::run(&mut steps),
     };
     steps.finish(result)
 }
@@ -69,7 +87,8 @@ fn test(steps: &mut Steps) -> anyhow::Result<()> {
     parquet.args(["--test", "it", "convert"]);
     steps.command("Rust tests of Parquet", parquet)?;
     install_node_modules(steps)?;
-    extension_tests(steps)
+    extension_tests(steps)?;
+    notebooks::test(steps)
 }
 
 fn lint(steps: &mut Steps) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ mod found;
 mod policy_file;
 mod text;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use regex::Regex;
 use simulator::replay::{Frontier, Rates, Tally};
 use simulator::sweep::{Dimension, Space, Variant, Version};
 use simulator::tune::{
-    Cells, Choice, Limits, Part, Plateau, Search, Split, SplitKind, front, neighbours, split,
+    Cells, Choice, Limits, Part, Plateau, Search, Split, SplitKind, front, neighbours, split, steps,
 };
 
 use super::sweep::{thinned, threads_or_all, write_whole};
@@ -29,7 +30,8 @@ use found::{PartTold, PersonTold};
 pub(super) use found::{Changed, Judged, Member, Sensitivity, SplitTold, TUNED, TraceTold, Tuned};
 
 /// What is varied unless something is named: what a policy does most of its work by.
-const USUALLY_VARIED: [&str; 11] = [
+const USUALLY_VARIED: [&str; 12] = [
+    "ttl_clock=active,awake,wall",
     "ttl_minutes=2..480:log",
     "focus.enabled=false,true",
     "focus.proactive=false,true",
@@ -45,6 +47,16 @@ const USUALLY_VARIED: [&str; 11] = [
 
 /// How many of the best candidates have their neighbours looked at.
 const CANDIDATES: usize = 6;
+
+/// How many of the best are polished, and in how many steps at most.
+const POLISHED: usize = 2;
+const STEPS: usize = 8;
+
+/// A step that saves less more than this share is none.
+const LEAST_GAIN: f64 = 1e-4;
+
+/// Beyond a limit all that is saved counts for nothing.
+const FAR_WORSE: f64 = 1e6;
 
 /// How many values of a setting its sensitivity is shown at.
 const SENSITIVITY_VALUES: usize = 9;
@@ -234,14 +246,13 @@ fn search(
     }
     bar.finish_and_clear();
 
-    let mut kept: Vec<usize> = (0..tried.len())
-        .filter(|&index| limits.excess(&rates(&tried[index].1)) <= 0.0)
-        .collect();
-    let saved = |index: usize| rates(&tried[index].1).saved_share.unwrap_or(0.0);
-    kept.sort_by(|&a, &b| saved(b).total_cmp(&saved(a)).then(a.cmp(&b)));
-    kept.dedup_by(|a, b| tried[*a].0.document == tried[*b].0.document);
-    kept.truncate(CANDIDATES);
+    polish(task, &mut tried, base, &rates, &limits, bench)?;
+
     let mut plateaus = Vec::new();
+    let kept = best(&tried, CANDIDATES, |cells| {
+        let rates = rates(cells);
+        (limits.excess(&rates) <= 0.0).then(|| rates.saved_share.unwrap_or(0.0))
+    });
     for &index in &kept {
         let around = neighbours(&task.space, &tried[index].0);
         let around = bench.cells_of(&around.iter().collect::<Vec<_>>())?;
@@ -264,6 +275,76 @@ fn search(
         tried,
         chosen,
     })
+}
+
+/// Goes on from the best variants, and from the base, a step at a time in one setting, as long as
+/// that makes them better: first to within the limits, then to save more (Hooke and Jeeves 1961).
+/// What a search by generations leaves on the way to a limit is mostly this.
+fn polish(
+    task: &Task,
+    tried: &mut Vec<(Variant, Arc<Cells>)>,
+    base: &Cells,
+    rates: &impl Fn(&Cells) -> Rates,
+    limits: &Limits,
+    bench: &mut Bench,
+) -> anyhow::Result<()> {
+    let worth = |cells: &Cells| {
+        let rates = rates(cells);
+        (
+            -limits.excess(&rates).max(0.0),
+            rates.saved_share.unwrap_or(0.0),
+        )
+    };
+    let better = |one: (f64, f64), other: (f64, f64)| {
+        one.0 > other.0 || (one.0 >= other.0 && one.1 > other.1 + LEAST_GAIN)
+    };
+    let starts = best(tried, POLISHED, |cells| {
+        let (excess, saved) = worth(cells);
+        Some(excess * FAR_WORSE + saved)
+    });
+    let mut starts: Vec<(Variant, (f64, f64))> = (starts.into_iter())
+        .map(|index| (tried[index].0.clone(), worth(&tried[index].1)))
+        .collect();
+    starts.push((task.space.own_variant(), worth(base)));
+    for (mut here, mut worth_here) in starts {
+        for _ in 0..STEPS {
+            let around = steps(&task.space, &here);
+            let cells = bench.cells_of(&around.iter().collect::<Vec<_>>())?;
+            let mut next = None;
+            for (variant, cells) in around.iter().zip(&cells) {
+                let worth_there = worth(cells);
+                if better(worth_there, worth_here) {
+                    worth_here = worth_there;
+                    next = Some(variant.clone());
+                }
+            }
+            tried.extend(around.into_iter().zip(cells));
+            match next {
+                Some(next) => here = next,
+                None => break,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The distinct policies with the highest worth, by number, the best first; those without any are
+/// left out.
+fn best(
+    tried: &[(Variant, Arc<Cells>)],
+    count: usize,
+    worth: impl Fn(&Cells) -> Option<f64>,
+) -> Vec<usize> {
+    let all = tried.iter().enumerate();
+    let mut all: Vec<(usize, f64)> = all
+        .filter_map(|(index, (_, cells))| Some((index, worth(cells)?)))
+        .collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let mut seen = BTreeSet::new();
+    let all = all.into_iter().map(|(index, _)| index);
+    all.filter(|&index| seen.insert(tried[index].0.document.hash()))
+        .take(count)
+        .collect()
 }
 
 /// Judges what the searches chose on what they did not see.

@@ -124,7 +124,7 @@ impl Encoder {
             }
             Body::Metrics(it) => {
                 self.begin(tag::METRICS, line);
-                self.metrics(&it.clone().into());
+                self.metrics(&(*it).into());
             }
             Body::PressureSignal(it) => {
                 self.begin(tag::PRESSURE_SIGNAL, line);

@@ -7,6 +7,8 @@ use serde_json::{Map, Number, Value};
 use strsim::damerau_levenshtein;
 use thiserror::Error;
 
+use super::design::Variant;
+
 /// Digits that a value drawn from a range keeps: more say nothing that a trace could tell apart.
 const SIGNIFICANT_DIGITS: i32 = 4;
 
@@ -208,6 +210,18 @@ impl Dimension {
         beside
     }
 
+    /// The same, and every other choice where there are no sides.
+    pub fn one_step_away(&self, value: &Value) -> Vec<Value> {
+        match &self.values {
+            Values::List(values) if !values.iter().all(Value::is_number) => values
+                .iter()
+                .filter(|&other| other != value)
+                .cloned()
+                .collect(),
+            _ => self.beside(value),
+        }
+    }
+
     /// Values across all of it, at most so many.
     pub fn across(&self, most: usize) -> Vec<Value> {
         let mut values = match &self.values {
@@ -404,6 +418,19 @@ impl Space {
     /// What is varied.
     pub fn dimensions(&self) -> &[Dimension] {
         &self.dimensions
+    }
+
+    /// The policy that is varied, as a variant.
+    pub fn own_variant(&self) -> Variant {
+        let document = self.base.to_json();
+        let value = |dimension: &Dimension| {
+            let names = dimension.name().split('.');
+            names.fold(&document, |value, name| &value[name]).clone()
+        };
+        Variant {
+            values: self.dimensions.iter().map(value).collect(),
+            document: self.base.clone(),
+        }
     }
 
     /// The policy with these values, in the order of the dimensions.

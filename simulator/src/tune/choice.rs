@@ -5,10 +5,11 @@
 //! what it and its neighbours save, and by how many of them keep the limits.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::search::objectives;
 use crate::replay::Rates;
-use crate::sweep::{Space, Variant};
+use crate::sweep::{Dimension, Space, Variant};
 
 /// Of its neighbours, so many must keep the limits.
 const KEPT_BY: f64 = 0.75;
@@ -135,9 +136,23 @@ impl Choice {
 
 /// The variants around one: a step to either side in each dimension that has sides.
 pub fn neighbours(space: &Space, variant: &Variant) -> Vec<Variant> {
+    around(space, variant, Dimension::beside)
+}
+
+/// The variants that one step leads to: its neighbours, and every other choice in each dimension
+/// that has no sides.
+pub fn steps(space: &Space, variant: &Variant) -> Vec<Variant> {
+    around(space, variant, Dimension::one_step_away)
+}
+
+fn around(
+    space: &Space,
+    variant: &Variant,
+    values_around: fn(&Dimension, &Value) -> Vec<Value>,
+) -> Vec<Variant> {
     let dimensions = space.dimensions().iter().enumerate();
-    let beside = dimensions.flat_map(|(place, dimension)| {
-        let values = dimension.beside(&variant.values[place]).into_iter();
+    let around = dimensions.flat_map(|(place, dimension)| {
+        let values = values_around(dimension, &variant.values[place]).into_iter();
         values.filter_map(move |value| {
             let mut values = variant.values.clone();
             values[place] = value;
@@ -145,8 +160,8 @@ pub fn neighbours(space: &Space, variant: &Variant) -> Vec<Variant> {
             Some(Variant { values, document })
         })
     });
-    // What a setting does not change is no neighbour.
-    beside
+    // What a setting does not change is nowhere else.
+    around
         .filter(|it| it.document != variant.document)
         .collect()
 }
@@ -213,8 +228,8 @@ mod tests {
     #[test]
     fn a_violated_guard_exceeds_every_limit() {
         let mut rates = rates(0.1, 0.0);
-        assert_eq!(Limits::default().excess(&rates), -1.0);
+        assert!(Limits::default().excess(&rates) < 0.0);
         rates.violations = 1;
-        assert_eq!(Limits::default().excess(&rates), f64::INFINITY);
+        assert!(Limits::default().excess(&rates).is_infinite());
     }
 }

@@ -121,7 +121,7 @@ mod tests {
             (2.0 / 16.0, 4, 2.5)
         );
         let about_zero = paired_test(&[1.0, -1.0, 2.0, -2.0], 0).unwrap();
-        assert_eq!(about_zero.p, 1.0);
+        assert!(about_zero.p > 0.999);
         assert_eq!(paired_test(&[], 0), None);
     }
 

@@ -11,7 +11,7 @@ use optimizer::{Direction, Trial};
 use serde_json::Value;
 
 use crate::replay::Rates;
-use crate::sweep::{Space, Variant};
+use crate::sweep::{Dimension, Space, Variant};
 
 /// What is made as small as possible: the share saved with its sign changed, reloads, early
 /// returns and time at HIGH.
@@ -47,7 +47,7 @@ impl<'a> Search<'a> {
             .population_size(population)
             .seed(seed)
             .build();
-        let names = space.dimensions().iter().map(|dimension| dimension.name());
+        let names = space.dimensions().iter().map(Dimension::name);
         Self {
             study: MultiObjectiveStudy::with_sampler(
                 vec![Direction::Minimize; OBJECTIVES],
@@ -120,7 +120,6 @@ mod tests {
 
     use super::*;
     use crate::replay::Tally;
-    use crate::sweep::Dimension;
 
     fn space() -> Space {
         let dimensions = ["ttl_minutes=1..101", "familiarity_cap=1,2,4,8"];
