@@ -700,7 +700,7 @@ impl Plot {
         let name = |value: f64| {
             (axis.names.iter())
                 .zip(0..)
-                .find(|it| f64::from(it.1) == value)
+                .find(|it| f64::from(it.1).total_cmp(&value).is_eq())
         };
         let label = |value: f64| match axis.scale {
             _ if !axis.names.is_empty() => name(value).map_or(String::new(), |it| it.0.clone()),

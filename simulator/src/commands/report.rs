@@ -12,6 +12,7 @@ use std::path::Path;
 
 use engine::{SETTINGS, Takes};
 use serde_json::Value;
+use simulator::replay::Rates;
 
 use crate::args::ReportArgs;
 use crate::console::{Console, Safe, percent};
@@ -27,7 +28,7 @@ pub(crate) use source::DamagedSource;
 pub(crate) fn run(args: &ReportArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut report = match source::open(&args.folder)? {
         Source::Tune(tuned) => tuned::report(*tuned),
-        Source::Sweep(sweep) => swept::report(sweep),
+        Source::Sweep(sweep) => swept::report(*sweep),
     };
     report.timelines = timelines(args, console)?;
     if let Some(file) = &args.html {
@@ -84,6 +85,14 @@ impl Words {
     fn decimal(&self, decimals: usize) -> String {
         self.0
             .map_or("–".to_owned(), |it| format!("{it:.decimals$}"))
+    }
+}
+
+/// The price of what was saved, in words.
+fn early_returns(rates: &Rates) -> String {
+    match rates.early_return_rate {
+        Some(rate) => format!("{} early returns", percent(rate)),
+        None => "nothing discarded".to_owned(),
     }
 }
 

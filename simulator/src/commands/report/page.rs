@@ -8,7 +8,7 @@ use simulator::replay::Rates;
 
 use super::figures::{Course, Kind, Place, Policy, Report, Role, Sensitivity};
 use super::plots::{self, POINTS_MAX};
-use super::{Words, shown_value};
+use super::{Words, early_returns, shown_value};
 use crate::console::{Safe, count, number};
 use crate::page::{self, Group, Heading, Page, Table, aligned, figure, multiples};
 
@@ -104,7 +104,7 @@ fn savings(report: &Report) -> anyhow::Result<Markup> {
                     span { (Safe(&policy.name)) }
                     small {
                         (Words(policy.rates.saved_share).percent()) " saved, "
-                        (Words(policy.rates.early_return_rate).percent()) " early"
+                        (early_returns(&policy.rates))
                     }
                 }
             }

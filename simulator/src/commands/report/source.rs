@@ -4,6 +4,7 @@
 //! something else there.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -29,7 +30,7 @@ pub(crate) struct DamagedSource {
 }
 
 impl DamagedSource {
-    fn new(file: &Path, line: usize, problem: impl ToString) -> Self {
+    fn new(file: &Path, line: usize, problem: &dyn Display) -> Self {
         Self {
             file: shown(file),
             line,
@@ -41,7 +42,7 @@ impl DamagedSource {
 /// What is in the folder.
 pub(super) enum Source {
     Tune(Box<Tuned>),
-    Sweep(Sweep),
+    Sweep(Box<Sweep>),
 }
 
 /// What a sweep found, each policy over all traces.
@@ -127,7 +128,7 @@ pub(super) fn open(folder: &Path) -> anyhow::Result<Source> {
     let has = |name: &str| folder.join(name).is_file();
     match (has("tune.json"), has("results.jsonl")) {
         (true, false) => Ok(Source::Tune(read_tune(&folder.join("tune.json"))?)),
-        (false, true) => Ok(Source::Sweep(read_sweep(folder)?)),
+        (false, true) => Ok(Source::Sweep(Box::new(read_sweep(folder)?))),
         (true, true) => bail!(
             "{}: found tune.json and results.jsonl, expected one of them: give a tuning and a sweep \
              a folder each",
@@ -151,7 +152,7 @@ fn read_text(file: &Path) -> anyhow::Result<String> {
 }
 
 fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, DamagedSource> {
-    serde_json::from_str(text).map_err(|error| DamagedSource::new(file, error.line(), error))
+    serde_json::from_str(text).map_err(|error| DamagedSource::new(file, error.line(), &error))
 }
 
 fn expect_our_version(file: &Path, found: &Version) -> anyhow::Result<()> {
@@ -180,7 +181,7 @@ fn read_tune(file: &Path) -> anyhow::Result<Box<Tuned>> {
     let label: Label = parse(file, &text)?;
     if label.type_name != TUNED {
         let problem = format!("found type {:?}, expected {TUNED:?}", label.type_name);
-        return Err(DamagedSource::new(file, 1, problem).into());
+        return Err(DamagedSource::new(file, 1, &problem).into());
     }
     expect_our_version(file, &label.version)?;
     Ok(Box::new(parse(file, &text)?))
@@ -217,8 +218,7 @@ fn read_rows(file: &Path, manifest: &Manifest) -> anyhow::Result<Vec<Swept>> {
     {
         number += 1;
         hash.update(&line);
-        let damaged =
-            |problem: &dyn ToString| DamagedSource::new(file, number, problem.to_string());
+        let damaged = |problem: &dyn Display| DamagedSource::new(file, number, problem);
         let row: ResultRow = serde_json::from_slice(&line).map_err(|error| damaged(&error))?;
         let version = Version {
             engine: row.engine,
@@ -260,7 +260,7 @@ fn read_rows(file: &Path, manifest: &Manifest) -> anyhow::Result<Vec<Swept>> {
              or cut off; collect them again",
             manifest.results_sha256
         );
-        return Err(DamagedSource::new(file, number, problem).into());
+        return Err(DamagedSource::new(file, number, &problem).into());
     }
     Ok(policies)
 }

@@ -9,7 +9,7 @@ use super::figures::{
     frontier, mark_front,
 };
 use super::source::{Sums, Sweep, Swept};
-use super::{Words, shown_value, unit_of};
+use super::{Words, early_returns, shown_value, unit_of};
 use crate::console::count;
 
 /// More values of a setting than this are put together, about as many to each.
@@ -87,9 +87,9 @@ fn policy(swept: &Swept) -> Policy {
 fn answer(policies: &[Policy], base_name: &str) -> Vec<String> {
     let told = |it: &Rates| {
         format!(
-            "{} with {} early returns and {} reloads an hour",
+            "{} with {} and {} reloads an hour",
             Words(it.saved_share).percent(),
-            Words(it.early_return_rate).percent(),
+            early_returns(it),
             Words(it.reloads_per_active_hour).decimal(2)
         )
     };
@@ -138,7 +138,8 @@ fn answer(policies: &[Policy], base_name: &str) -> Vec<String> {
 fn sensitivity_is(base_name: &str) -> String {
     format!(
         "Each point is the mean over all variants with that value, whatever the other settings; the \
-         shade reaches from the least of them to the most. Where a setting has more than \
+         shade reaches from the least of them to the most. Early returns are of those that discard \
+         anything. Where a setting has more than \
          {VALUES_MAX} values, they are put together in {BINS} groups of neighbours. The upright line \
          is the value in {base_name}."
     )
@@ -185,7 +186,7 @@ fn by_value(setting: &str, variants: &[&Policy]) -> Vec<SensitivityPoint> {
                 let values = bin.iter().filter_map(|(value, _)| number(value));
                 let mean = values.sum::<f64>() / bin.len() as f64;
                 let rates = bin.iter().flat_map(|(_, rates)| rates.iter().copied());
-                (Value::from(mean), rates.collect())
+                (Value::from(rounded(mean)), rates.collect())
             });
             groups = bins.collect();
         }
@@ -193,6 +194,11 @@ fn by_value(setting: &str, variants: &[&Policy]) -> Vec<SensitivityPoint> {
     let point =
         |(value, rates): (Value, Vec<&Rates>)| SensitivityPoint::of(value, rates.iter().copied());
     groups.into_iter().map(point).collect()
+}
+
+/// To as many digits as the values have that a sweep draws.
+fn rounded(mean: f64) -> f64 {
+    format!("{mean:.3e}").parse().unwrap_or(mean)
 }
 
 /// Early returns against savings with and without the focus partition, along a TTL.

@@ -9,7 +9,7 @@ use super::figures::{
     Evidence, Fact, HeldOutFront, Kind, Policy, Provenance, Report, Role, Sensitivity,
     SensitivityPoint, frontier, mark_front,
 };
-use super::{Words, unit_of};
+use super::{Words, early_returns, unit_of};
 use crate::console::{count, percent};
 
 pub(super) fn report(tuned: Tuned) -> Report {
@@ -133,7 +133,7 @@ fn answer(tuned: &Tuned) -> Vec<String> {
 fn difference(about: &str, tuned: &Rates, base: &Judged) -> String {
     let evidence = &base.evidence;
     let points = |it: Option<Estimate>| {
-        it.map_or("unknown".to_owned(), |it| {
+        it.map_or("not to be compared".to_owned(), |it| {
             let [value, low, high] = [it.value, it.low, it.high].map(|share| 100.0 * share);
             format!("{value:+.1} points [{low:+.1}, {high:+.1}]")
         })
@@ -143,10 +143,10 @@ fn difference(about: &str, tuned: &Rates, base: &Judged) -> String {
         format!("{:+.2} [{:+.2}, {:+.2}]", it.value, it.low, it.high)
     });
     format!(
-        "{about} it saves {} with {} early returns and {} reloads an hour; against {}, saved {}, \
+        "{about} it saves {} with {} and {} reloads an hour; against {}, saved {}, \
          early returns {}, reloads an hour {reloads}. In brackets: 95 % intervals over {}.",
         Words(tuned.saved_share).percent(),
-        Words(tuned.early_return_rate).percent(),
+        early_returns(tuned),
         Words(tuned.reloads_per_active_hour).decimal(2),
         base.name,
         points(evidence.saved_share),
