@@ -231,11 +231,8 @@ pub(super) fn sensitivity(of: &Sensitivity, all: &[Sensitivity]) -> [Plot; 2] {
         vec![axis.mark(&of.marked, reload_max)],
     ];
     let from_zero = |label: &str, most: f64| {
-        let axis = Axis::new(label, Scale::Linear).from_to(0.0, most);
-        Axis {
-            margin: 0.04,
-            ..axis
-        }
+        let axis = Axis::new(label, Scale::Linear);
+        axis.from_to(0.0, most).with_margin(0.04)
     };
     [
         plot(
@@ -541,15 +538,25 @@ fn tabs(timeline: &Timeline, time: &TimeAxis) -> Plot {
             most.unwrap_or(0)
         ),
         x: time.axis(),
-        y: Axis {
-            margin: 0.05,
-            ..Axis::new("tabs", Scale::Linear).from_to(0.0, most.unwrap_or(1).max(1) as f64)
-        },
+        y: counts_axis("tabs")
+            .from_to(0.0, most.unwrap_or(1).max(1) as f64)
+            .with_margin(0.05),
         series: vec![
             series("open", Mark::Steps, Color::Muted, steps(|it| it.open)),
             series("loaded", Mark::Steps, BLUE, steps(|it| it.loaded)),
         ],
         labels: Vec::new(),
+    }
+}
+
+/// An axis of counts, upwards and downwards: a part of one is not labelled.
+fn counts_axis(label: &str) -> Axis {
+    Axis {
+        format: |value| match value.fract().abs() < 1e-9 {
+            true => format!("{}", value.abs()),
+            false => String::new(),
+        },
+        ..Axis::new(label, Scale::Linear)
     }
 }
 
@@ -563,7 +570,10 @@ fn events(timeline: &Timeline, time: &TimeAxis) -> Plot {
         some.map(point).collect()
     };
     let sum = |value: fn(&Stretch) -> u64| timeline.stretches.iter().map(value).sum::<u64>();
-    let y = Axis::new("discards, returns", Scale::Linear).with_margin(0.08);
+    let most = |value: fn(&Stretch) -> u64| timeline.stretches.iter().map(value).max();
+    let (up, down) = (most(|it| it.discards), most(|it| it.reloads));
+    let range = (-(down.unwrap_or(0) as f64), up.unwrap_or(0).max(1) as f64);
+    let y = counts_axis("discards, returns").from_to(range.0, range.1);
     Plot {
         title: "Discards and returns".to_owned(),
         description: format!(
@@ -574,10 +584,7 @@ fn events(timeline: &Timeline, time: &TimeAxis) -> Plot {
             sum(|it| it.early_returns)
         ),
         x: time.axis(),
-        y: Axis {
-            format: |value| format!("{}", value.abs()),
-            ..y
-        },
+        y: y.with_margin(0.08),
         series: vec![
             series(
                 "discards, upwards",
