@@ -12,6 +12,7 @@ mod info;
 mod merge;
 mod recover;
 mod replay;
+mod report;
 mod snapshot;
 mod stats;
 mod sweep;
@@ -30,6 +31,7 @@ use crate::console::Console;
 use crate::outcome::{Outcome, is_broken_pipe};
 use crate::reading::shown;
 
+pub(crate) use report::DamagedSource;
 pub(crate) use sweep::DamagedRows;
 
 /// Runs a verb.
@@ -53,6 +55,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
         Command::Sweep(args) => sweep::run(args, console),
         Command::Tune(args) => tune::run(&args, console),
         Command::Synth(args) => synth::run(&args, console),
+        Command::Report(args) => report::run(&args, console),
     }
 }
 

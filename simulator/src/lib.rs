@@ -32,5 +32,6 @@ pub mod snapshot;
 pub mod state;
 pub mod sweep;
 pub mod synth;
+pub mod timeline;
 pub mod tune;
 pub mod verify;

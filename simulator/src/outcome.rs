@@ -6,7 +6,7 @@ use recorder::ReadError;
 use simulator::import::ImportError;
 use simulator::state::StateError;
 
-use crate::commands::DamagedRows;
+use crate::commands::{DamagedRows, DamagedSource};
 
 /// What became of a command, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +30,8 @@ impl Outcome {
         let trace = error.downcast_ref::<ReadError>();
         let state = error.downcast_ref::<StateError>();
         let import = error.downcast_ref::<ImportError>();
-        let is_in_rows = error.downcast_ref::<DamagedRows>().is_some();
+        let is_in_rows = error.downcast_ref::<DamagedRows>().is_some()
+            || error.downcast_ref::<DamagedSource>().is_some();
         if trace.is_some_and(ReadError::is_corruption)
             || state.is_some_and(StateError::is_corruption)
             || import.is_some_and(ImportError::is_damage)

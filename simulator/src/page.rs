@@ -264,22 +264,65 @@ impl Render for Table {
     }
 }
 
+/// What is drawn for wide screens and for narrow ones.
+const WHOLE: [(Form, &str); 2] = [(Form::Wide, "wide"), (Form::Narrow, "narrow")];
+const STRIP: [(Form, &str); 2] = [(Form::WideStrip, "wide"), (Form::NarrowStrip, "narrow")];
+const SMALL: [(Form, &str); 1] = [(Form::Small, "any")];
+
 /// A plot, for each look and width; the reader's browser shows the one that fits.
 pub(crate) fn figure(plot: &Plot, caption: &Markup) -> anyhow::Result<Markup> {
+    Ok(html! {
+        figure {
+            (looks(plot, &WHOLE)?)
+            figcaption { (caption) }
+        }
+    })
+}
+
+/// Plots one above the other that share their lower axis: low ones around a high one.
+pub(crate) fn aligned(
+    above: Option<&Plot>,
+    middle: &Plot,
+    below: &Plot,
+    caption: &Markup,
+) -> anyhow::Result<Markup> {
+    Ok(html! {
+        figure {
+            @if let Some(above) = above { (looks(above, &STRIP)?) }
+            (looks(middle, &WHOLE)?)
+            (looks(below, &STRIP)?)
+            figcaption { (caption) }
+        }
+    })
+}
+
+/// Small plots side by side, in groups that have a title each.
+pub(crate) fn multiples(groups: &[(Markup, Vec<Plot>)]) -> anyhow::Result<Markup> {
+    Ok(html! {
+        div.multiples {
+            @for (title, plots) in groups {
+                div {
+                    h3 { (title) }
+                    @for plot in plots { (looks(plot, &SMALL)?) }
+                }
+            }
+        }
+    })
+}
+
+/// A plot in each theme and each of some forms.
+fn looks(plot: &Plot, forms: &[(Form, &str)]) -> anyhow::Result<Markup> {
     let mut drawn = Vec::new();
     for theme in Theme::ALL {
-        for (form, width) in [(Form::Wide, "wide"), (Form::Narrow, "narrow")] {
+        for (form, width) in forms {
             let class = format!("{} {width}", theme.name());
-            drawn.push((class, plot.svg(theme, form)?));
+            drawn.push((class, plot.svg(theme, *form)?));
         }
     }
     Ok(html! {
-        figure {
-            @for (class, svg) in &drawn {
-                // A plot escapes what it is given.
-                div class=(class) { (PreEscaped(svg)) }
-            }
-            figcaption { (caption) }
+        @for (class, svg) in &drawn {
+            // A plot escapes what it is given.
+            div class=(class) { (PreEscaped(svg)) }
         }
     })
 }

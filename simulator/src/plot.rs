@@ -11,7 +11,7 @@ use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::drawing::{DrawingArea, IntoDrawingArea as _};
-use plotters::element::{Drawable, PathElement, PointCollection, Text};
+use plotters::element::{Drawable, PathElement, PointCollection, Polygon, Text};
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, RGBColor, ShapeStyle, TextStyle};
@@ -43,6 +43,12 @@ const LEGEND_NAME_AT: i32 = 16;
 /// side by side, and on the left one.
 const TICK_WIDTH: f64 = 36.0;
 const TICK_HEIGHT: f64 = 16.0;
+
+/// Up to so many powers of ten are a few, with ticks between them.
+const DECADES_FEW: f64 = 3.0;
+
+/// How much an area covers what lies below it.
+const AREA_OPACITY: f64 = 0.22;
 
 /// How many ticks an axis has, about.
 const TICKS: f64 = 6.0;
@@ -155,6 +161,12 @@ pub enum Form {
     Wide,
     /// The same on a telephone: as wide as that, so that text stays readable.
     Narrow,
+    /// As wide as [`Form::Wide`] and low, to stand above or below one of those on the same axis.
+    WideStrip,
+    /// As wide as [`Form::Narrow`] and low.
+    NarrowStrip,
+    /// One of many, side by side.
+    Small,
 }
 
 impl Form {
@@ -164,6 +176,17 @@ impl Form {
             Self::Image => (880, 500),
             Self::Wide => (1_000, 500),
             Self::Narrow => (360, 420),
+            Self::WideStrip => (1_000, 210),
+            Self::NarrowStrip => (360, 210),
+            Self::Small => (380, 230),
+        }
+    }
+
+    /// Returns what the labels of the left axis take, in pixels.
+    fn y_label_area(self) -> u32 {
+        match self {
+            Self::Image | Self::Wide | Self::WideStrip => 64,
+            Self::Narrow | Self::NarrowStrip | Self::Small => 48,
         }
     }
 }
@@ -207,6 +230,8 @@ pub struct Axis {
     pub margin: f64,
     /// How a value is written.
     pub format: fn(f64) -> String,
+    /// What stands at 0, 1, 2 and so on, where these are no numbers but names.
+    pub names: Vec<String>,
 }
 
 impl Axis {
@@ -218,6 +243,16 @@ impl Axis {
             range: None,
             margin: 0.0,
             format: |value| format!("{value}"),
+            names: Vec::new(),
+        }
+    }
+
+    /// Makes an axis of names, the first one at 0, the next one at 1.
+    pub fn of_names(label: impl Into<String>, names: Vec<String>) -> Self {
+        let last = names.len() as f64 - 1.0;
+        Self {
+            names,
+            ..Self::new(label, Scale::Linear).from_to(-0.5, last + 0.5)
         }
     }
 
@@ -327,6 +362,10 @@ pub enum Mark {
     ThinLine,
     /// A line that holds each value until the next.
     Steps,
+    /// What lies within the points, lightly filled: they are the corners of a shape.
+    Area,
+    /// A line from zero to each point.
+    Stems,
     /// A shape for each point.
     Points(Shape),
 }
@@ -336,7 +375,7 @@ impl Mark {
     fn corners(self, points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
         match self {
             Self::Steps => steps(&points),
-            Self::Line | Self::ThinLine | Self::Points(_) => points,
+            Self::Line | Self::ThinLine | Self::Area | Self::Stems | Self::Points(_) => points,
         }
     }
 }
@@ -346,6 +385,8 @@ impl Mark {
 pub enum Shape {
     /// Round and filled.
     Disc,
+    /// The same, small: one of many.
+    Dot,
     /// Round and hollow.
     Ring,
     /// On a tip, and filled.
@@ -385,6 +426,7 @@ impl<C, DB: DrawingBackend> Drawable<DB> for Sign<C> {
             };
             match self.mark {
                 Mark::Points(Shape::Disc) => backend.draw_circle((x, y), 4, &filled, true)?,
+                Mark::Points(Shape::Dot) => backend.draw_circle((x, y), 2, &filled, true)?,
                 Mark::Points(Shape::Ring) => {
                     let inside = ShapeStyle::from(&self.background).filled();
                     backend.draw_circle((x, y), 4, &inside, true)?;
@@ -399,6 +441,16 @@ impl<C, DB: DrawingBackend> Drawable<DB> for Sign<C> {
                 }
                 Mark::Line | Mark::ThinLine | Mark::Steps => {
                     backend.draw_rect((x - 8, y - 1), (x + 8, y + 1), &filled, true)?;
+                }
+                Mark::Area => {
+                    let light = ShapeStyle::from(&self.color.mix(AREA_OPACITY)).filled();
+                    backend.draw_rect((x - 8, y - 6), (x + 8, y + 6), &light, true)?;
+                }
+                Mark::Stems => {
+                    for dx in [-6, 0, 6] {
+                        let (top, bottom) = ((x + dx - 1, y - 6), (x + dx + 1, y + 6));
+                        backend.draw_rect(top, bottom, &filled, true)?;
+                    }
                 }
             }
         }
@@ -453,7 +505,7 @@ impl Plot {
         let ink = RGBColor::from(theme.ink());
         let grid = RGBColor::from(theme.grid());
         let (width, height) = form.size();
-        let y_label_area = if form == Form::Narrow { 48 } else { 64 };
+        let y_label_area = form.y_label_area();
         let room = (width - y_label_area - 2 * MARGIN, height - X_LABEL_AREA);
         let legend = self.legend(theme, room.0);
         let legend_height = legend
@@ -492,6 +544,15 @@ impl Plot {
             let color = series.color_in(theme, index);
             let points = self.places(series);
             let drawn = match series.mark {
+                Mark::Area => {
+                    let style = color.mix(AREA_OPACITY).filled();
+                    chart.draw_series([Polygon::new(points, style)])
+                }
+                Mark::Stems => {
+                    let style = ShapeStyle::from(&color).stroke_width(2);
+                    let stem = |at: (f64, f64)| PathElement::new(vec![(at.0, 0.0), at], style);
+                    chart.draw_series(points.into_iter().map(stem))
+                }
                 Mark::Points(_) => chart.draw_series(points.into_iter().map(|at| Sign {
                     at,
                     mark: series.mark,
@@ -566,7 +627,8 @@ impl Plot {
             let points = series.mark.corners(self.places(series)).into_iter();
             let pixels: Vec<Pixel> = points.map(|at| chart.backend_coord(&at)).collect();
             match series.mark {
-                Mark::Points(_) => marks.extend(pixels),
+                Mark::Area => {}
+                Mark::Points(_) | Mark::Stems => marks.extend(pixels),
                 Mark::Line | Mark::ThinLine | Mark::Steps => {
                     let stretches = pixels.windows(2);
                     lines.extend(stretches.flat_map(|ends| labels::between(ends[0], ends[1])));
@@ -621,16 +683,27 @@ impl Plot {
         let (from, to) = (from - margin, to + margin);
         let values =
             match axis.scale {
+                _ if !axis.names.is_empty() => (0..axis.names.len()).map(|it| it as f64).collect(),
                 Scale::Linear => even_steps(from, to),
                 Scale::SquareRoot => std::iter::once(0.0)
                     .chain((0..12).flat_map(|power| {
                         [1.0, 2.0, 5.0].map(|digit: f64| digit * 10_f64.powi(power))
                     }))
                     .collect(),
+                // Where it spans few powers of ten, these are too few.
+                Scale::Logarithmic if to - from < DECADES_FEW => (-30..=30)
+                    .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)))
+                    .collect(),
                 Scale::Logarithmic => (-30..=30).map(|power| 10_f64.powi(power)).collect(),
                 Scale::Duration => DURATIONS.iter().map(|&(ms, _)| ms).collect(),
             };
+        let name = |value: f64| {
+            (axis.names.iter())
+                .zip(0..)
+                .find(|it| f64::from(it.1).total_cmp(&value).is_eq())
+        };
         let label = |value: f64| match axis.scale {
+            _ if !axis.names.is_empty() => name(value).map_or(String::new(), |it| it.0.clone()),
             Scale::Duration => DURATIONS
                 .iter()
                 .find(|(ms, _)| ms.total_cmp(&value).is_eq())
@@ -782,6 +855,8 @@ mod tests {
             series: vec![
                 Series::new("one", Mark::Line, points.clone()),
                 Series::new("two", Mark::Steps, points.clone()),
+                Series::new("three", Mark::Area, points.clone()),
+                Series::new("four", Mark::Stems, points.clone()),
                 Series::new("", Mark::Points(Shape::Ring), points),
             ],
         }
@@ -793,6 +868,19 @@ mod tests {
         check(0.0, 1.0, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
         check(-3.0, 7.0, &[-2.0, 0.0, 2.0, 4.0, 6.0]);
         check(0.0, 53.0, &[0.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
+    }
+
+    #[test]
+    fn names_stand_at_whole_numbers() {
+        let names = vec!["<no>".to_owned(), "yes".to_owned()];
+        let mut plot = plot(Scale::Linear, Scale::Linear, vec![(0.0, 1.0), (1.0, 2.0)]);
+        plot.x = Axis::of_names("focus", names);
+        let ticks = plot.ticks(&plot.x, |it| it.0, 300, TICK_WIDTH);
+        assert_eq!((ticks.from, ticks.to), (-0.5, 1.5));
+        let expect = [(0.0, "<no>".to_owned()), (1.0, "yes".to_owned())];
+        assert_eq!(ticks.labels, expect);
+        let svg = plot.svg(Theme::Light, Form::Small).unwrap();
+        assert!(svg.contains("&lt;no&gt;"), "{svg}");
     }
 
     #[test]

@@ -28,8 +28,8 @@ use std::collections::BTreeMap;
 
 use engine::{
     Change, DEFAULT_TAB_BYTES, Decision, DiscardedBy, Engine, Event, Input, MemorySource, Metrics,
-    Mode, Output, Page, Policy, PolicyDocument, Seq, Snapshot, Tab, TabChanges, TabFacts, TabId,
-    World,
+    Mode, Output, Page, Policy, PolicyDocument, PressureState, Seq, Snapshot, Tab, TabChanges,
+    TabFacts, TabId, World,
 };
 use recorder::Line;
 use serde::{Deserialize, Serialize};
@@ -319,6 +319,12 @@ impl<P: Policy> Replay<P> {
     pub fn tally(&self) -> Tally {
         self.score
             .tally(self.recorded.world().moment(), &self.gauge)
+    }
+
+    /// The pressure as it would have been after the last line, by the default policy's measure
+    /// whatever policy is replayed. `None` until a sample has told of memory.
+    pub fn pressure(&self) -> Option<&PressureState> {
+        self.gauge.pressure()
     }
 
     /// How many decisions wait for the next line, since the recorded ones on the same input, which

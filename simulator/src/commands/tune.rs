@@ -25,7 +25,9 @@ use crate::policy::{self, NamedPolicy};
 use crate::reading::shown;
 
 use bench::Bench;
-use found::{Judged, Member, PartTold, PersonTold, Sensitivity, SplitTold, Tuned};
+use found::{PartTold, PersonTold};
+
+pub(super) use found::{Changed, Judged, Member, Sensitivity, SplitTold, TUNED, TraceTold, Tuned};
 
 /// What is varied unless something is named: what a policy does most of its work by.
 const USUALLY_VARIED: [&str; 12] = [
@@ -420,7 +422,7 @@ fn judge(
         )
     };
     Ok(Tuned {
-        type_name: "tune",
+        type_name: TUNED.to_owned(),
         version: Version::ours(),
         seed: task.seed,
         base: task.base.name.clone(),
@@ -439,7 +441,7 @@ fn judge(
             .iter()
             .map(|it| PersonTold::new(it, &bench.traces))
             .collect(),
-        traces: bench.traces.clone(),
+        traces: bench.traces.iter().map(TraceTold::new).collect(),
         windows: whole.training.windows.1,
         recommended,
         why,
@@ -607,7 +609,7 @@ fn sensitivity(
                 rates: cells.sum(part).rates(),
             });
         all.push(Sensitivity {
-            setting: dimension.name(),
+            setting: dimension.name().to_owned(),
             chosen: chosen.values[place].clone(),
             points: points.collect(),
         });

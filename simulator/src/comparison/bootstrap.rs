@@ -3,14 +3,14 @@
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How often the traces are drawn anew: with 10,000 the ends of a 95 % interval move by about a
 /// hundredth of its width from seed to seed (Efron and Tibshirani, 1993, ask for 1,000 at least).
 pub const RESAMPLES: usize = 10_000;
 
 /// A value with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The value over all traces.
     pub value: f64,

@@ -47,7 +47,7 @@ impl From<Frontier> for Savings {
 }
 
 /// A point of the frontier.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// How many reloads it takes.
     pub reloads: u64,

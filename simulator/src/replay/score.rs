@@ -558,6 +558,11 @@ impl Gauge {
         self.pressure.level >= Level::Medium
     }
 
+    /// The pressure, once it is known.
+    pub(super) fn pressure(&self) -> Option<&PressureState> {
+        self.seen.is_known.then_some(&self.pressure)
+    }
+
     /// Lets time pass at the present level.
     pub(super) fn pass(&mut self, at: Moment) {
         let last = self.last_awake.replace(at.awake).unwrap_or(at.awake);

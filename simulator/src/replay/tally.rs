@@ -4,7 +4,7 @@
 use std::iter::Sum;
 use std::ops::{Add, Sub};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::score::gib_h;
 
@@ -82,7 +82,7 @@ fn hours(ms: u64) -> f64 {
 }
 
 /// What a policy comes to, by shares and hours; absent where there is nothing to divide by.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
     /// Of the bytes in the background, what was saved.
     pub saved_share: Option<f64>,

@@ -4,7 +4,7 @@
 //! well as it does is as good with other people, too. So a candidate is judged by the median of
 //! what it and its neighbours save, and by how many of them keep the limits.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::search::objectives;
@@ -19,7 +19,7 @@ const KEPT_BY: f64 = 0.75;
 const NEIGHBOURS_MAY_EXCEED: f64 = 0.1;
 
 /// What a policy must keep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Reloads in an hour of the user's time.
     pub max_reloads_per_active_hour: Option<f64>,
@@ -68,7 +68,7 @@ pub fn front(all: &[Rates]) -> Vec<usize> {
 }
 
 /// What lies around a variant.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     /// How many neighbours were tried.
     pub neighbours: usize,

@@ -1,6 +1,6 @@
 //! Whether a policy is better than another on people it was not made for, and how sure that is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::comparison::{Estimate, difference_of_ratios};
 use crate::replay::Tally;
@@ -16,7 +16,7 @@ const DRAWN: u64 = 100_000;
 const SIGN_STREAM: u64 = 2;
 
 /// How a policy differs from another on the same people, the first less the second.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// How many people.
     pub people: usize,
@@ -57,7 +57,7 @@ impl Evidence {
 }
 
 /// A paired test of whether differences lie about zero.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairedTest {
     /// How many pairs.
     pub pairs: usize,

@@ -22,7 +22,7 @@ pub struct Person {
 }
 
 /// What a split is made by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitKind {
     /// Some people are held out.
@@ -205,6 +205,22 @@ mod tests {
         assert_eq!(splits.last().unwrap().kind, SplitKind::Whole);
         assert_eq!(splits, split(10, 4, 3, 5).unwrap());
         assert_ne!(splits, split(10, 4, 3, 6).unwrap());
+    }
+
+    #[test]
+    fn a_window_in_which_nobody_is_active_is_told() {
+        let some = Tally {
+            active_ms: 1,
+            ..Tally::default()
+        };
+        let none = Tally::default();
+        assert_eq!(
+            Cells(vec![vec![some, none], vec![none, some]]).check(),
+            Ok(())
+        );
+        let error = Cells(vec![vec![some, none], vec![some, none]]).check();
+        let (window, windows) = (2, 2);
+        assert_eq!(error, Err(SplitError::EmptyWindow { window, windows }));
     }
 
     #[test]

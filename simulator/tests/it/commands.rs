@@ -71,10 +71,13 @@ fn help() {
         "anonymize",
         "stats",
         "convert",
+        "synth",
         "sweep",
         "sweep plan",
         "sweep run",
         "sweep collect",
+        "tune",
+        "report",
     ];
     for verb in verbs {
         let words: Vec<&str> = verb.split(' ').chain(["--help"]).collect();

@@ -25,6 +25,7 @@ mod properties;
 mod recorded;
 mod recording;
 mod recover;
+mod report;
 mod snapshot;
 mod stats;
 mod sweep;

@@ -100,13 +100,13 @@ const MAKERS: [&str; 3] = ["google.com", "googleapis.com", "gstatic.com"];
 
 /// What a browser does with a page.
 #[derive(Debug)]
-struct Shown {
+pub(crate) struct Shown {
     /// The document as it then is.
-    document: String,
+    pub(crate) document: String,
     /// What stands on its console.
-    console: Vec<String>,
+    pub(crate) console: Vec<String>,
     /// What it asks of any server.
-    requests: Vec<String>,
+    pub(crate) requests: Vec<String>,
 }
 
 /// Answers one request, if it comes to one: a browser opens connections that it may not need.
@@ -133,7 +133,7 @@ fn answer(mut stream: TcpStream, page: &str, asked: &Sender<String>) -> Option<(
 }
 
 /// Shows a page, from a server that every name leads to.
-fn show(chromium: &Path, page: &str) -> Shown {
+pub(crate) fn show(chromium: &Path, page: &str) -> Shown {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (tell, asked) = mpsc::channel();

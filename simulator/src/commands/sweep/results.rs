@@ -286,9 +286,9 @@ struct Manifest {
     #[serde(rename = "loop")]
     loop_: Option<Value>,
     seed: Option<u64>,
-    variants: usize,
-    units: usize,
-    rows: u64,
+    variant_count: usize,
+    unit_count: usize,
+    row_count: u64,
     /// A hash of the rows.
     results_sha256: String,
 }
@@ -301,7 +301,7 @@ struct TraceTold {
 }
 
 impl Manifest {
-    fn new(units: &[Unit], rows: u64, results_sha256: &str) -> Self {
+    fn new(units: &[Unit], row_count: u64, results_sha256: &str) -> Self {
         let mut traces: Vec<TraceTold> = Vec::new();
         let mut this = Self {
             type_name: "manifest",
@@ -311,9 +311,9 @@ impl Manifest {
             base: Map::new(),
             loop_: None,
             seed: None,
-            variants: 0,
-            units: units.len(),
-            rows,
+            variant_count: 0,
+            unit_count: units.len(),
+            row_count,
             results_sha256: results_sha256.to_owned(),
         };
         for unit in units {
@@ -336,7 +336,7 @@ impl Manifest {
                 ..
             } = &unit.task
             {
-                this.variants += usize::from(*is_variant && traces.len() == 1);
+                this.variant_count += usize::from(*is_variant && traces.len() == 1);
                 this.varied = varied.keys().cloned().collect();
                 this.base = base.clone();
                 this.loop_ = serde_json::to_value(loop_).ok();
@@ -547,7 +547,7 @@ impl Told {
         };
         console.line(format_args!(
             "{} on {}; {shown_of_front} that no other beats stand above. Engine {}, sim {}, seed {}.",
-            count(self.manifest.variants as u64, "variant"),
+            count(self.manifest.variant_count as u64, "variant"),
             count(self.manifest.traces.len() as u64, "trace"),
             self.manifest.version.engine,
             self.manifest.version.sim,

@@ -1,7 +1,7 @@
 //! What a tuning found, as it is written.
 
 use engine::PolicyDocument;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use simulator::replay::{Point, Rates, Tally};
 use simulator::sweep::{Space, UnitTrace, Variant, Version};
@@ -10,76 +10,79 @@ use simulator::tune::{Cells, Evidence, Limits, Part, Person, Plateau, SplitKind}
 use super::{Arc, Task};
 use crate::policy::NamedPolicy;
 
+/// What stands in the `type` of what a tuning found.
+pub(in super::super) const TUNED: &str = "tune";
+
 /// Everything that a tuning found.
-#[derive(Serialize)]
-pub(super) struct Tuned {
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct Tuned {
     #[serde(rename = "type")]
-    pub(super) type_name: &'static str,
-    pub(super) version: Version,
-    pub(super) seed: u64,
+    pub(in super::super) type_name: String,
+    pub(in super::super) version: Version,
+    pub(in super::super) seed: u64,
     /// The policy that was tuned.
-    pub(super) base: String,
-    pub(super) base_hash: Option<String>,
+    pub(in super::super) base: String,
+    pub(in super::super) base_hash: Option<String>,
     /// What was varied.
-    pub(super) vary: Vec<String>,
+    pub(in super::super) vary: Vec<String>,
     /// The limits as they were asked for.
-    pub(super) asked_limits: Limits,
+    pub(in super::super) asked_limits: Limits,
     /// How far below them a search keeps.
-    pub(super) margin: f64,
+    pub(in super::super) margin: f64,
     /// Distinct policies that were run, neighbours among them.
-    pub(super) variants_tried: usize,
-    pub(super) people: Vec<PersonTold>,
-    #[serde(serialize_with = "without_paths")]
-    pub(super) traces: Vec<UnitTrace>,
-    pub(super) windows: usize,
+    pub(in super::super) variants_tried: usize,
+    pub(in super::super) people: Vec<PersonTold>,
+    pub(in super::super) traces: Vec<TraceTold>,
+    pub(in super::super) windows: usize,
     /// Whether what was chosen is better where it was held out, beyond the noise.
-    pub(super) recommended: bool,
-    pub(super) why: String,
+    pub(in super::super) recommended: bool,
+    pub(in super::super) why: String,
     /// What was chosen on all traces.
-    pub(super) chosen: Option<Member>,
+    pub(in super::super) chosen: Option<Member>,
     /// Its settings that differ from the base: from what, to what.
-    pub(super) changed: Option<Vec<Changed>>,
+    pub(in super::super) changed: Option<Vec<Changed>>,
     /// Where nothing keeps the limits: what comes nearest.
-    pub(super) nearest: Option<Member>,
+    pub(in super::super) nearest: Option<Member>,
     /// The base and the other policies on all traces.
-    pub(super) in_training: Vec<Member>,
-    pub(super) on_held_out_people: Option<HeldOut>,
-    pub(super) walking_forward: Option<HeldOut>,
+    pub(in super::super) in_training: Vec<Member>,
+    pub(in super::super) on_held_out_people: Option<HeldOut>,
+    pub(in super::super) walking_forward: Option<HeldOut>,
     /// What was saved in training over what was saved where it was held out, by split.
-    pub(super) gap_saved_share: Option<f64>,
+    pub(in super::super) gap_saved_share: Option<f64>,
     /// Every variant of the last search, on all traces.
-    pub(super) evaluations: Vec<Member>,
-    pub(super) sensitivity: Vec<Sensitivity>,
+    pub(in super::super) evaluations: Vec<Member>,
+    pub(in super::super) sensitivity: Vec<Sensitivity>,
     /// What a clairvoyant saves at most on all traces, by the number of reloads.
-    pub(super) frontier: Vec<Point>,
+    pub(in super::super) frontier: Vec<Point>,
     /// What could be saved on all traces, in GiB·h of the active clock.
-    pub(super) background_gib_h: f64,
-    pub(super) active_hours: f64,
-    pub(super) splits: Vec<SplitTold>,
+    pub(in super::super) background_gib_h: f64,
+    pub(in super::super) active_hours: f64,
+    pub(in super::super) splits: Vec<SplitTold>,
 }
 
-fn without_paths<S: serde::Serializer>(
-    traces: &[UnitTrace],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Told<'a> {
-        name: &'a str,
-        digest: &'a str,
-        lines: u64,
+/// A trace, without where it was.
+#[derive(Clone, Serialize, Deserialize)]
+pub(in super::super) struct TraceTold {
+    pub(in super::super) name: String,
+    pub(in super::super) digest: String,
+    pub(in super::super) lines: u64,
+}
+
+impl TraceTold {
+    pub(super) fn new(trace: &UnitTrace) -> Self {
+        Self {
+            name: trace.name.clone(),
+            digest: trace.digest.clone(),
+            lines: trace.lines,
+        }
     }
-    serializer.collect_seq(traces.iter().map(|it| Told {
-        name: &it.name,
-        digest: &it.digest,
-        lines: it.lines,
-    }))
 }
 
 /// A person and their traces.
-#[derive(Serialize)]
-pub(super) struct PersonTold {
-    name: String,
-    traces: Vec<String>,
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct PersonTold {
+    pub(in super::super) name: String,
+    pub(in super::super) traces: Vec<String>,
 }
 
 impl PersonTold {
@@ -96,11 +99,11 @@ impl PersonTold {
 }
 
 /// A part of the traces.
-#[derive(Serialize)]
-pub(super) struct PartTold {
-    people: Vec<String>,
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct PartTold {
+    pub(in super::super) people: Vec<String>,
     /// Windows of time, from 0: the first one, included, and the last one, excluded.
-    windows: (usize, usize),
+    pub(in super::super) windows: (usize, usize),
 }
 
 impl PartTold {
@@ -117,16 +120,16 @@ impl PartTold {
 }
 
 /// A policy and what it came to.
-#[derive(Clone, Serialize)]
-pub(super) struct Member {
+#[derive(Clone, Serialize, Deserialize)]
+pub(in super::super) struct Member {
     /// Its name; of a variant there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) policy: Option<String>,
-    pub(super) policy_hash: Option<String>,
+    pub(in super::super) policy: Option<String>,
+    pub(in super::super) policy_hash: Option<String>,
     /// What was varied.
-    pub(super) settings: Map<String, Value>,
-    pub(super) training: Rates,
-    pub(super) held_out: Option<Rates>,
+    pub(in super::super) settings: Map<String, Value>,
+    pub(in super::super) training: Rates,
+    pub(in super::super) held_out: Option<Rates>,
 }
 
 impl Member {
@@ -182,11 +185,11 @@ pub(super) fn in_training(
 }
 
 /// A setting that is another than in the base.
-#[derive(Clone, Serialize)]
-pub(super) struct Changed {
-    pub(super) setting: &'static str,
-    pub(super) from: Value,
-    pub(super) to: Value,
+#[derive(Clone, Serialize, Deserialize)]
+pub(in super::super) struct Changed {
+    pub(in super::super) setting: String,
+    pub(in super::super) from: Value,
+    pub(in super::super) to: Value,
 }
 
 /// The settings of a policy that differ from the base.
@@ -197,7 +200,7 @@ pub(super) fn changed(base: &PolicyDocument, tuned: &PolicyDocument) -> Vec<Chan
             .fold(document.clone(), |value, name| value[name].clone())
     };
     let settings = engine::SETTINGS.iter().map(|setting| Changed {
-        setting: setting.path,
+        setting: setting.path.to_owned(),
         from: at(&base, setting.path),
         to: at(&tuned, setting.path),
     });
@@ -205,21 +208,21 @@ pub(super) fn changed(base: &PolicyDocument, tuned: &PolicyDocument) -> Vec<Chan
 }
 
 /// What came of it where it was held out.
-#[derive(Serialize)]
-pub(super) struct HeldOut {
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct HeldOut {
     /// What the searches chose, each on what it did not see.
-    pub(super) tuned: Rates,
+    pub(in super::super) tuned: Rates,
     /// The base first, then the others.
-    pub(super) against: Vec<Judged>,
+    pub(in super::super) against: Vec<Judged>,
 }
 
 /// A policy on the same people and windows, and how the tuned one differs.
-#[derive(Serialize)]
-pub(super) struct Judged {
-    pub(super) name: String,
-    pub(super) rates: Rates,
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct Judged {
+    pub(in super::super) name: String,
+    pub(in super::super) rates: Rates,
     /// The tuned one less this one.
-    pub(super) evidence: Evidence,
+    pub(in super::super) evidence: Evidence,
 }
 
 impl Judged {
@@ -238,36 +241,36 @@ impl Judged {
 }
 
 /// What a split came to.
-#[derive(Serialize)]
-pub(super) struct SplitTold {
-    pub(super) kind: SplitKind,
-    pub(super) training: PartTold,
-    pub(super) held_out: PartTold,
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct SplitTold {
+    pub(in super::super) kind: SplitKind,
+    pub(in super::super) training: PartTold,
+    pub(in super::super) held_out: PartTold,
     /// The limits that the search kept.
-    pub(super) limits: Limits,
+    pub(in super::super) limits: Limits,
     /// How many variants it tried.
-    pub(super) tried: usize,
-    pub(super) chosen: Option<Member>,
+    pub(in super::super) tried: usize,
+    pub(in super::super) chosen: Option<Member>,
     /// What lies around it, in training.
-    pub(super) plateau: Option<Plateau>,
-    pub(super) base: Member,
+    pub(in super::super) plateau: Option<Plateau>,
+    pub(in super::super) base: Member,
     /// The variants that no other beats in training, those that save least first.
-    pub(super) front: Vec<Member>,
+    pub(in super::super) front: Vec<Member>,
 }
 
 /// What becomes of the chosen policy when one setting alone is changed.
-#[derive(Serialize)]
-pub(super) struct Sensitivity {
-    pub(super) setting: &'static str,
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct Sensitivity {
+    pub(in super::super) setting: String,
     /// Its value in the chosen policy.
-    pub(super) chosen: Value,
-    pub(super) points: Vec<SensitivityPoint>,
+    pub(in super::super) chosen: Value,
+    pub(in super::super) points: Vec<SensitivityPoint>,
 }
 
 /// A value of the setting and what it comes to on all traces.
-#[derive(Serialize)]
-pub(super) struct SensitivityPoint {
-    pub(super) value: Value,
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct SensitivityPoint {
+    pub(in super::super) value: Value,
     #[serde(flatten)]
-    pub(super) rates: Rates,
+    pub(in super::super) rates: Rates,
 }

@@ -1,0 +1,124 @@
+//! `sim report`: what a tuning or a sweep found, as a page.
+
+mod course;
+mod figures;
+mod page;
+mod plots;
+mod source;
+mod swept;
+mod tuned;
+
+use std::path::Path;
+
+use engine::{SETTINGS, Takes};
+use serde_json::Value;
+use simulator::replay::Rates;
+
+use crate::args::ReportArgs;
+use crate::console::{Console, Safe, percent};
+use crate::outcome::Outcome;
+use crate::policy;
+use crate::reading::shown;
+
+use figures::{Course, Fact, Report};
+use source::Source;
+
+pub(crate) use source::DamagedSource;
+
+pub(crate) fn run(args: &ReportArgs, console: &mut Console) -> anyhow::Result<Outcome> {
+    let mut report = match source::open(&args.folder)? {
+        Source::Tune(tuned) => tuned::report(*tuned),
+        Source::Sweep(sweep) => swept::report(*sweep),
+    };
+    report.timelines = timelines(args, console)?;
+    if let Some(file) = &args.html {
+        page::write(&report, file)?;
+    }
+    if args.json {
+        console.json(&report)?;
+    } else if let Some(file) = &args.html {
+        tell(&report, file, console)?;
+    }
+    Ok(Outcome::Yes)
+}
+
+/// Replays each trace under each policy: those that are named, else what was recommended, else the
+/// default.
+fn timelines(args: &ReportArgs, console: &mut Console) -> anyhow::Result<Vec<Course>> {
+    let recommended = args.folder.join("policy.toml");
+    let names = match args.policies.as_slice() {
+        [] if recommended.is_file() => vec![recommended.display().to_string()],
+        [] => vec!["default".to_owned()],
+        named => named.to_vec(),
+    };
+    let mut all = Vec::new();
+    if args.traces.is_empty() {
+        return Ok(all);
+    }
+    let policies = names.iter().map(|name| policy::find(name, args.seed));
+    let policies = policies.collect::<anyhow::Result<Vec<_>>>()?;
+    for trace in &args.traces {
+        for policy in &policies {
+            all.push(course::course(trace, policy, console)?);
+        }
+    }
+    Ok(all)
+}
+
+fn tell(report: &Report, file: &Path, console: &mut Console) -> anyhow::Result<()> {
+    console.line(Safe(&report.title))?;
+    for sentence in &report.answer {
+        console.line(Safe(sentence))?;
+    }
+    console.line(format_args!("Page: {}", shown(file)))
+}
+
+/// A number that may not be there, in words.
+struct Words(Option<f64>);
+
+impl Words {
+    /// A share.
+    fn percent(&self) -> String {
+        self.0.map_or("–".to_owned(), percent)
+    }
+
+    fn decimal(&self, decimals: usize) -> String {
+        self.0
+            .map_or("–".to_owned(), |it| format!("{it:.decimals$}"))
+    }
+}
+
+/// The price of what was saved, in words.
+fn early_returns(rates: &Rates) -> String {
+    match rates.early_return_rate {
+        Some(rate) => format!("{} early returns", percent(rate)),
+        None => "nothing discarded".to_owned(),
+    }
+}
+
+/// The value of a setting, for people.
+fn shown_value(value: &Value) -> String {
+    match value {
+        Value::Null => "off".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number
+            .as_f64()
+            .map_or(number.to_string(), |it| it.to_string()),
+        other => other.to_string(),
+    }
+}
+
+/// What a setting counts; empty for what is no number.
+fn unit_of(setting: &str) -> &'static str {
+    let found = SETTINGS.iter().find(|it| it.path == setting);
+    match found.map(|it| it.takes) {
+        Some(Takes::Number { unit, .. }) => unit,
+        _ => "",
+    }
+}
+
+impl Fact {
+    fn new(name: &'static str, value: String) -> Self {
+        Self { name, value }
+    }
+}
