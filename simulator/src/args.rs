@@ -1158,7 +1158,7 @@ Baselines, each what another system does as it is documented; N is a number:"
 
 /// Show what a tuning or a sweep found, as a page
 ///
-/// FOLDER is one that `sim tune` or `sim sweep` wrote with --out; which of them is found out by what
+/// FOLDER is one that `sim tune` or `sim sweep` wrote with --output; which of them is found out by what
 /// is in it. --html writes one file that needs nothing else: savings against reloads under the
 /// clairvoyant frontier, what each setting does, the variants, and what all of it was made from. With
 /// --trace it shows how a trace goes, too: pressure, loaded tabs, discards and returns, under the

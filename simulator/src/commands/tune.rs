@@ -30,19 +30,18 @@ use found::{PartTold, PersonTold};
 pub(super) use found::{Changed, Judged, Member, Sensitivity, SplitTold, TUNED, TraceTold, Tuned};
 
 /// What is varied unless something is named: what a policy does most of its work by.
-const USUALLY_VARIED: [&str; 12] = [
-    "ttl_clock=active,awake,wall",
+const USUALLY_VARIED: [&str; 11] = [
     "ttl_minutes=2..480:log",
     "focus.enabled=false,true",
     "focus.proactive=false,true",
     "focus.out_ttl_minutes=1..240:log",
-    "focus.cluster_minutes=2..60:log",
     "familiarity_cap=1,2,4,8",
+    "pressure.medium_score=10..60",
+    "pressure.high_score=60..90",
     "act_from=medium,high",
     "cooldown_seconds=10..300:log",
     "batch_high=1..6",
     "batch_medium=1..4",
-    "rank=lru,largest",
 ];
 
 /// How many of the best candidates have their neighbours looked at.
@@ -50,7 +49,7 @@ const CANDIDATES: usize = 6;
 
 /// How many of the best are polished, and in how many steps at most.
 const POLISHED: usize = 2;
-const STEPS: usize = 8;
+const STEPS: usize = 12;
 
 /// A step that saves less more than this share is none.
 const LEAST_GAIN: f64 = 1e-4;

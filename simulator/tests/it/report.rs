@@ -37,7 +37,7 @@ fn said(output: &Output) -> String {
 fn swept(args: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
     let traces = ["enforce", "long"].map(bundled);
-    let of_sweep = ["sweep", &traces[0], &traces[1], "--out", "out"];
+    let of_sweep = ["sweep", &traces[0], &traces[1], "--output", "out"];
     let output = sim(folder.path(), &[&of_sweep, args].concat());
     assert!(output.status.success(), "{}", said(&output));
     folder
@@ -56,7 +56,7 @@ fn tuned() -> TempDir {
     let folder = TempDir::new().unwrap();
     let traces = ["enforce", "long", "observe"].map(bundled);
     let traces = traces.each_ref().map(String::as_str);
-    let args = "tune --out out --trials 12 --population 6 --folds 3 --windows 1";
+    let args = "tune --output out --trials 12 --population 6 --folds 3 --windows 1";
     let args: Vec<&str> = args.split(' ').chain(traces).collect();
     let output = sim(folder.path(), &args);
     assert!(output.status.code() <= Some(1), "{}", said(&output));
@@ -196,7 +196,7 @@ fn figures_add_up_to_what_a_replay_scores() {
 fn the_figures_of_a_sweep_are_those_that_it_told() {
     let folder = swept(&PARTITION);
     let traces = ["enforce", "long"].map(bundled);
-    let again = ["sweep", &traces[0], &traces[1], "--out", "out", "--json"];
+    let again = ["sweep", &traces[0], &traces[1], "--output", "out", "--json"];
     let told = sim(folder.path(), &[&again[..], &PARTITION].concat());
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();
     let figures = figures(folder.path(), &[]);
@@ -236,7 +236,7 @@ fn where_nothing_can_be_saved_there_is_no_front() {
     let args = [
         "sweep",
         "trace",
-        "--out",
+        "--output",
         "out",
         "--vary",
         "ttl_minutes=5,15",
@@ -279,7 +279,7 @@ fn names_from_strangers_do_nothing_on_a_report() {
     let args = [
         "sweep",
         evil,
-        "--out",
+        "--output",
         "out",
         "--vary",
         "ttl_minutes=1,5",

@@ -64,7 +64,7 @@ pub(super) struct Manifest {
     #[serde(rename = "loop")]
     pub(super) loop_: Option<String>,
     pub(super) seed: Option<u64>,
-    pub(super) units: usize,
+    pub(super) unit_count: usize,
     pub(super) results_sha256: String,
 }
 
@@ -121,7 +121,7 @@ struct ResultRow {
 pub(super) fn open(folder: &Path) -> anyhow::Result<Source> {
     if !folder.is_dir() {
         bail!(
-            "{} is no folder; expected one that `sim tune` or `sim sweep` wrote with --out",
+            "{} is no folder; expected one that `sim tune` or `sim sweep` wrote with --output",
             shown(folder)
         );
     }
@@ -141,7 +141,7 @@ pub(super) fn open(folder: &Path) -> anyhow::Result<Source> {
         ),
         (false, false) => bail!(
             "{}: found neither tune.json nor results.jsonl, expected a folder that `sim tune` or \
-             `sim sweep` wrote with --out",
+             `sim sweep` wrote with --output",
             shown(folder)
         ),
     }

@@ -249,7 +249,7 @@ fn provenance(
             Fact::new("Varied", manifest.varied.join(", ")),
             Fact::new("Loop", memory_loop.to_owned()),
             Fact::new("Variants", variant_count.to_string()),
-            Fact::new("Units of work", manifest.units.to_string()),
+            Fact::new("Units of work", manifest.unit_count.to_string()),
             Fact::new("Hash of results.jsonl", manifest.results_sha256),
         ],
     }
