@@ -214,13 +214,21 @@ impl SensitivityPoint {
     }
 }
 
-/// Early returns against savings with and without the focus partition.
+/// Early returns against savings with and without the focus partition: of each side the variants
+/// that no other of that side beats in both, those that save least first.
 #[derive(Serialize)]
 pub(super) struct Partition {
-    /// The TTL that runs along the lines.
-    pub(super) setting: String,
-    pub(super) with: Vec<SensitivityPoint>,
-    pub(super) without: Vec<SensitivityPoint>,
+    pub(super) with: Vec<PartitionPoint>,
+    pub(super) without: Vec<PartitionPoint>,
+}
+
+/// A variant of one side.
+#[derive(Clone, Serialize)]
+pub(super) struct PartitionPoint {
+    pub(super) settings: Map<String, Value>,
+    pub(super) saved_share: f64,
+    pub(super) early_return_rate: f64,
+    pub(super) reloads_per_active_hour: Option<f64>,
 }
 
 /// A trace under a policy.

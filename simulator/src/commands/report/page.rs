@@ -40,10 +40,9 @@ pub(super) fn write(report: &Report, file: &Path) -> anyhow::Result<()> {
     );
     if let Some(partition) = &report.partition {
         let caption = html! {
-            "Each point is the mean over the other settings, at the value of "
-            code { (partition.setting) } " that stands beside it. Where the line with the partition \
-            lies below the other, knowing what belongs together does what a longer threshold \
-            cannot."
+            "Of each side the variants that no other of that side beats in both savings and early \
+            returns. Where the line with the partition lies lower, knowing what belongs together \
+            does what a longer threshold alone cannot."
         };
         let figure = figure(&plots::partition(partition), &caption)?;
         page.section("partition", "Partition first, threshold second", figure);

@@ -6,7 +6,8 @@ use simulator::plot::{Axis, Color, Label, Mark, Plot, Scale, Series, Shape};
 use simulator::timeline::{Pressure, Stretch, Timeline};
 
 use super::figures::{
-    HeldOutFront, Partition, Place, Policy, Report, Role, Sensitivity, SensitivityPoint, Spread,
+    HeldOutFront, Partition, PartitionPoint, Place, Policy, Report, Role, Sensitivity,
+    SensitivityPoint, Spread,
 };
 use super::shown_value;
 use crate::console::{Safe, cut};
@@ -19,9 +20,6 @@ const YELLOW: Color = Color::Series(4);
 
 /// So many variants are drawn; of more, some that are evenly spread.
 pub(super) const POINTS_MAX: usize = 1_500;
-
-/// So many points of a line are named.
-const NAMED_MAX: usize = 8;
 
 /// How far beside its value a dot stands, where another stands on the other side.
 const BESIDE: f64 = 0.08;
@@ -366,38 +364,23 @@ impl ValueAxis {
     }
 }
 
-/// Early returns against savings along a TTL, with and without the focus partition.
+/// Early returns against savings, with and without the focus partition.
 pub(super) fn partition(of: &Partition) -> Plot {
-    let place = |it: &SensitivityPoint| {
-        let (saved, early) = (it.saved_share?, it.early_return_rate?);
-        Some((100.0 * saved.mean, 100.0 * early.mean))
-    };
-    let line = |points: &[SensitivityPoint]| -> Vec<(f64, f64)> {
-        points.iter().filter_map(place).collect()
+    let line = |points: &[PartitionPoint]| -> Vec<(f64, f64)> {
+        let place = |it: &PartitionPoint| (100.0 * it.saved_share, 100.0 * it.early_return_rate);
+        points.iter().map(place).collect()
     };
     let (with, without) = (line(&of.with), line(&of.without));
-    let label = |it: &SensitivityPoint| {
-        let text = cut(&shown_value(&it.value), 14);
-        Some(Label {
-            at: place(it)?,
-            text,
-        })
-    };
-    let both = [&of.with, &of.without].into_iter();
-    let labels = both
-        .filter(|it| it.len() <= NAMED_MAX)
-        .flatten()
-        .filter_map(label);
     Plot {
         title: "Partition first, threshold second".to_owned(),
-        description: format!(
-            "Early returns against savings, a line over {} each with and without the focus \
-             partition. Lower and further to the right is better.",
-            of.setting
-        ),
+        description:
+            "Early returns against savings: the variants that no other of their side beats \
+                      in both, a line each with and without the focus partition. Lower and further \
+                      to the right is better."
+                .to_owned(),
         x: savings_axis().with_margin(0.05),
         y: Axis::new("early returns of the discards, %", Scale::Linear).with_margin(0.06),
-        labels: labels.collect(),
+        labels: Vec::new(),
         series: vec![
             series(
                 "without the partition",

@@ -5,8 +5,8 @@ use serde_json::Value;
 use simulator::replay::Rates;
 
 use super::figures::{
-    Fact, Kind, Partition, Policy, Provenance, Report, Role, Sensitivity, SensitivityPoint,
-    frontier, mark_front,
+    Fact, Kind, Partition, PartitionPoint, Policy, Provenance, Report, Role, Sensitivity,
+    SensitivityPoint, frontier, mark_front,
 };
 use super::source::{Sums, Sweep, Swept};
 use super::{Words, early_returns, shown_value, unit_of};
@@ -16,7 +16,7 @@ use crate::console::count;
 const VALUES_MAX: usize = 16;
 const BINS: usize = 8;
 
-/// The switch of the focus partition, and the TTLs that may run along a line, the first one first.
+/// The switch of the focus partition, and the TTLs it works with.
 const FOCUS: &str = "focus.enabled";
 const TTLS: [&str; 2] = ["ttl_minutes", "focus.out_ttl_minutes"];
 
@@ -201,23 +201,46 @@ fn rounded(mean: f64) -> f64 {
     format!("{mean:.3e}").parse().unwrap_or(mean)
 }
 
-/// Early returns against savings with and without the focus partition, along a TTL.
+/// Early returns against savings with and without the focus partition, where that and a TTL were
+/// varied. Each side is shown at its best: a mean over settings that mean something on one side
+/// alone would compare what nobody would choose.
 fn partition(variants: &[&Policy], settings: &[String]) -> Option<Partition> {
     let has = |name: &&str| settings.iter().any(|setting| setting == name);
-    let ttl = TTLS.into_iter().find(has).filter(|_| has(&FOCUS))?;
-    let line = |is_enabled: bool| {
-        let of_line: Vec<&Policy> = variants
+    TTLS.iter().find(|ttl| has(ttl)).filter(|_| has(&FOCUS))?;
+    let side = |is_enabled: bool| {
+        let of_side = variants
             .iter()
-            .filter(|it| it.settings.get(FOCUS) == Some(&Value::Bool(is_enabled)))
-            .copied()
-            .collect();
-        by_value(ttl, &of_line)
+            .filter(|it| it.settings.get(FOCUS) == Some(&Value::Bool(is_enabled)));
+        let points = of_side.filter_map(|it| {
+            Some(PartitionPoint {
+                settings: it.settings.clone(),
+                saved_share: it.rates.saved_share?,
+                early_return_rate: it.rates.early_return_rate?,
+                reloads_per_active_hour: it.rates.reloads_per_active_hour,
+            })
+        });
+        best(points.collect())
     };
     Some(Partition {
-        setting: ttl.to_owned(),
-        with: line(true),
-        without: line(false),
+        with: side(true),
+        without: side(false),
     })
+}
+
+/// Those that no other beats in both savings and early returns, those that save least first.
+fn best(mut points: Vec<PartitionPoint>) -> Vec<PartitionPoint> {
+    points.sort_by(|a, b| {
+        (b.saved_share.total_cmp(&a.saved_share))
+            .then(a.early_return_rate.total_cmp(&b.early_return_rate))
+    });
+    let mut least = f64::INFINITY;
+    points.retain(|it| {
+        let is_less = it.early_return_rate < least;
+        least = least.min(it.early_return_rate);
+        is_less
+    });
+    points.reverse();
+    points
 }
 
 fn provenance(
