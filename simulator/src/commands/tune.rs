@@ -14,7 +14,8 @@ use regex::Regex;
 use simulator::replay::{Frontier, Rates, Tally};
 use simulator::sweep::{Dimension, Space, Variant, Version};
 use simulator::tune::{
-    Cells, Choice, Limits, Part, Plateau, Search, Split, SplitKind, front, neighbours, split, steps,
+    Cells, Choice, Limits, Part, Plateau, Search, Split, SplitKind, double_steps, front,
+    neighbours, split, steps,
 };
 
 use super::sweep::{thinned, threads_or_all, write_whole};
@@ -29,26 +30,23 @@ use found::{PartTold, PersonTold};
 
 pub(super) use found::{Changed, Judged, Member, Sensitivity, SplitTold, TUNED, TraceTold, Tuned};
 
-/// What is varied unless something is named: what a policy does most of its work by.
-const USUALLY_VARIED: [&str; 11] = [
-    "ttl_minutes=2..480:log",
-    "focus.enabled=false,true",
-    "focus.proactive=false,true",
+/// What is varied unless something is named: what a policy does most of its work by. With more a
+/// search of a few hundred variants finds less: the space grows faster than what it tries.
+const USUALLY_VARIED: [&str; 5] = [
+    "ttl_minutes=5..240:log",
     "focus.out_ttl_minutes=1..240:log",
     "familiarity_cap=1,2,4,8",
     "pressure.medium_score=10..60",
-    "pressure.high_score=60..90",
-    "act_from=medium,high",
-    "cooldown_seconds=10..300:log",
-    "batch_high=1..6",
     "batch_medium=1..4",
 ];
 
 /// How many of the best candidates have their neighbours looked at.
 const CANDIDATES: usize = 6;
 
-/// How many of the best are polished, and in how many steps at most.
-const POLISHED: usize = 2;
+/// How many of the best are polished, how far they lie apart in some setting at least, as a share of
+/// its range, and in how many steps at most.
+const POLISHED: usize = 3;
+const APART: f64 = 0.3;
 const STEPS: usize = 12;
 
 /// A step that saves less more than this share is none.
@@ -161,7 +159,14 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
     let mut searches = Vec::new();
     for (split, number) in splits.iter().zip(1..) {
         let about = format!("search {number} of {}", splits.len());
-        searches.push(search(&task, split, &base, &mut bench, &about)?);
+        // What was chosen elsewhere may have seen what is held out here.
+        let known: Vec<Chosen> = match split.kind {
+            SplitKind::Whole => (searches.iter())
+                .filter_map(|it: &Searched| it.chosen.clone())
+                .collect(),
+            SplitKind::ByPerson | SplitKind::WalkForward => Vec::new(),
+        };
+        searches.push(search(&task, split, &known, &base, &mut bench, &about)?);
     }
     let tuned = judge(&task, &splits, &searches, (&base, &against), &mut bench)?;
 
@@ -211,10 +216,11 @@ struct Chosen {
     plateau: Plateau,
 }
 
-/// Searches on the training part of a split and chooses.
+/// Searches on the training part of a split and chooses. `known` are variants to look at, too.
 fn search(
     task: &Task,
     split: &Split,
+    known: &[Chosen],
     base: &Cells,
     bench: &mut Bench,
     about: &str,
@@ -246,7 +252,7 @@ fn search(
     }
     bar.finish_and_clear();
 
-    polish(task, &mut tried, base, &rates, &limits, bench)?;
+    polish(task, known, &mut tried, base, &rates, &limits, bench)?;
 
     let mut plateaus = Vec::new();
     let kept = best(&tried, CANDIDATES, |cells| {
@@ -277,11 +283,12 @@ fn search(
     })
 }
 
-/// Goes on from the best variants, and from the base, a step at a time in one setting, as long as
-/// that makes them better: first to within the limits, then to save more (Hooke and Jeeves 1961).
+/// Goes on from the best variants, and from the base, a step at a time in one setting or, where that
+/// does not help, in two, as long as that makes them better: first to within the limits, then to save more (Hooke and Jeeves 1961).
 /// What a search by generations leaves on the way to a limit is mostly this.
 fn polish(
     task: &Task,
+    known: &[Chosen],
     tried: &mut Vec<(Variant, Arc<Cells>)>,
     base: &Cells,
     rates: &impl Fn(&Cells) -> Rates,
@@ -298,27 +305,42 @@ fn polish(
     let better = |one: (f64, f64), other: (f64, f64)| {
         one.0 > other.0 || (one.0 >= other.0 && one.1 > other.1 + LEAST_GAIN)
     };
-    let starts = best(tried, POLISHED, |cells| {
+    let mut starts: Vec<(Variant, (f64, f64))> = Vec::new();
+    let in_order = best(tried, tried.len(), |cells| {
         let (excess, saved) = worth(cells);
         Some(excess * FAR_WORSE + saved)
     });
-    let mut starts: Vec<(Variant, (f64, f64))> = (starts.into_iter())
-        .map(|index| (tried[index].0.clone(), worth(&tried[index].1)))
-        .collect();
+    for index in in_order {
+        let (variant, cells) = &tried[index];
+        let is_near = |it: &(Variant, _)| task.space.distance(&it.0, variant) < APART;
+        if starts.len() < POLISHED && !starts.iter().any(is_near) {
+            starts.push((variant.clone(), worth(cells)));
+        }
+    }
+    starts.extend(
+        known
+            .iter()
+            .map(|it| (it.variant.clone(), worth(&it.cells))),
+    );
     starts.push((task.space.own_variant(), worth(base)));
     for (mut here, mut worth_here) in starts {
         for _ in 0..STEPS {
-            let around = steps(&task.space, &here);
-            let cells = bench.cells_of(&around.iter().collect::<Vec<_>>())?;
             let mut next = None;
-            for (variant, cells) in around.iter().zip(&cells) {
-                let worth_there = worth(cells);
-                if better(worth_there, worth_here) {
-                    worth_here = worth_there;
-                    next = Some(variant.clone());
+            for ways in [steps, double_steps] {
+                let around = ways(&task.space, &here);
+                let cells = bench.cells_of(&around.iter().collect::<Vec<_>>())?;
+                for (variant, cells) in around.iter().zip(&cells) {
+                    let worth_there = worth(cells);
+                    if better(worth_there, worth_here) {
+                        worth_here = worth_there;
+                        next = Some(variant.clone());
+                    }
+                }
+                tried.extend(around.into_iter().zip(cells));
+                if next.is_some() {
+                    break;
                 }
             }
-            tried.extend(around.into_iter().zip(cells));
             match next {
                 Some(next) => here = next,
                 None => break,

@@ -433,6 +433,15 @@ impl Space {
         }
     }
 
+    /// How far two variants lie apart in the dimension in which they differ most, from 0 to 1.
+    pub fn distance(&self, one: &Variant, other: &Variant) -> f64 {
+        let places = one.values.iter().zip(&other.values).zip(&self.dimensions);
+        let apart = places.map(|((one, other), dimension)| {
+            (dimension.place_of(one) - dimension.place_of(other)).abs()
+        });
+        apart.fold(0.0, f64::max)
+    }
+
     /// The policy with these values, in the order of the dimensions.
     ///
     /// # Errors

@@ -145,6 +145,26 @@ pub fn steps(space: &Space, variant: &Variant) -> Vec<Variant> {
     around(space, variant, Dimension::one_step_away)
 }
 
+/// The variants that two steps in different dimensions lead to. Along a limit no single step may be
+/// better where two are: what one saves more the other pays for in reloads.
+pub fn double_steps(space: &Space, variant: &Variant) -> Vec<Variant> {
+    let singles = steps(space, variant);
+    let differs = |it: &Variant| {
+        let pairs = it.values.iter().zip(&variant.values);
+        pairs.into_iter().position(|(there, here)| there != here)
+    };
+    let pairs = singles.iter().enumerate().flat_map(|(index, one)| {
+        singles[index + 1..].iter().filter_map(move |other| {
+            let (of_one, of_other) = (differs(one)?, differs(other)?);
+            let mut values = one.values.clone();
+            values[of_other] = other.values[of_other].clone();
+            let document = space.document(&values).ok()?;
+            (of_one != of_other).then_some(Variant { values, document })
+        })
+    });
+    pairs.filter(|it| it.document != variant.document).collect()
+}
+
 fn around(
     space: &Space,
     variant: &Variant,

@@ -152,7 +152,10 @@ fn a_limit_that_nothing_keeps_is_answered_with_what_comes_nearest() {
         text.contains("no variant that was tried keeps the limits"),
         "{text}"
     );
-    assert!(text.contains("Nearest to the limits: act_from="), "{text}");
+    assert!(
+        text.contains("Nearest to the limits: batch_medium="),
+        "{text}"
+    );
     assert!(!folder.path().join("out/policy.toml").exists());
 }
 
