@@ -140,3 +140,45 @@ fn decisions_of_every_policy_on_every_recording() {
         }
     });
 }
+
+/// What every policy comes to on every synthetic trace, a line each; and none that keeps our guards
+/// beats the frontier.
+#[test]
+fn every_policy_on_every_synthetic_trace() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/synthetic");
+    let mut traces: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    traces.sort();
+    assert_eq!(traces.len(), 7);
+    let output = cargo_bin_cmd!("sim")
+        .args(["compare", "--json"])
+        .args(&traces)
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let compared: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut lines = String::new();
+    for (index, trace) in traces.iter().enumerate() {
+        for row in compared["rows"].as_array().unwrap() {
+            let score = &row["each"][index];
+            let share = score["frontier_share"].as_f64();
+            if score["violations"] == 0 {
+                assert!(share.is_none_or(|share| share <= 1.0 + 1e-12), "{row}");
+            }
+            lines += &format!(
+                "{} {}: {} discards, {} reloads, {} early, {} violations, {:.4} GiB·h\n",
+                trace.file_name().unwrap().to_str().unwrap(),
+                row["name"].as_str().unwrap(),
+                score["discards"],
+                score["reloads"],
+                score["early_returns"],
+                score["violations"],
+                score["saved_gib_h"].as_f64().unwrap(),
+            );
+        }
+    }
+    insta::assert_snapshot!(lines);
+}
