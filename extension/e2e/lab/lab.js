@@ -257,12 +257,18 @@ class Lab {
     await browser.Browser.close();
     const all = [this.browserPid, ...hosts];
     await waitFor('browser and host are gone', () => !all.some((pid) => existsSync(`/proc/${pid}/exe`)));
+    // The process is gone before Node has heard of its exit.
+    this.isBrowserClosed = true;
   }
 
   /** Closes everything and removes its folder, unless LAB_KEEP asks to look at it. */
   async close() {
-    if (this.browser.process.exitCode === null) await this.closeBrowser();
-    await this.pages.close();
+    try {
+      if (!this.isBrowserClosed) await this.closeBrowser();
+    } finally {
+      // A server that stays open keeps the whole run alive.
+      await this.pages.close();
+    }
     if (process.env.LAB_KEEP) console.log(`kept ${this.folder}`);
     else rmSync(this.folder, { recursive: true, force: true });
   }
