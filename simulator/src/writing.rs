@@ -1,14 +1,15 @@
 //! Writes files and folders for a command: derived traces, and others, all of it or nothing.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs::{self, Permissions};
+use std::io::{BufWriter, IntoInnerError, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use recorder::{Compression, Opening, TraceComposer};
 use serde::Serialize;
 use simulator::derivation::{Copied, Derivation};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::console::{Console, count};
 use crate::reading::shown;
@@ -76,18 +77,53 @@ pub(crate) fn tell(written: &Written, json: bool, console: &mut Console) -> anyh
     Ok(())
 }
 
-/// Writes a file so that it is there as a whole or not at all. Folders on the way to it are made.
-pub(crate) fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    // Not the private file that a temporary one is otherwise: it is to be read by others.
-    let mut beside = tempfile::Builder::new().make_in(folder, |path| File::create_new(path))?;
-    beside.write_all(bytes)?;
-    beside.persist(file)?;
-    Ok(())
+/// A file that is written beside its place, and is there whole or not at all.
+pub(crate) struct WholeFile {
+    path: PathBuf,
+    out: BufWriter<NamedTempFile>,
+}
+
+impl WholeFile {
+    /// Begins. Folders on the way to it are made.
+    pub(crate) fn begin(path: &Path) -> anyhow::Result<Self> {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", shown(folder)))?;
+        // Others may read results, as far as the user's mask lets them.
+        let mut named = tempfile::Builder::new();
+        named.permissions(Permissions::from_mode(0o666));
+        let file = named.tempfile_in(folder);
+        let file = file.with_context(|| format!("cannot write into {}", shown(folder)))?;
+        Ok(Self {
+            path: path.to_owned(),
+            out: BufWriter::new(file),
+        })
+    }
+
+    /// Adds to it.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let written = self.out.write_all(bytes);
+        written.with_context(|| format!("cannot write {}", shown(&self.path)))
+    }
+
+    /// Gives it its name.
+    pub(crate) fn end(self) -> anyhow::Result<()> {
+        let cannot = || format!("cannot write {}", shown(&self.path));
+        let file = self.out.into_inner().map_err(IntoInnerError::into_error);
+        let file = file.with_context(cannot)?;
+        file.as_file().sync_all().with_context(cannot)?;
+        file.persist(&self.path).with_context(cannot)?;
+        Ok(())
+    }
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut file = WholeFile::begin(path)?;
+    file.write(bytes)?;
+    file.end()
 }
 
 /// A folder that is made beside its place and gets its name when all of it is there. Dropped

@@ -198,7 +198,7 @@ impl Compared {
     fn accept(&self) -> anyhow::Result<()> {
         match self.state {
             State::Same => Ok(()),
-            State::Stale => fs::remove_file(&self.path),
+            State::Stale => fs::remove_file(&self.path).map_err(anyhow::Error::from),
             State::Differs | State::Missing => write_whole(&self.path, self.now.as_bytes()),
         }
         .with_context(|| format!("{}", self.path.display()))

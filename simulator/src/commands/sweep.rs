@@ -18,9 +18,10 @@ use crate::args::{Shard, SweepArgs, SweepCollectArgs, SweepPart, SweepRunArgs, S
 use crate::console::{Console, count, span};
 use crate::outcome::Outcome;
 use crate::reading::shown;
+use crate::writing::write_whole;
 
 pub(super) use plan::unit_traces;
-pub(super) use results::{thinned, write_whole};
+pub(super) use results::thinned;
 pub(crate) use rows::DamagedRows;
 pub(super) use workshop::{Workshop, each_in_parallel, progress, threads_or_all};
 

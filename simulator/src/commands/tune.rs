@@ -18,12 +18,13 @@ use simulator::tune::{
     neighbours, split, steps,
 };
 
-use super::sweep::{thinned, threads_or_all, write_whole};
+use super::sweep::{thinned, threads_or_all};
 use crate::args::TuneArgs;
 use crate::console::Console;
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
 use crate::reading::shown;
+use crate::writing::write_whole;
 
 use bench::Bench;
 use found::{PartTold, PersonTold};

@@ -4,12 +4,9 @@
 use std::collections::BTreeMap;
 #[cfg(feature = "analysis")]
 use std::fs::File;
-use std::fs::Permissions;
 #[cfg(feature = "analysis")]
 use std::io::{BufRead as _, BufReader};
-use std::io::{BufWriter, IntoInnerError, Write};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use comfy_table::{CellAlignment, Table, presets};
@@ -22,12 +19,12 @@ use simulator::replay::{Frontier, Point};
 #[cfg(feature = "analysis")]
 use simulator::sweep::Row;
 use simulator::sweep::{FrontierRow, Task, Unit, Version};
-use tempfile::NamedTempFile;
 
 use super::rows::{DamagedRows, RowFile};
 use crate::console::{Console, Safe, count, percent};
 use crate::outcome::Outcome;
 use crate::reading::shown;
+use crate::writing::{WholeFile, write_whole};
 
 /// How many missing units are named.
 const MISSING_NAMED: usize = 5;
@@ -139,7 +136,7 @@ impl<'a> Results<'a> {
         let mut order = Vec::new();
         let mut hash = Sha256::new();
         let mut row_count = 0_u64;
-        let mut file = Whole::begin(&out.join("results.jsonl"))?;
+        let mut file = WholeFile::begin(&out.join("results.jsonl"))?;
         for unit in self.units {
             let row = self.row(unit)?;
             let Task::Score { policy, .. } = &unit.task else {
@@ -212,48 +209,6 @@ fn told(unit: &Unit) -> String {
         Safe(&unit.trace.name),
         unit.unit
     )
-}
-
-/// A file that is written beside its place, and is there whole or not at all.
-struct Whole {
-    path: PathBuf,
-    out: BufWriter<NamedTempFile>,
-}
-
-impl Whole {
-    fn begin(path: &Path) -> anyhow::Result<Self> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        // Others may read results, as far as the user's mask lets them.
-        let mut named = tempfile::Builder::new();
-        named.permissions(Permissions::from_mode(0o666));
-        let file = named.tempfile_in(folder);
-        let file = file.with_context(|| format!("cannot write into {}", shown(folder)))?;
-        Ok(Self {
-            path: path.to_owned(),
-            out: BufWriter::new(file),
-        })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let written = self.out.write_all(bytes);
-        written.with_context(|| format!("cannot write {}", shown(&self.path)))
-    }
-
-    fn end(self) -> anyhow::Result<()> {
-        let cannot = || format!("cannot write {}", shown(&self.path));
-        let file = self.out.into_inner().map_err(IntoInnerError::into_error);
-        let file = file.with_context(cannot)?;
-        file.as_file().sync_all().with_context(cannot)?;
-        file.persist(&self.path).with_context(cannot)?;
-        Ok(())
-    }
-}
-
-/// Writes a file whole or not at all.
-pub(in super::super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut file = Whole::begin(path)?;
-    file.write(bytes)?;
-    file.end()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -580,7 +535,7 @@ fn write_table(out: &Path, units: &[Unit]) -> anyhow::Result<()> {
     let columns = Row::columns(varied.into_iter().flatten());
     let lines = out.join("results.jsonl");
     let mut lines = BufReader::new(File::open(&lines).with_context(|| shown(&lines))?);
-    let Whole { path, out } = Whole::begin(&out.join("results.parquet"))?;
+    let Whole { path, out } = WholeFile::begin(&out.join("results.parquet"))?;
     let cannot = || format!("cannot write {}", shown(&path));
     let mut table = ResultsWriter::new(out, columns).with_context(cannot)?;
     let mut line = String::new();
