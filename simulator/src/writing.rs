@@ -79,8 +79,8 @@ pub(crate) fn tell(written: &Written, json: bool, console: &mut Console) -> anyh
 
 /// A file that is written beside its place, and is there whole or not at all.
 pub(crate) struct WholeFile {
-    path: PathBuf,
-    out: BufWriter<NamedTempFile>,
+    pub(crate) path: PathBuf,
+    pub(crate) out: BufWriter<NamedTempFile>,
 }
 
 impl WholeFile {

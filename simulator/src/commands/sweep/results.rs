@@ -535,7 +535,7 @@ fn write_table(out: &Path, units: &[Unit]) -> anyhow::Result<()> {
     let columns = Row::columns(varied.into_iter().flatten());
     let lines = out.join("results.jsonl");
     let mut lines = BufReader::new(File::open(&lines).with_context(|| shown(&lines))?);
-    let Whole { path, out } = WholeFile::begin(&out.join("results.parquet"))?;
+    let WholeFile { path, out } = WholeFile::begin(&out.join("results.parquet"))?;
     let cannot = || format!("cannot write {}", shown(&path));
     let mut table = ResultsWriter::new(out, columns).with_context(cannot)?;
     let mut line = String::new();
@@ -544,5 +544,5 @@ fn write_table(out: &Path, units: &[Unit]) -> anyhow::Result<()> {
         line.clear();
     }
     let out = table.finish().with_context(cannot)?;
-    Whole { path, out }.end()
+    WholeFile { path, out }.end()
 }
