@@ -43,7 +43,7 @@ pub use orchestrator::{DEFAULT_TAB_BYTES, Orchestrator};
 pub use policy::{Engine, Policy, SEMANTICS};
 pub use policy_document::{
     ActFrom, Focus, Gate, PRESETS, PolicyDocument, PolicyError, Pressure, Rank, SETTINGS, Setting,
-    Settings, Takes, TtlClock,
+    Settings, Takes, TtlClock, hex,
 };
 pub use pressure::PressureState;
 pub use projection::Projection;

@@ -613,8 +613,8 @@ fn line_of_field(text: &str, path: &str) -> Option<usize> {
     Some(line_of(text, value.span().start))
 }
 
-/// Writes bytes as lower-case hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Writes bytes as lower-case hex digits, as hashes stand in logs, reports and names.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -10,12 +10,13 @@ use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine::hex;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
 use crate::segment::{Probe, RawLine, RawLines, Segment, SegmentFiles, is_compressed, probe_lines};
-use crate::tally::{Place, Tally, hex};
+use crate::tally::{Place, Tally};
 use crate::wire::{Body, LogClosed, LogOpened};
 
 /// A trace on disk: which files it is made of.

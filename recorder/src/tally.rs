@@ -1,7 +1,7 @@
 //! What must hold from line to line and over a segment's bytes. Writer and reader keep the same
 //! account, so that what the one writes the other finds in order.
 
-use engine::Seq;
+use engine::{Seq, hex};
 use sha2::{Digest, Sha256};
 
 use crate::error::Flaw;
@@ -107,9 +107,4 @@ impl Place {
             self.last_n = self.last_n.max(last_lost);
         }
     }
-}
-
-/// Writes bytes as lower-case hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

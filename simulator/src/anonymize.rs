@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Engine, HostKnowledge, Input, Mode, Output, Page, PolicyDocument};
+use engine::{Engine, HostKnowledge, Input, Mode, Output, Page, PolicyDocument, hex};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use recorder::{Body, Line, LogOpened, Metrics, Opening, Origin, Privacy, Tab, session_made_from};
@@ -516,10 +516,6 @@ fn digest(key: &[u8; 32], what: &str, text: &str) -> [u8; 32] {
 /// A hostname that stands for another. The top-level domain is one that no host can be in.
 fn name(key: &[u8; 32], what: &str, host: &str) -> String {
     format!("{}.invalid", hex(&digest(key, what, host)[..8]))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The multiple of `grid` at or below a time.

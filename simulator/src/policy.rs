@@ -127,6 +127,25 @@ pub(crate) fn find(name: &str, seed: u64) -> anyhow::Result<NamedPolicy> {
     }
 }
 
+/// Finds a policy of our own, to give its settings other values, with its document.
+///
+/// # Errors
+/// As [`find`]; a baseline, which has no settings. `purpose` says what was to be done with them.
+pub(crate) fn find_ours(
+    name: &str,
+    seed: u64,
+    purpose: &str,
+) -> anyhow::Result<(NamedPolicy, PolicyDocument)> {
+    let policy = find(name, seed)?;
+    match policy.document.clone() {
+        Some(document) => Ok((policy, document)),
+        None => bail!(
+            "{name} is a baseline and has no settings to {purpose}; name a preset or a policy file \
+             with --base"
+        ),
+    }
+}
+
 /// The baseline of that name, if there is one.
 pub(crate) fn baseline(name: &str, seed: u64) -> Option<NamedPolicy> {
     Some(NamedPolicy {

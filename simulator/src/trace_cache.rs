@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
+use engine::hex;
 use etcetera::BaseStrategy as _;
 use memmap2::Mmap;
 use recorder::Trace;
@@ -65,10 +66,7 @@ impl TraceCache {
     /// Where a trace of these files is kept.
     fn place(&self, files: &[SourceFile]) -> Option<PathBuf> {
         let first = Sha256::digest(files.first()?.path.as_bytes());
-        let name: String = first[..12]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let name = hex(&first[..12]);
         Some(self.folder.as_ref()?.join(name).with_extension("tabpack"))
     }
 

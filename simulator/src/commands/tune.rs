@@ -79,14 +79,7 @@ struct Task {
 
 impl Task {
     fn resolve(args: &TuneArgs) -> anyhow::Result<Self> {
-        let base = policy::find(&args.base, args.seed)?;
-        let Some(document) = base.document.clone() else {
-            bail!(
-                "{} is a baseline and has no settings to tune; name a preset or a policy file with \
-                 --base",
-                args.base
-            );
-        };
+        let (base, document) = policy::find_ours(&args.base, args.seed, "tune")?;
         let varied = match args.vary.is_empty() {
             true => USUALLY_VARIED.map(str::to_owned).into(),
             false => args.vary.clone(),
@@ -285,8 +278,9 @@ fn search(
 }
 
 /// Goes on from the best variants, and from the base, a step at a time in one setting or, where that
-/// does not help, in two, as long as that makes them better: first to within the limits, then to save more (Hooke and Jeeves 1961).
-/// What a search by generations leaves on the way to a limit is mostly this.
+/// does not help, in two, as long as that makes them better: first to within the limits, then to
+/// save more (Hooke and Jeeves 1961). What a search by generations leaves on the way to a limit is
+/// mostly this.
 fn polish(
     task: &Task,
     known: &[Chosen],

@@ -1,6 +1,6 @@
 //! A unit of work: one policy on one trace, and all that its answer depends on.
 
-use engine::{PolicyDocument, PolicyError, SEMANTICS, Settings};
+use engine::{PolicyDocument, PolicyError, SEMANTICS, Settings, hex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -13,8 +13,8 @@ use crate::comparison::Loop;
 /// a reason that no other version tells.
 const ROWS: u32 = 1;
 
-/// How many hex digits an id has.
-const ID_DIGITS: usize = 24;
+/// How many bytes of the hash an id has: 24 hex digits.
+const ID_BYTES: usize = 12;
 
 /// Who carries units out: rows of different versions are never put together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -134,9 +134,7 @@ impl Unit {
 fn id(version: &Version, trace: &UnitTrace, task: &Task) -> String {
     let content = (version, &trace.name, &trace.digest, task);
     let content = serde_json::to_vec(&content).expect("it has only string keys");
-    let digits = Sha256::digest(content);
-    let digits: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits[..ID_DIGITS].to_owned()
+    hex(&Sha256::digest(content)[..ID_BYTES])
 }
 
 /// What a policy has otherwise than the default one, as nested tables.

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use engine::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use strsim::levenshtein;
@@ -424,11 +425,7 @@ impl Profile {
             expect: BTreeMap::new(),
             ..self.clone()
         };
-        let digest = Sha256::digest(drawn_from.to_toml());
-        digest[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&Sha256::digest(drawn_from.to_toml())[..8])
     }
 
     /// Checks what no single number's range says.

@@ -10,6 +10,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use engine::hex;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -249,11 +250,7 @@ fn read_rows(file: &Path, manifest: &Manifest) -> anyhow::Result<Vec<Swept>> {
         policies[place].sums.add(&row);
         line.clear();
     }
-    let hash: String = hash
-        .finalize()
-        .iter()
-        .map(|it| format!("{it:02x}"))
-        .collect();
+    let hash = hex(&hash.finalize());
     if hash != manifest.results_sha256 {
         let problem = format!(
             "up to here the rows have the hash {hash}, and manifest.json says {}: they were changed \

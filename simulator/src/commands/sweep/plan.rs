@@ -123,14 +123,7 @@ impl Plan {
         console: &mut Console,
     ) -> anyhow::Result<Self> {
         let asked = Asked::of(args)?;
-        let base = policy::find(&asked.base, asked.seed)?;
-        let Some(base_document) = base.document.clone() else {
-            bail!(
-                "{} is a baseline and has no settings to vary; name a preset or a policy file with \
-                 --base",
-                asked.base
-            );
-        };
+        let (_, base_document) = policy::find_ours(&asked.base, asked.seed, "vary")?;
         let dimensions = asked.vary.iter().map(|text| Dimension::parse(text));
         let space = Space::new(base_document.clone(), dimensions.collect::<Result<_, _>>()?)?;
         let design = asked.design()?;

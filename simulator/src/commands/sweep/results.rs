@@ -10,6 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use comfy_table::{CellAlignment, Table, presets};
+use engine::hex;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -209,10 +210,6 @@ fn told(unit: &Unit) -> String {
         Safe(&unit.trace.name),
         unit.unit
     )
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Some of many, both ends among them.
