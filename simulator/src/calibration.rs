@@ -1208,7 +1208,8 @@ impl Measures {
         self.ratio(up_to(switches, within_ms), self.closes_in_front, absent)
     }
 
-    /// Fits a Weibull distribution by maximum likelihood.
+    /// Fits a Weibull distribution by maximum likelihood. The values are whole milliseconds: where
+    /// many are below one, k comes out too high by about the share of those.
     pub fn weibull(&self, of: Of) -> Result<Weibull, &'static str> {
         let logarithms = self.logarithms(of)?;
         let count = self.known(of)?.len() as f64;
@@ -2104,7 +2105,9 @@ mod tests {
         #[test]
         fn a_weibull_distribution_is_found_again(
             shape_percent in 35_u32..150,
-            scale_s in 1_u32..600,
+            // Long enough that whole milliseconds can tell its values: at the least shape and
+            // scale 2 % of them are below half of one, which makes k 1.7 % too high.
+            scale_s in 30_u32..600,
         ) {
             let (k, scale_ms) = (f64::from(shape_percent) / 100.0, f64::from(scale_s) * 1e3);
             // Its quantiles stand for values drawn from it.
