@@ -374,9 +374,26 @@ impl Shape {
             return Err(damaged(&"it ends in the middle of a row group"));
         }
         let array = unless_panic(|| {
-            let bytes = Cursor::new(Buffer::from(bytes));
-            let pages = PageReader::new(bytes, column, Vec::new(), LARGEST_PAGE_BYTES);
-            let decompressor = BasicDecompressor::new(pages, Vec::new());
+            let bytes = Buffer::from(bytes);
+            let pages = || {
+                PageReader::new(
+                    Cursor::new(bytes.clone()),
+                    column,
+                    Vec::new(),
+                    LARGEST_PAGE_BYTES,
+                )
+            };
+            // Room is made for as many values as a page says that it has, before any is read.
+            for page in pages() {
+                let count = page.map_err(|error| damaged(&error))?.num_values();
+                if count > rows {
+                    let problem = format!(
+                        "column {name:?}: a page of {count} values, expected at most {rows}"
+                    );
+                    return Err(damaged(&problem));
+                }
+            }
+            let decompressor = BasicDecompressor::new(pages(), Vec::new());
             let primitive = &column.descriptor().descriptor.primitive_type;
             let (arrays, _) =
                 column_iter_to_arrays(vec![decompressor], vec![primitive], field.clone(), None)
