@@ -340,6 +340,23 @@ fn unless_panic<T>(run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         .unwrap_or_else(|_| Err(damaged(&"its data are not what its footer says")))
 }
 
+/// Holds the pages of a column to the rows of its group. Room is made for as many values as a page
+/// says that it has, before any is read.
+fn hold_to(rows: usize, mut pages: BasicDecompressor, name: &str) -> io::Result<()> {
+    let check = |count: usize| {
+        let problem = || format!("column {name:?}: a page of {count} values among {rows} rows");
+        (count <= rows)
+            .then_some(())
+            .ok_or_else(|| damaged(&problem()))
+    };
+    let dictionary = pages.read_dict_page().map_err(|error| damaged(&error))?;
+    dictionary.map_or(Ok(()), |page| check(page.num_values))?;
+    for page in pages {
+        check(page.map_err(|error| damaged(&error))?.num_values())?;
+    }
+    Ok(())
+}
+
 impl Shape {
     /// Reads a column of a row group; `None` where the file has no such column.
     fn read_column(&self, file: &mut File, group: usize, name: &str) -> io::Result<Option<Column>> {
@@ -376,27 +393,14 @@ impl Shape {
         let array = unless_panic(|| {
             let bytes = Buffer::from(bytes);
             let pages = || {
-                PageReader::new(
-                    Cursor::new(bytes.clone()),
-                    column,
-                    Vec::new(),
-                    LARGEST_PAGE_BYTES,
-                )
+                let bytes = Cursor::new(bytes.clone());
+                let pages = PageReader::new(bytes, column, Vec::new(), LARGEST_PAGE_BYTES);
+                BasicDecompressor::new(pages, Vec::new())
             };
-            // Room is made for as many values as a page says that it has, before any is read.
-            for page in pages() {
-                let count = page.map_err(|error| damaged(&error))?.num_values();
-                if count > rows {
-                    let problem = format!(
-                        "column {name:?}: a page of {count} values, expected at most {rows}"
-                    );
-                    return Err(damaged(&problem));
-                }
-            }
-            let decompressor = BasicDecompressor::new(pages(), Vec::new());
+            hold_to(rows, pages(), name)?;
             let primitive = &column.descriptor().descriptor.primitive_type;
             let (arrays, _) =
-                column_iter_to_arrays(vec![decompressor], vec![primitive], field.clone(), None)
+                column_iter_to_arrays(vec![pages()], vec![primitive], field.clone(), None)
                     .map_err(|error| damaged(&error))?;
             let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
             concatenate(&arrays).map_err(|error| damaged(&error))
