@@ -280,7 +280,7 @@ fn window_of(number: i64) -> WindowId {
 
 /// Three tabs share a host.
 fn page(number: i64) -> Page {
-    Page::Web(format!("www.site-{}.example", number / 3))
+    Page::Web(format!("www.site-{}.example", number / 3).into())
 }
 
 /// 88 % of memory in use: MEDIUM.

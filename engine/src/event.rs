@@ -5,6 +5,7 @@
 //! events about unknown tabs are counted as anomalies by the world, never refused here.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -281,7 +282,7 @@ pub struct WindowFacts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Page {
     /// A page of this host: lower case, punycode, or what stands for it in the log.
-    Web(String),
+    Web(Arc<str>),
     /// A page without a host: the browser's own, an extension's, a file.
     Internal,
 }

@@ -79,8 +79,7 @@ pub(crate) fn standing_guards(
     policy: &PolicyDocument,
 ) -> impl Iterator<Item = Guard> {
     let host = world.host_of(tab);
-    let is_protected = || tab.is_marked_protected || host.is_some_and(|host| policy.protects(host));
-    [
+    let held = [
         (tab.is_active, Guard::Active),
         (tab.is_pinned, Guard::Pinned),
         (tab.is_audible, Guard::Audible),
@@ -90,10 +89,12 @@ pub(crate) fn standing_guards(
         (host.is_none(), Guard::Internal),
         (tab.is_loading, Guard::Loading),
         (tab.is_discarded, Guard::Discarded),
-        (is_protected(), Guard::Protected),
-    ]
-    .into_iter()
-    .filter_map(|(holds, guard)| holds.then_some(guard))
+    ];
+    // Last, and only where it is asked for: lists of domains take longer than all others.
+    let is_protected =
+        move || tab.is_marked_protected || host.is_some_and(|host| policy.protects(host));
+    let protected = std::iter::once_with(move || (is_protected(), Guard::Protected));
+    (held.into_iter().chain(protected)).filter_map(|(holds, guard)| holds.then_some(guard))
 }
 
 /// Until when a tab counts as recently audible, on the awake clock.

@@ -37,6 +37,9 @@ pub(crate) struct Host {
     visits: u8,
     last_in_front_ms: Option<i64>,
     freed_bytes: Vec<u64>,
+    /// Follows from them.
+    #[serde(skip)]
+    median_bytes: Option<u64>,
 }
 
 impl Host {
@@ -45,10 +48,16 @@ impl Host {
         self.visits.max(1)
     }
 
+    /// What a discard on it freed, at the median.
     pub(crate) fn median_bytes(&self) -> Option<u64> {
+        self.median_bytes
+    }
+
+    /// Takes the median anew, after what discards freed is another.
+    fn take_median(&mut self) {
         let mut sorted = self.freed_bytes.clone();
         sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).copied()
+        self.median_bytes = sorted.get(sorted.len() / 2).copied();
     }
 
     /// Writes down what the state hash covers.
@@ -102,7 +111,7 @@ impl Hosts {
     }
 
     /// Notes that a tab shows the host from here on.
-    pub(crate) fn attach(&mut self, name: &str) -> HostId {
+    pub(crate) fn attach(&mut self, name: &Arc<str>) -> HostId {
         let id = self.intern(name);
         self.closed.remove(&(self.get(id).last_visit_key(), id));
         self.get_mut(id).tab_count += 1;
@@ -152,12 +161,13 @@ impl Hosts {
             host.freed_bytes.remove(0);
         }
         host.freed_bytes.push(bytes);
+        host.take_median();
     }
 
     /// Takes over what an earlier session had learnt. What this one has learnt itself stands.
     pub(crate) fn carry(&mut self, knowledge: &[HostKnowledge]) {
         for known in knowledge {
-            let id = self.intern(&known.host);
+            let id = self.intern(&known.host.as_str().into());
             let was_key = self.get(id).last_visit_key();
             self.closed.remove(&(was_key, id));
             let host = self.get_mut(id);
@@ -167,6 +177,7 @@ impl Hosts {
             }
             if host.freed_bytes.is_empty() {
                 host.freed_bytes.extend(known.bytes);
+                host.take_median();
             }
             if host.tab_count == 0 {
                 self.settle(id);
@@ -217,8 +228,9 @@ impl Hosts {
         if free.len() != self.free.len() || !vacant.map(|(slot, _)| slot).eq(free) {
             return Err("the free places in the table of hosts are not the empty ones");
         }
-        for (slot, host) in (0..).zip(&self.slots) {
+        for (slot, host) in (0..).zip(&mut self.slots) {
             let Some(host) = host else { continue };
+            host.take_median();
             if host.visits > FAMILIARITY_MAX || host.freed_bytes.len() > SAMPLE_COUNT {
                 return Err("more is known of a host than is ever kept");
             }
@@ -236,17 +248,17 @@ impl Hosts {
         Ok(())
     }
 
-    fn intern(&mut self, name: &str) -> HostId {
+    fn intern(&mut self, name: &Arc<str>) -> HostId {
         if let Some(&id) = self.by_name.get(name) {
             return id;
         }
-        let name: Arc<str> = name.into();
         let host = Host {
-            name: Arc::clone(&name),
+            name: Arc::clone(name),
             tab_count: 0,
             visits: 0,
             last_in_front_ms: None,
             freed_bytes: Vec::new(),
+            median_bytes: None,
         };
         let id = match self.free.pop() {
             Some(slot) => {
@@ -260,7 +272,7 @@ impl Hosts {
                 HostId(slot)
             }
         };
-        self.by_name.insert(name, id);
+        self.by_name.insert(Arc::clone(name), id);
         id
     }
 
@@ -295,7 +307,7 @@ mod tests {
     #[test]
     fn familiarity_grows_to_its_cap_and_starts_again_after_a_day() {
         let mut hosts = Hosts::default();
-        let id = hosts.attach("a.example");
+        let id = hosts.attach(&"a.example".into());
         assert_eq!(hosts.get(id).familiarity(), 1);
         assert!(!hosts.visit(id, 0), "the first visit is familiarity 1");
         for visit in 1..10 {
@@ -312,7 +324,7 @@ mod tests {
     fn hosts_without_tabs_are_bounded_and_the_least_recently_visited_goes_first() {
         let mut hosts = Hosts::default();
         for number in 0..5_000 {
-            let id = hosts.attach(&format!("{number}.example"));
+            let id = hosts.attach(&format!("{number}.example").into());
             hosts.visit(id, number);
             hosts.detach(id);
         }
@@ -324,7 +336,7 @@ mod tests {
                 .all(|known| known.last_in_front_ms >= Some(5_000 - 4_096))
         );
         for number in 0..10_000 {
-            let id = hosts.attach(&format!("never-in-front-{number}.example"));
+            let id = hosts.attach(&format!("never-in-front-{number}.example").into());
             hosts.detach(id);
         }
         assert_eq!(hosts.by_name.len(), REMEMBERED_HOSTS);
@@ -334,7 +346,7 @@ mod tests {
     #[test]
     fn knowledge_survives_the_way_to_another_session() {
         let mut hosts = Hosts::default();
-        let id = hosts.attach("a.example");
+        let id = hosts.attach(&"a.example".into());
         hosts.visit(id, 5);
         hosts.visit(id, 6);
         for bytes in [30, 10, 20] {

@@ -28,6 +28,7 @@ mod policy_document;
 mod pressure;
 mod projection;
 mod recency;
+mod tab_map;
 mod world;
 
 pub use clock::Moment;
@@ -47,4 +48,5 @@ pub use policy_document::{
 };
 pub use pressure::PressureState;
 pub use projection::Projection;
+pub use tab_map::TabMap;
 pub use world::{Change, Tab, World};

@@ -4,12 +4,13 @@
 //! tabs at the head and selection looks at no others. Guarded tabs stand in no list: they would
 //! gather at the heads and be walked over at each sample.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::event::TabId;
 use crate::hosts::FAMILIARITY_MAX;
+use crate::tab_map::TabMap;
 
 /// A tab's place in an order, longest out of the front first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,7 +37,7 @@ pub(crate) enum Place {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub(crate) struct Recency {
-    places: BTreeMap<TabId, Place>,
+    places: TabMap<Place>,
     #[serde(skip)]
     candidates: [BTreeSet<Key>; FAMILIARITY_MAX as usize],
     #[serde(skip)]
@@ -55,7 +56,7 @@ impl<'de> Deserialize<'de> for Recency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let restored = Self::deserialize(deserializer)?;
         let mut recency = Self::default();
-        for (tab, place) in restored.places {
+        for (tab, &place) in restored.places.iter() {
             recency.put(tab, place);
         }
         Ok(recency)
@@ -64,35 +65,35 @@ impl<'de> Deserialize<'de> for Recency {
 
 impl Recency {
     pub(crate) fn put(&mut self, tab: TabId, place: Place) {
-        if self.places.get(&tab) == Some(&place) {
+        if self.places.get(tab) == Some(&place) {
             return;
         }
-        self.take_out(tab);
+        if let Some(before) = self.places.insert(tab, place) {
+            self.unlist(tab, before);
+        }
         match place {
             Place::Candidate { familiarity, key } => self.class_mut(familiarity).insert(key),
             Place::Shadowed { key } => self.shadowed.insert(key),
             Place::Held { until_awake } => self.held.insert((until_awake, tab)),
         };
-        self.places.insert(tab, place);
     }
 
     pub(crate) fn take_out(&mut self, tab: TabId) {
-        match self.places.remove(&tab) {
-            Some(Place::Candidate { familiarity, key }) => {
-                self.class_mut(familiarity).remove(&key);
-            }
-            Some(Place::Shadowed { key }) => {
-                self.shadowed.remove(&key);
-            }
-            Some(Place::Held { until_awake }) => {
-                self.held.remove(&(until_awake, tab));
-            }
-            None => {}
+        if let Some(place) = self.places.remove(tab) {
+            self.unlist(tab, place);
         }
     }
 
+    fn unlist(&mut self, tab: TabId, place: Place) {
+        match place {
+            Place::Candidate { familiarity, key } => self.class_mut(familiarity).remove(&key),
+            Place::Shadowed { key } => self.shadowed.remove(&key),
+            Place::Held { until_awake } => self.held.remove(&(until_awake, tab)),
+        };
+    }
+
     pub(crate) fn place(&self, tab: TabId) -> Option<Place> {
-        self.places.get(&tab).copied()
+        self.places.get(tab).copied()
     }
 
     /// The candidates of a familiarity, longest out of the front first.

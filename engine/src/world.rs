@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -15,6 +16,7 @@ use crate::event::{
 };
 use crate::hosts::{HostId, Hosts};
 use crate::projection::{Projection, known};
+use crate::tab_map::TabMap;
 
 /// How much later than the log a snapshot must say that a tab was in front to be believed: 60 s.
 const ACCESSED_LATER_MS: i64 = 60_000;
@@ -118,7 +120,7 @@ fn all_under<K: Copy>(key: K) -> RangeInclusive<(K, i64, TabId)> {
 pub struct World {
     clocks: Clocks,
     windows: BTreeMap<WindowId, Window>,
-    tabs: BTreeMap<TabId, Tab>,
+    tabs: TabMap<Tab>,
     hosts: Hosts,
     /// The loaded tabs of each host, by when they were last in front.
     #[serde(skip)]
@@ -130,8 +132,8 @@ pub struct World {
     last_focused: Option<WindowId>,
     last_activated: Option<WindowId>,
     /// The host in front, and the last one that was. A page without a host is in front of none.
-    host_in_front: Option<String>,
-    last_host_in_front: Option<String>,
+    host_in_front: Option<Arc<str>>,
+    last_host_in_front: Option<Arc<str>>,
     metrics: Metrics,
     mode: Mode,
     paused_until_ms: Option<i64>,
@@ -161,7 +163,7 @@ impl World {
         Self {
             clocks: Clocks::default(),
             windows: BTreeMap::new(),
-            tabs: BTreeMap::new(),
+            tabs: TabMap::default(),
             hosts: Hosts::default(),
             loaded_by_host: BTreeSet::new(),
             loaded_by_window: BTreeSet::new(),
@@ -201,7 +203,7 @@ impl World {
 
     /// The tab with an id.
     pub fn tab(&self, id: TabId) -> Option<&Tab> {
-        self.tabs.get(&id)
+        self.tabs.get(id)
     }
 
     /// Every window, by id.
@@ -264,7 +266,7 @@ impl World {
     pub fn tab_in_front(&self) -> Option<&Tab> {
         let of = |win: Option<WindowId>| win.and_then(|win| self.windows.get(&win));
         let window = of(self.last_focused).or_else(|| of(self.last_activated))?;
-        self.tabs.get(&window.active?)
+        self.tabs.get(window.active?)
     }
 
     /// The loaded tabs on a tab's host, itself too, last in front first.
@@ -327,7 +329,7 @@ impl World {
             TabFacts {
                 tab: tab.id,
                 win: tab.win,
-                page: self.host_of(tab).map(|host| Page::Web(host.to_owned())),
+                page: self.host_of(tab).map(|host| Page::Web(host.into())),
                 protected: Some(tab.is_marked_protected),
                 active: Some(tab.is_active),
                 pinned: Some(tab.is_pinned),
@@ -350,12 +352,12 @@ impl World {
     /// Names every tab as changed, though nothing did: for a policy that sees this world for the
     /// first time.
     pub(crate) fn announce(&mut self) {
-        self.changes = self.tabs.keys().map(|&id| Change::Tab(id)).collect();
+        self.changes = self.tabs.ids().map(Change::Tab).collect();
     }
 
     /// Works out, after the rest was restored, what follows from it.
     fn reindex(&mut self) -> Result<(), &'static str> {
-        if self.tabs.iter().any(|(&id, tab)| tab.id != id) {
+        if self.tabs.iter().any(|(id, tab)| tab.id != id) {
             return Err("a tab stands under the id of another");
         }
         (self.hosts).reindex(self.tabs.values().filter_map(|tab| tab.host))?;
@@ -425,7 +427,7 @@ impl World {
 
     /// Writes down what the state hash covers.
     pub(crate) fn project(&self, projection: &mut Projection) {
-        let host = |name: &Option<String>| known(name.clone());
+        let host = |name: &Option<Arc<str>>| known(name.clone());
         let win = |win: Option<WindowId>| known(win.map(|win| win.0));
         projection.line(format_args!(
             "clock {} {} {} {}",
@@ -505,18 +507,13 @@ impl World {
 
     fn indexed(&self, id: TabId) -> &Tab {
         self.tabs
-            .get(&id)
+            .get(id)
             .expect("a tab leaves the indexes before it leaves the world")
     }
 
     fn reconcile(&mut self, snapshot: &Snapshot) {
         let told: BTreeSet<TabId> = snapshot.tabs.iter().map(|facts| facts.tab).collect();
-        let gone: Vec<TabId> = self
-            .tabs
-            .keys()
-            .filter(|id| !told.contains(id))
-            .copied()
-            .collect();
+        let gone: Vec<TabId> = self.tabs.ids().filter(|id| !told.contains(id)).collect();
         for id in gone {
             self.remove_tab(id);
         }
@@ -545,12 +542,12 @@ impl World {
     /// snapshot may repeat what that says.
     fn open_or_update(&mut self, facts: &TabFacts, in_snapshot: bool) {
         self.windows.entry(facts.win).or_default();
-        if self.tabs.contains_key(&facts.tab) {
+        if self.tabs.contains(facts.tab) {
             self.update(facts, in_snapshot);
         } else {
             self.open(facts, in_snapshot);
         }
-        let is_active = self.tabs.get(&facts.tab).is_some_and(|tab| tab.is_active);
+        let is_active = self.tabs.get(facts.tab).is_some_and(|tab| tab.is_active);
         match facts.active {
             Some(true) if !is_active => self.activate(facts.tab, facts.win),
             Some(false) => self.deactivate(facts.tab),
@@ -597,11 +594,12 @@ impl World {
 
     fn update(&mut self, facts: &TabFacts, in_snapshot: bool) {
         if let Some(page) = &facts.page {
-            self.show(facts.tab, Some(page));
+            let host = self.show(facts.tab, Some(page));
+            self.edit(facts.tab, |tab, _| tab.host = host);
         }
         if self
             .tabs
-            .get(&facts.tab)
+            .get(facts.tab)
             .is_some_and(|tab| tab.win != facts.win)
         {
             self.move_tab(facts.tab, facts.win);
@@ -641,7 +639,7 @@ impl World {
     /// A tab that is activated in another window than it was known in is believed, though it is
     /// an anomaly: not to believe it could cost a guard.
     fn activate(&mut self, id: TabId, win: WindowId) {
-        let Some(tab) = self.tabs.get(&id) else {
+        let Some(tab) = self.tabs.get(id) else {
             self.anomalies += 1;
             return;
         };
@@ -662,7 +660,7 @@ impl World {
     }
 
     fn deactivate(&mut self, id: TabId) {
-        let Some(tab) = self.tabs.get(&id).filter(|tab| tab.is_active) else {
+        let Some(tab) = self.tabs.get(id).filter(|tab| tab.is_active) else {
             return;
         };
         if let Some(window) = self.windows.get_mut(&tab.win) {
@@ -679,8 +677,9 @@ impl World {
     }
 
     fn navigate(&mut self, id: TabId, page: Option<&Page>, is_marked_protected: bool) {
-        self.show(id, page);
+        let host = self.show(id, page);
         self.edit(id, |tab, _| {
+            tab.host = host;
             tab.is_marked_protected = is_marked_protected;
             tab.is_loading = true;
             tab.is_discarded = false;
@@ -689,25 +688,26 @@ impl World {
         });
     }
 
-    /// Changes the host of a tab. It is no anomaly if the tab is not known: the caller's own edit
-    /// counts that.
-    fn show(&mut self, id: TabId, page: Option<&Page>) {
-        let Some(tab) = self.tabs.get(&id) else {
-            return;
-        };
-        let was = tab.host;
-        let host = match page {
-            Some(Page::Web(name)) => Some(self.hosts.attach(name)),
+    /// Notes that a tab shows a page from here on. Returns its host, which the caller puts into
+    /// the tab.
+    fn show(&mut self, id: TabId, page: Option<&Page>) -> Option<HostId> {
+        let was = self.tabs.get(id)?.host;
+        let name = match page {
+            Some(Page::Web(name)) => Some(name),
             Some(Page::Internal) | None => None,
         };
-        self.edit(id, |tab, _| tab.host = host);
+        if name == was.map(|was| &self.hosts.get(was).name) {
+            return was;
+        }
+        let host = name.map(|name| self.hosts.attach(name));
         if let Some(was) = was {
             self.hosts.detach(was);
         }
+        host
     }
 
     fn move_tab(&mut self, id: TabId, win: WindowId) {
-        let Some(tab) = self.tabs.get(&id) else {
+        let Some(tab) = self.tabs.get(id) else {
             self.anomalies += 1;
             return;
         };
@@ -720,14 +720,14 @@ impl World {
     }
 
     fn rename(&mut self, old: TabId, new: TabId) {
-        if old == new || !self.tabs.contains_key(&old) {
+        if old == new || !self.tabs.contains(old) {
             self.anomalies += 1;
             return;
         }
         if self.remove_tab(new) {
             self.anomalies += 1;
         }
-        let Some(mut tab) = self.tabs.remove(&old) else {
+        let Some(mut tab) = self.tabs.remove(old) else {
             return;
         };
         self.unindex(Place::of(&tab));
@@ -744,7 +744,7 @@ impl World {
     }
 
     fn discard(&mut self, id: TabId) {
-        if self.tabs.get(&id).is_some_and(|tab| tab.is_discarded) {
+        if self.tabs.get(id).is_some_and(|tab| tab.is_discarded) {
             self.anomalies += 1;
             return;
         }
@@ -762,7 +762,7 @@ impl World {
     }
 
     fn restore(&mut self, id: TabId) {
-        if self.tabs.get(&id).is_some_and(|tab| !tab.is_discarded) {
+        if self.tabs.get(id).is_some_and(|tab| !tab.is_discarded) {
             self.anomalies += 1;
             return;
         }
@@ -774,7 +774,7 @@ impl World {
 
     /// Returns false if there is no such tab.
     fn remove_tab(&mut self, id: TabId) -> bool {
-        let Some(tab) = self.tabs.remove(&id) else {
+        let Some(tab) = self.tabs.remove(id) else {
             return false;
         };
         self.unindex(Place::of(&tab));
@@ -836,8 +836,7 @@ impl World {
     fn carry(&mut self, knowledge: &[HostKnowledge]) {
         self.hosts.carry(knowledge);
         // Any host may have become another familiarity. It happens once, at the beginning.
-        self.changes
-            .extend(self.tabs.keys().map(|&id| Change::Tab(id)));
+        self.changes.extend(self.tabs.ids().map(Change::Tab));
     }
 
     fn sample(&mut self, metrics: &Metrics) {
@@ -850,7 +849,7 @@ impl World {
     }
 
     fn weigh(&mut self, id: TabId, bytes: u64, how: MemorySource) {
-        let Some(tab) = self.tabs.get_mut(&id) else {
+        let Some(tab) = self.tabs.get_mut(id) else {
             self.anomalies += 1;
             return;
         };
@@ -863,7 +862,7 @@ impl World {
     /// Changes a tab and keeps the indexes in step. An unknown tab is an anomaly.
     fn edit(&mut self, id: TabId, change: impl FnOnce(&mut Tab, Moment)) {
         let at = self.moment();
-        let Some(tab) = self.tabs.get_mut(&id) else {
+        let Some(tab) = self.tabs.get_mut(id) else {
             self.anomalies += 1;
             return;
         };
@@ -874,7 +873,9 @@ impl World {
             self.unindex(before);
             self.index(after);
         }
-        self.changes.push(Change::Tab(id));
+        if self.changes.last() != Some(&Change::Tab(id)) {
+            self.changes.push(Change::Tab(id));
+        }
     }
 
     fn index(&mut self, place: Option<Place>) {
@@ -894,20 +895,19 @@ impl World {
     /// Counts a visit when another host than the last one comes to the front.
     fn count_visit(&mut self) {
         let host = self.tab_in_front().and_then(|tab| tab.host);
-        let name = host.map(|host| &*self.hosts.get(host).name);
-        if name == self.host_in_front.as_deref() {
+        let name = host.map(|host| &self.hosts.get(host).name);
+        if name == self.host_in_front.as_ref() {
             return;
         }
         let now = self.moment().now;
-        let name = name.map(str::to_owned);
-        if let Some(left) = self.host_in_front.take() {
+        let name = name.cloned();
+        if let Some(left) = std::mem::replace(&mut self.host_in_front, name.clone()) {
             self.hosts.leave(&left, now);
         }
-        self.host_in_front.clone_from(&name);
         let (Some(host), Some(name)) = (host, name) else {
             return;
         };
-        if self.last_host_in_front.as_deref() == Some(&*name) {
+        if self.last_host_in_front.as_ref() == Some(&name) {
             return;
         }
         self.last_host_in_front = Some(name);

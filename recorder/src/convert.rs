@@ -117,7 +117,7 @@ impl Body {
 /// A host names a page of the web; a scheme without a host one of the browser's own.
 fn page(host: Option<String>, scheme: Option<&str>) -> Option<Page> {
     match (host, scheme) {
-        (Some(host), _) => Some(Page::Web(host)),
+        (Some(host), _) => Some(Page::Web(host.into())),
         (None, Some(_)) => Some(Page::Internal),
         (None, None) => None,
     }

@@ -458,9 +458,9 @@ impl Survey {
     fn note_page(&mut self, page: Option<&engine::Page>) {
         if let Some(engine::Page::Web(host)) = page
             && self.hosts.len() < HOSTS_TOLD_APART
-            && !self.hosts.contains(host)
+            && !self.hosts.contains(&**host)
         {
-            self.hosts.insert(host.clone());
+            self.hosts.insert(host.to_string());
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct Head {
     /// The times of the first and the last line, in Unix milliseconds.
     span_ms: Option<(i64, i64)>,
     /// The hosts, by their number.
-    hosts: Vec<String>,
+    hosts: Vec<Arc<str>>,
 }
 
 /// Which trace was packed.

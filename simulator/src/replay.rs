@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use engine::{
     Change, DEFAULT_TAB_BYTES, Decision, DiscardedBy, Engine, Event, Input, MemorySource, Metrics,
     Mode, Output, Page, Policy, PolicyDocument, PressureState, Seq, Snapshot, Tab, TabChanges,
-    TabFacts, TabId, World,
+    TabFacts, TabId, TabMap, World,
 };
 use recorder::Line;
 use serde::{Deserialize, Serialize};
@@ -97,9 +97,9 @@ pub struct Replay<P> {
     /// The recorded decisions on the last input that were to be carried out, by tab.
     recorded_fresh: BTreeMap<TabId, Seq>,
     /// Tabs whose recorded outcome is waited for, by their present id.
-    awaiting: BTreeMap<TabId, Awaited>,
+    awaiting: TabMap<Awaited>,
     /// Tabs that the policy holds discarded, by their present id.
-    held: BTreeMap<TabId, Held>,
+    held: TabMap<Held>,
     /// The holds that ended, where they are kept.
     holds: Option<Vec<Hold>>,
     /// Whether the recording says what became of a decision that it has, too.
@@ -109,7 +109,7 @@ pub struct Replay<P> {
     last_event_ms: i64,
     is_ticking: bool,
     /// What came before for each tab that is open, by its present id.
-    past: BTreeMap<TabId, Past>,
+    past: TabMap<Past>,
     memory: Memory,
     watch: Watch,
     /// The pressure as it would have been, and as it would have been without any discard.
@@ -221,14 +221,14 @@ impl<P: Policy> Replay<P> {
             outputs: Vec::new(),
             fresh: Vec::new(),
             recorded_fresh: BTreeMap::new(),
-            awaiting: BTreeMap::new(),
-            held: BTreeMap::new(),
+            awaiting: TabMap::default(),
+            held: TabMap::default(),
             holds: None,
             takes_recorded_outcomes: true,
             last_tick_ms: None,
             last_event_ms: 0,
             is_ticking: false,
-            past: BTreeMap::new(),
+            past: TabMap::default(),
             memory: Memory::default(),
             watch: Watch::new(PolicyDocument::default().protected_domains.clone()),
             gauge: Gauge::default(),
@@ -340,12 +340,12 @@ impl<P: Policy> Replay<P> {
 
     /// Whether the policy holds a tab discarded.
     pub fn holds(&self, tab: TabId) -> bool {
-        self.held.contains_key(&tab)
+        self.held.contains(tab)
     }
 
     /// Since which decision the policy holds a tab discarded.
     pub fn held_since(&self, tab: TabId) -> Option<Decided> {
-        self.held.get(&tab).map(|held| held.decided)
+        self.held.get(tab).map(|held| held.decided)
     }
 
     /// The hard guards that a discard of a tab would go against now, as the checker sees them.
@@ -457,7 +457,7 @@ impl<P: Policy> Replay<P> {
     /// There are none unless they were [kept](Self::keeping_holds).
     pub fn finish_with_holds(mut self, decided: &mut Vec<Replayed>) -> (Score, Vec<Hold>) {
         self.settle(decided);
-        for (tab, held) in self.held.clone() {
+        for (tab, &held) in self.held.clone().iter() {
             self.note_hold(tab, held, HoldEnd::Trace);
         }
         let mut score = self.score;
@@ -479,6 +479,9 @@ impl<P: Policy> Replay<P> {
 
     /// Carries out what the policy decided on the last input.
     fn settle(&mut self, decided: &mut Vec<Replayed>) {
+        if self.fresh.is_empty() && self.recorded_fresh.is_empty() {
+            return;
+        }
         let recorded = std::mem::take(&mut self.recorded_fresh);
         let is_as_recorded = self.fresh.len() == recorded.len()
             && (self.fresh.iter()).all(|decision| recorded.contains_key(&decision.tab));
@@ -578,7 +581,7 @@ impl<P: Policy> Replay<P> {
         self.revalue(tab);
         self.score.note_discard(intent.expected_bytes);
         self.score.note_violations(&intent.objections);
-        let past = self.past.entry(tab).or_default();
+        let past = self.past.get_or_default(tab);
         past.is_waited_for = false;
         let before = past.discarded_active.replace(since.active);
         let is_again =
@@ -606,12 +609,12 @@ impl<P: Policy> Replay<P> {
             match change {
                 Change::Tab(_) => {}
                 Change::Renamed { old, new } => {
-                    rename(&mut self.held, old, new);
-                    rename(&mut self.awaiting, old, new);
+                    self.held.rename(old, new);
+                    self.awaiting.rename(old, new);
                 }
                 Change::Gone(tab) => {
-                    closed.extend(self.held.remove(&tab).map(|held| (tab, held)));
-                    let awaited = self.awaiting.remove(&tab);
+                    closed.extend(self.held.remove(tab).map(|held| (tab, held)));
+                    let awaited = self.awaiting.remove(tab);
                     let is_open = awaited.is_some_and(|awaited| awaited.is_open());
                     self.score.unanswered += u64::from(is_open);
                 }
@@ -620,7 +623,7 @@ impl<P: Policy> Replay<P> {
         for &change in self.engine.world().changes() {
             let (Change::Tab(tab) | Change::Gone(tab) | Change::Renamed { new: tab, .. }) = change;
             let worlds = worlds(&self.recorded, &self.engine, &self.held);
-            self.memory.revalue(tab, worlds);
+            self.memory.follow_here(tab, worlds);
         }
         for (tab, held) in closed {
             self.score.closed_while_held += 1;
@@ -702,8 +705,8 @@ impl<P: Policy> Replay<P> {
         for &change in self.recorded.world().changes() {
             match change {
                 Change::Tab(_) => {}
-                Change::Renamed { old, new } => rename(&mut self.past, old, new),
-                Change::Gone(tab) => drop(self.past.remove(&tab)),
+                Change::Renamed { old, new } => self.past.rename(old, new),
+                Change::Gone(tab) => drop(self.past.remove(tab)),
             }
         }
         let worlds = worlds(&self.recorded, &self.engine, &self.held);
@@ -728,7 +731,7 @@ impl<P: Policy> Replay<P> {
     }
 
     fn note_loaded(&mut self, tab: TabId, load_ms: Option<u64>) {
-        let past = self.past.entry(tab).or_default();
+        let past = self.past.get_or_default(tab);
         past.load_ms = load_ms.or(past.load_ms);
         if std::mem::take(&mut past.is_waited_for) {
             let load_ms = past.load_ms;
@@ -742,7 +745,7 @@ impl<P: Policy> Replay<P> {
         let Some(there) = self.recorded.world().tab(tab) else {
             return;
         };
-        let past = self.past.entry(tab).or_default();
+        let past = self.past.get_or_default(tab);
         if there.is_loading {
             past.is_waited_for = true;
         } else {
@@ -904,12 +907,12 @@ impl<P: Policy> Replay<P> {
 
     fn rewrite_discard(&mut self, tab: TabId, by: DiscardedBy) -> (Kept, Then) {
         let is_discarded = (self.engine.world().tab(tab)).is_some_and(|tab| tab.is_discarded);
-        match (by, self.awaiting.get_mut(&tab)) {
+        match (by, self.awaiting.get_mut(tab)) {
             (DiscardedBy::Orchestrator, Some(awaited)) if !is_discarded => {
                 awaited.is_discarded = true;
                 let then = Then::Hold(tab, awaited.intent.clone());
                 if awaited.is_answered {
-                    self.awaiting.remove(&tab);
+                    self.awaiting.remove(tab);
                 }
                 (Kept::AsItIs, then)
             }
@@ -920,13 +923,15 @@ impl<P: Policy> Replay<P> {
     }
 
     fn rewrite_outcome(&mut self, decision: Seq, ok: bool) -> Kept {
-        let awaited = (self.awaiting.iter_mut()).find(|(_, awaited)| awaited.decision == decision);
-        let Some((&tab, awaited)) = awaited else {
+        let awaited = (self.awaiting.iter()).find(|(_, awaited)| awaited.decision == decision);
+        let tab = awaited.map(|(tab, _)| tab);
+        let Some((tab, awaited)) = tab.and_then(|tab| Some((tab, self.awaiting.get_mut(tab)?)))
+        else {
             return Kept::TakenOut;
         };
         awaited.is_answered = true;
         if !ok || awaited.is_discarded {
-            self.awaiting.remove(&tab);
+            self.awaiting.remove(tab);
         }
         self.score.refused += u64::from(!ok);
         Kept::AsItIs
@@ -941,7 +946,7 @@ impl<P: Policy> Replay<P> {
         if how == Return::Untold && restore_is_to_come {
             return;
         }
-        let Some(held) = self.held.remove(&tab) else {
+        let Some(held) = self.held.remove(tab) else {
             return;
         };
         (self.score).note_reload(held.since, self.recorded.world().moment());
@@ -968,7 +973,7 @@ impl<P: Policy> Replay<P> {
         if here.and_then(|tab| world.host_of(tab)) != host {
             let input = Input::TabNavigated {
                 tab,
-                page: Some(host.map_or(Page::Internal, |host| Page::Web(host.to_owned()))),
+                page: Some(host.map_or(Page::Internal, |host| Page::Web(host.into()))),
                 protected: Some(there.is_marked_protected),
             };
             self.feed(input);
@@ -996,7 +1001,7 @@ fn awake_until(event: &Event) -> i64 {
 fn worlds<'a, P: Policy>(
     recorded: &'a Engine<Never>,
     here: &'a Engine<P>,
-    held: &'a BTreeMap<TabId, Held>,
+    held: &'a TabMap<Held>,
 ) -> Worlds<'a> {
     Worlds {
         recorded: recorded.world(),
@@ -1020,12 +1025,6 @@ fn rewrite_changes(tab: TabId, changes: TabChanges) -> Kept {
     } else {
         let changes = possible;
         Kept::Changed(Input::TabChanged { tab, changes })
-    }
-}
-
-fn rename<T>(by_tab: &mut BTreeMap<TabId, T>, old: TabId, new: TabId) {
-    if let Some(value) = by_tab.remove(&old) {
-        by_tab.insert(new, value);
     }
 }
 

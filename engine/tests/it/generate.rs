@@ -286,7 +286,7 @@ fn host() -> impl Strategy<Value = String> {
 }
 
 fn page() -> impl Strategy<Value = Page> {
-    prop_oneof![12 => host().prop_map(Page::Web), 1 => Just(Page::Internal)]
+    prop_oneof![12 => host().prop_map(|host| Page::Web(host.into())), 1 => Just(Page::Internal)]
 }
 
 /// A flag that a log may tell of, and that is mostly not set.
@@ -546,7 +546,7 @@ fn extreme_input() -> BoxedStrategy<Input> {
         option::of(any::<bool>()),
     );
     let facts = facts.prop_map(|(tab, win, last_accessed, active)| TabFacts {
-        page: Some(Page::Web("\u{0}é.example".to_owned())),
+        page: Some(Page::Web("\u{0}é.example".into())),
         last_accessed,
         active,
         ..TabFacts::new(tab, win)

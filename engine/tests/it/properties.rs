@@ -277,7 +277,7 @@ mod the_watchman_objects {
 
     fn plain() -> TabFacts {
         TabFacts {
-            page: Some(Page::Web("a.example".to_owned())),
+            page: Some(Page::Web("a.example".into())),
             ..TabFacts::new(TabId(1), WindowId(1))
         }
     }
@@ -300,7 +300,7 @@ mod the_watchman_objects {
             ("unsaved", TabFacts { unsaved: yes, ..plain() }),
             ("not auto-discardable", TabFacts { auto_discardable: Some(false), ..plain() }),
             ("protected", TabFacts { protected: yes, ..plain() }),
-            ("protected", TabFacts { page: Some(Page::Web("x.zoom.us".to_owned())), ..plain() }),
+            ("protected", TabFacts { page: Some(Page::Web("x.zoom.us".into())), ..plain() }),
             ("internal", TabFacts { page: None, ..plain() }),
             ("loading", TabFacts { loading: yes, ..plain() }),
             ("discarded", TabFacts { discarded: yes, ..plain() }),

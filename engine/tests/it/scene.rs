@@ -34,7 +34,7 @@ pub(crate) fn tab_here(id: i64, host: &str) -> TabFacts {
 }
 
 pub(crate) fn web(host: &str) -> Page {
-    Page::Web(host.to_owned())
+    Page::Web(host.into())
 }
 
 /// A sample with this share of 100 GiB in use.

@@ -396,7 +396,7 @@ impl Watch {
 
 fn host_of(page: &Option<Page>) -> Option<String> {
     match page {
-        Some(Page::Web(host)) => Some(host.clone()),
+        Some(Page::Web(host)) => Some(host.to_string()),
         Some(Page::Internal) | None => None,
     }
 }

@@ -255,12 +255,12 @@ fn a_page_is_told_by_its_host_or_its_scheme() {
     check(
         Some("example.org"),
         None,
-        Some(&Page::Web("example.org".to_owned())),
+        Some(&Page::Web("example.org".into())),
     );
     check(
         Some("example.org"),
         Some("https"),
-        Some(&Page::Web("example.org".to_owned())),
+        Some(&Page::Web("example.org".into())),
     );
     check(None, Some("chrome"), Some(&Page::Internal));
     check(None, None, None);

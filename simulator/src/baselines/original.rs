@@ -335,7 +335,7 @@ mod tests {
     fn with_focus_mode_the_host_in_front_is_kept_longer() {
         let mut scene = Scene::new(Original::new(true), 2);
         for id in [3, 4] {
-            let page = Some(Page::Web(format!("host-{}.example.org", id - 2)));
+            let page = Some(Page::Web(format!("host-{}.example.org", id - 2).into()));
             scene.tell(Input::TabOpened(engine::TabFacts { page, ..facts(id) }));
             let tab = TabId(id);
             scene.tell(Input::TabLoaded { tab, load_ms: None });

@@ -161,7 +161,7 @@ impl<P: Policy> Scene<P> {
 /// Tab N on host N, loaded, not in front.
 pub(super) fn facts(id: i64) -> TabFacts {
     TabFacts {
-        page: Some(Page::Web(format!("host-{id}.example.org"))),
+        page: Some(Page::Web(format!("host-{id}.example.org").into())),
         active: Some(false),
         ..TabFacts::new(TabId(id), WIN)
     }

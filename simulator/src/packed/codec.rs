@@ -5,6 +5,7 @@
 //! changed together, and a property test holds them to each other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine::{
     DiscardedBy, Event, Input, MemorySource, Metrics, Mode, Page, Seq, Severity, TabChanges,
@@ -108,7 +109,7 @@ fn unzigzag(unsigned: u64) -> i64 {
 pub(super) struct Encoder {
     out: Vec<u8>,
     before: Before,
-    hosts: BTreeMap<String, u64>,
+    hosts: BTreeMap<Arc<str>, u64>,
 }
 
 impl Encoder {
@@ -233,8 +234,8 @@ impl Encoder {
     }
 
     /// The hosts, by their number.
-    pub(super) fn hosts(&self) -> Vec<String> {
-        let mut hosts: Vec<(&String, &u64)> = self.hosts.iter().collect();
+    pub(super) fn hosts(&self) -> Vec<Arc<str>> {
+        let mut hosts: Vec<(&Arc<str>, &u64)> = self.hosts.iter().collect();
         hosts.sort_by_key(|(_, number)| **number);
         hosts.into_iter().map(|(host, _)| host.clone()).collect()
     }
@@ -312,7 +313,7 @@ impl Encoder {
             return number;
         }
         let number = self.hosts.len() as u64;
-        self.hosts.insert(host.to_owned(), number);
+        self.hosts.insert(host.into(), number);
         number
     }
 
@@ -359,16 +360,17 @@ impl Encoder {
 #[derive(Debug)]
 pub(super) struct Decoder<'a> {
     rest: &'a [u8],
-    hosts: &'a [String],
+    hosts: Vec<Arc<str>>,
     before: Before,
 }
 
 impl<'a> Decoder<'a> {
     /// Begins with the first step.
-    pub(super) fn new(bytes: &'a [u8], hosts: &'a [String]) -> Self {
+    pub(super) fn new(bytes: &'a [u8], hosts: &[Arc<str>]) -> Self {
         Self {
             rest: bytes,
-            hosts,
+            // Of its own: replays side by side would wait for each other to count.
+            hosts: hosts.iter().map(|host| Arc::from(&**host)).collect(),
             before: Before::default(),
         }
     }

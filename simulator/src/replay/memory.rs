@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Change, DEFAULT_TAB_BYTES, Metrics, Tab, TabId, World};
+use engine::{Change, DEFAULT_TAB_BYTES, Metrics, Tab, TabId, TabMap, World};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Held;
@@ -48,7 +48,7 @@ impl Source {
 #[serde(remote = "Self")]
 pub(super) struct Memory {
     reading: Option<Reading>,
-    accounts: BTreeMap<TabId, Account>,
+    accounts: TabMap<Account>,
     /// The tabs that are discarded in the recording by its own policy.
     discarded_by_recorded: BTreeSet<TabId>,
     ram_total: Option<u64>,
@@ -181,7 +181,7 @@ impl Sums {
 pub(super) struct Worlds<'a> {
     pub(super) recorded: &'a World,
     pub(super) here: &'a World,
-    pub(super) held: &'a BTreeMap<TabId, Held>,
+    pub(super) held: &'a TabMap<Held>,
 }
 
 impl Serialize for Memory {
@@ -207,13 +207,13 @@ impl Memory {
 
     /// What a tab of the recording weighs.
     pub(super) fn bytes(&self, tab: TabId) -> Option<u64> {
-        self.accounts.get(&tab).map(|account| account.bytes)
+        self.accounts.get(tab).map(|account| account.bytes)
     }
 
     /// What a tab of the recording weighed in the background up to a moment of the active clock,
     /// which is no earlier than the last change.
     pub(super) fn weighed(&self, tab: TabId, active: i64) -> Option<Weighed> {
-        self.accounts.get(&tab).map(|account| Weighed {
+        self.accounts.get(tab).map(|account| Weighed {
             serial: account.serial,
             byte_ms: account.background_byte_ms(active),
         })
@@ -236,9 +236,7 @@ impl Memory {
                         self.discarded_by_recorded.insert(new);
                     }
                     self.forget(new);
-                    if let Some(account) = self.accounts.remove(&old) {
-                        self.accounts.insert(new, account);
-                    }
+                    self.accounts.rename(old, new);
                     self.revalue(new, worlds);
                 }
                 Change::Gone(tab) => {
@@ -266,6 +264,18 @@ impl Memory {
         self.revalue(tab, worlds);
     }
 
+    /// Follows what a line did to a tab in the policy's world. What it weighs is not of that world.
+    pub(super) fn follow_here(&mut self, id: TabId, worlds: Worlds<'_>) {
+        let is_as_known = self.accounts.get(id).is_some_and(|account| {
+            account.is_held == worlds.held.contains(id)
+                && account.is_discarded_here
+                    == (worlds.here.tab(id)).is_some_and(|tab| tab.is_discarded)
+        });
+        if !is_as_known {
+            self.revalue(id, worlds);
+        }
+    }
+
     /// Looks at a tab anew, after something happened to it in one of the worlds.
     pub(super) fn revalue(&mut self, id: TabId, worlds: Worlds<'_>) {
         let Some(tab) = worlds.recorded.tab(id) else {
@@ -285,7 +295,7 @@ impl Memory {
         };
         let (raw_bytes, source) = self.raw_bytes(worlds.recorded, tab);
         let active = worlds.recorded.moment().active;
-        let before = self.accounts.get(&id).copied();
+        let before = self.accounts.get(id).copied();
         let account = Account {
             serial: before.map_or(self.tab_count, |before| before.serial),
             background_byte_ms: before.map_or(0, |before| before.background_byte_ms(active)),
@@ -295,7 +305,7 @@ impl Memory {
             recorded,
             is_in_background: !tab.is_active,
             is_discarded_here: (worlds.here.tab(id)).is_some_and(|tab| tab.is_discarded),
-            is_held: worlds.held.contains_key(&id),
+            is_held: worlds.held.contains(id),
         };
         match before {
             Some(before) if before.stands_as(&account) => return,
@@ -308,7 +318,7 @@ impl Memory {
 
     /// Closes a tab's account.
     fn forget(&mut self, id: TabId) -> Option<Account> {
-        let account = self.accounts.remove(&id)?;
+        let account = self.accounts.remove(id)?;
         self.sums.count(&account, -1);
         Some(account)
     }
@@ -359,17 +369,19 @@ impl Memory {
         } = self;
         let of_each = "every tab of the recording has an account";
         assert_eq!(accounts.len(), weights.len(), "{of_each}");
-        for (account, &(raw_bytes, source)) in accounts.values_mut().zip(weights) {
+        let mut weights = weights.iter();
+        accounts.for_each_mut(|account| {
+            let &(raw_bytes, source) = weights.next().expect(of_each);
             let bytes = fitted(*reading, raw_bytes);
             if (account.bytes, account.source) == (bytes, source) {
-                continue;
+                return;
             }
             sums.count(account, -1);
             account.background_byte_ms = account.background_byte_ms(active);
             account.counted_to = active;
             (account.bytes, account.source) = (bytes, source);
             sums.count(account, 1);
-        }
+        });
     }
 
     /// Makes of a recorded sample what the machine would have shown under the policy.
@@ -442,8 +454,15 @@ impl Memory {
 fn fitted(reading: Option<Reading>, raw_bytes: u64) -> u64 {
     match reading {
         Some(reading) if reading.loaded_bytes > u128::from(reading.browser_bytes) => {
-            let product = u128::from(raw_bytes) * u128::from(reading.browser_bytes);
-            u64::try_from(product / reading.loaded_bytes).unwrap_or(raw_bytes)
+            let loaded_bytes = u64::try_from(reading.loaded_bytes);
+            match (raw_bytes.checked_mul(reading.browser_bytes), loaded_bytes) {
+                // The same, many times faster.
+                (Some(product), Ok(loaded_bytes)) => product / loaded_bytes,
+                _ => {
+                    let product = u128::from(raw_bytes) * u128::from(reading.browser_bytes);
+                    u64::try_from(product / reading.loaded_bytes).unwrap_or(raw_bytes)
+                }
+            }
         }
         _ => raw_bytes,
     }

@@ -5,10 +5,11 @@
 //! it does not object: idle time is taken by the log's time, the longest of the three clocks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use engine::{Event, Input, Page, TabChanges, TabFacts, TabId, WindowId};
+use engine::{Event, Input, Page, TabChanges, TabFacts, TabId, TabMap, WindowId};
 
 /// How long a tab counts as lately audible, and as young: 60 s, which no setting shortens.
 const MINUTE_MS: i64 = 60_000;
@@ -29,7 +30,7 @@ enum Objection {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Known {
     win: WindowId,
-    host: Option<String>,
+    host: Option<Arc<str>>,
     /// A bit for each objection.
     objections: u8,
     /// Until when it counts as lately audible, on the awake clock.
@@ -123,7 +124,7 @@ pub(super) struct Watch {
     protected_domains: Vec<String>,
     now_ms: Option<i64>,
     awake: i64,
-    tabs: BTreeMap<TabId, Known>,
+    tabs: TabMap<Known>,
     fronts: BTreeMap<WindowId, TabId>,
     focused: Option<WindowId>,
     wall_offset_ms: i64,
@@ -136,7 +137,7 @@ impl Watch {
             protected_domains,
             now_ms: None,
             awake: 0,
-            tabs: BTreeMap::new(),
+            tabs: TabMap::default(),
             fronts: BTreeMap::new(),
             focused: None,
             wall_offset_ms: 0,
@@ -150,7 +151,7 @@ impl Watch {
 
     /// The guards that a discard of a tab would go against now.
     pub(super) fn objections(&self, tab: TabId) -> Vec<&'static str> {
-        let Some(known) = self.tabs.get(&tab) else {
+        let Some(known) = self.tabs.get(tab) else {
             return vec![UNKNOWN];
         };
         let now_ms = self.now_ms.unwrap_or_default();
@@ -169,7 +170,7 @@ impl Watch {
     /// From when on no guard speaks against a discard of a tab (`t_ms`), if nothing else happens;
     /// never where one holds that does not pass with time.
     pub(super) fn free_from(&self, tab: TabId) -> Option<i64> {
-        let known = self.tabs.get(&tab)?;
+        let known = self.tabs.get(tab)?;
         if self.standing(tab, known).iter().any(|&(holds, _)| holds) {
             return None;
         }
@@ -226,7 +227,7 @@ impl Watch {
             || known.host.as_deref().is_some_and(|host| {
                 (self.protected_domains.iter()).any(|domain| match domain.strip_prefix('.') {
                     Some(top) => host == top || host.ends_with(domain.as_str()),
-                    None => host == domain,
+                    None => host == domain.as_str(),
                 })
             })
     }
@@ -234,7 +235,7 @@ impl Watch {
     /// The tab in front of the focused window is in use.
     fn look_at_front(&mut self) {
         let front = self.focused.and_then(|win| self.fronts.get(&win));
-        let known = front.and_then(|front| self.tabs.get_mut(front));
+        let known = front.and_then(|&front| self.tabs.get_mut(front));
         if let (Some(known), Some(now_ms)) = (known, self.now_ms) {
             known.in_front_ms = now_ms;
         }
@@ -246,9 +247,9 @@ impl Watch {
             Input::SessionStarted(snapshot) => {
                 let told: std::collections::BTreeSet<TabId> =
                     snapshot.tabs.iter().map(|facts| facts.tab).collect();
-                self.tabs.retain(|id, _| told.contains(id));
+                self.tabs.retain(|id, _| told.contains(&id));
                 let tabs = &self.tabs;
-                self.fronts.retain(|_, front| tabs.contains_key(front));
+                self.fronts.retain(|_, front| tabs.contains(*front));
                 for facts in &snapshot.tabs {
                     self.told(facts, true);
                 }
@@ -311,7 +312,7 @@ impl Watch {
         let accessed_ms =
             (facts.last_accessed).map(|wall| wall.saturating_sub(self.wall_offset_ms));
         let accessed_ms = accessed_ms.filter(|&then| in_snapshot && then < now_ms);
-        self.tabs.entry(facts.tab).or_insert_with(|| Known {
+        self.tabs.get_or_insert_with(facts.tab, || Known {
             win: facts.win,
             host: None,
             objections: 0,
@@ -343,7 +344,7 @@ impl Watch {
     }
 
     fn activated(&mut self, id: TabId, win: WindowId) {
-        if !self.tabs.contains_key(&id) {
+        if !self.tabs.contains(id) {
             return;
         }
         self.moved(id, win);
@@ -356,18 +357,18 @@ impl Watch {
     }
 
     fn moved(&mut self, id: TabId, win: WindowId) {
-        if self.tabs.get(&id).is_some_and(|known| known.win != win) {
+        if self.tabs.get(id).is_some_and(|known| known.win != win) {
             self.leaves_front(id);
             self.with(id, |known| known.win = win);
         }
     }
 
     fn renamed(&mut self, old: TabId, new: TabId) {
-        if old == new || !self.tabs.contains_key(&old) {
+        if old == new || !self.tabs.contains(old) {
             return;
         }
         self.gone(new);
-        if let Some(known) = self.tabs.remove(&old) {
+        if let Some(known) = self.tabs.remove(old) {
             self.tabs.insert(new, known);
         }
         for front in self.fronts.values_mut().filter(|front| **front == old) {
@@ -385,18 +386,18 @@ impl Watch {
     }
 
     fn gone(&mut self, id: TabId) {
-        self.tabs.remove(&id);
+        self.tabs.remove(id);
         self.fronts.retain(|_, front| *front != id);
     }
 
     fn with(&mut self, id: TabId, change: impl FnOnce(&mut Known)) {
-        if let Some(known) = self.tabs.get_mut(&id) {
+        if let Some(known) = self.tabs.get_mut(id) {
             change(known);
         }
     }
 }
 
-fn host_of(page: Option<&Page>) -> Option<String> {
+fn host_of(page: Option<&Page>) -> Option<Arc<str>> {
     match page {
         Some(Page::Web(host)) => Some(host.clone()),
         Some(Page::Internal) | None => None,
