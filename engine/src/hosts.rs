@@ -3,9 +3,11 @@
 //! A host is remembered while a tab shows it or while it is among the 4,096 last visited; so the
 //! table is bounded whatever the log says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::HostKnowledge;
@@ -85,8 +87,9 @@ impl Host {
 pub(crate) struct Hosts {
     slots: Vec<Option<Host>>,
     free: Vec<u32>,
+    /// Nothing follows from its order.
     #[serde(skip)]
-    by_name: BTreeMap<Arc<str>, HostId>,
+    by_name: IndexMap<Arc<str>, HostId, FixedState>,
     /// Hosts worth remembering without an open tab, least recently visited first.
     #[serde(skip)]
     closed: BTreeSet<(i64, HostId)>,
@@ -107,7 +110,9 @@ impl Hosts {
 
     /// Every host, by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Host> {
-        self.by_name.values().map(|&id| self.get(id))
+        let mut hosts: Vec<&Host> = self.slots.iter().flatten().collect();
+        hosts.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        hosts.into_iter()
     }
 
     /// Notes that a tab shows the host from here on.
@@ -293,7 +298,7 @@ impl Hosts {
     fn forget(&mut self, id: HostId) {
         let host = self.slots[id.0 as usize].take();
         let host = host.expect("only a host that is there is forgotten");
-        self.by_name.remove(&host.name);
+        self.by_name.swap_remove(&host.name);
         self.free.push(id.0);
     }
 }

@@ -22,6 +22,7 @@ mod explain;
 mod focus;
 mod guard;
 mod hosts;
+mod neighbours;
 mod orchestrator;
 mod policy;
 mod policy_document;

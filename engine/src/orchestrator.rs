@@ -647,6 +647,10 @@ impl Policy for Orchestrator {
         "orchestrator"
     }
 
+    fn looks_at_neighbours(&self) -> bool {
+        true
+    }
+
     fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
         self.follow(world, event);
         self.release(world);

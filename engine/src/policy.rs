@@ -24,6 +24,13 @@ pub trait Policy {
     /// Adds its own state to the state hash.
     fn project(&self, projection: &mut Projection);
 
+    /// Whether it looks at which tabs stand beside each other, and at how familiar hosts are: only
+    /// then the world keeps the one, and names the tabs of a host as changed when it is another
+    /// familiarity.
+    fn looks_at_neighbours(&self) -> bool {
+        false
+    }
+
     /// When it next has something to do that no event brings about (`t_ms`), going by the world
     /// as it stands. A moment that does not lie after the last event's counts as none.
     ///
@@ -54,6 +61,10 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
         (**self).project(projection);
     }
 
+    fn looks_at_neighbours(&self) -> bool {
+        (**self).looks_at_neighbours()
+    }
+
     fn next_due(&self, world: &World) -> Option<i64> {
         (**self).next_due(world)
     }
@@ -77,10 +88,11 @@ pub struct Engine<P> {
 impl<P: Policy> Engine<P> {
     /// Starts with an empty world. `mode` holds until the log says otherwise.
     pub fn new(policy: P, mode: Mode) -> Self {
-        Self {
-            world: World::new(mode),
-            policy,
+        let mut world = World::new(mode);
+        if policy.looks_at_neighbours() {
+            world.know_neighbours();
         }
+        Self { world, policy }
     }
 
     /// Takes an event in and adds what follows from it to `outputs`.
@@ -114,6 +126,9 @@ impl<P: Policy> Engine<P> {
     /// to tell, and no time at which its books could begin.
     pub fn hand_over(&mut self, policy: P, seq: Seq, outputs: &mut Vec<Output>) {
         self.policy = policy;
+        if self.policy.looks_at_neighbours() {
+            self.world.know_neighbours();
+        }
         if !self.world.has_begun() {
             return;
         }

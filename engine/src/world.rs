@@ -4,7 +4,6 @@
 //! tabs it does not know, or out of place, are counted as anomalies and change nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -15,6 +14,7 @@ use crate::event::{
     TabId, UserState, WindowFacts, WindowId,
 };
 use crate::hosts::{HostId, Hosts};
+use crate::neighbours::{Neighbours, Place};
 use crate::projection::{Projection, known};
 use crate::tab_map::TabMap;
 
@@ -59,6 +59,13 @@ pub struct Tab {
     host: Option<HostId>,
 }
 
+impl Tab {
+    /// The host of its page, in the table of its world.
+    pub(crate) fn host(&self) -> Option<HostId> {
+        self.host
+    }
+}
+
 /// Something that a policy which keeps tabs in order must hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -80,40 +87,6 @@ struct Window {
     active: Option<TabId>,
 }
 
-/// Where a loaded tab stands in the indexes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    win: WindowId,
-    host: Option<HostId>,
-    last_active: i64,
-    id: TabId,
-}
-
-impl Place {
-    fn of(tab: &Tab) -> Option<Self> {
-        let Tab { win, host, id, .. } = *tab;
-        (!tab.is_discarded).then_some(Self {
-            win,
-            host,
-            last_active: tab.last_active.now,
-            id,
-        })
-    }
-
-    fn in_window(self) -> (WindowId, i64, TabId) {
-        (self.win, self.last_active, self.id)
-    }
-
-    fn on_host(self) -> Option<(HostId, i64, TabId)> {
-        self.host.map(|host| (host, self.last_active, self.id))
-    }
-}
-
-/// All that an index holds under a key.
-fn all_under<K: Copy>(key: K) -> RangeInclusive<(K, i64, TabId)> {
-    (key, i64::MIN, TabId(i64::MIN))..=(key, i64::MAX, TabId(i64::MAX))
-}
-
 /// What the log says so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(remote = "Self")]
@@ -122,12 +95,9 @@ pub struct World {
     windows: BTreeMap<WindowId, Window>,
     tabs: TabMap<Tab>,
     hosts: Hosts,
-    /// The loaded tabs of each host, by when they were last in front.
+    /// Where the policy asks for them.
     #[serde(skip)]
-    loaded_by_host: BTreeSet<(HostId, i64, TabId)>,
-    /// The loaded tabs of each window, by when they were last in front.
-    #[serde(skip)]
-    loaded_by_window: BTreeSet<(WindowId, i64, TabId)>,
+    neighbours: Option<Neighbours>,
     focused: Option<WindowId>,
     last_focused: Option<WindowId>,
     last_activated: Option<WindowId>,
@@ -165,8 +135,7 @@ impl World {
             windows: BTreeMap::new(),
             tabs: TabMap::default(),
             hosts: Hosts::default(),
-            loaded_by_host: BTreeSet::new(),
-            loaded_by_window: BTreeSet::new(),
+            neighbours: None,
             focused: None,
             last_focused: None,
             last_activated: None,
@@ -269,22 +238,18 @@ impl World {
         self.tabs.get(window.active?)
     }
 
-    /// The loaded tabs on a tab's host, itself too, last in front first.
+    /// The loaded tabs on a tab's host, itself too, last in front first. Only the world of a policy
+    /// that [looks at neighbours](crate::Policy::looks_at_neighbours) knows them.
     pub fn loaded_on_host_of(&self, tab: &Tab) -> impl Iterator<Item = &Tab> {
-        tab.host.into_iter().flat_map(move |host| {
-            self.loaded_by_host
-                .range(all_under(host))
-                .rev()
-                .map(|(_, _, id)| self.indexed(*id))
-        })
+        let on_host = move |host| self.neighbours().on_host(host);
+        let ids = tab.host.into_iter().flat_map(on_host);
+        ids.map(|id| self.neighbour(id))
     }
 
-    /// The loaded tabs of a window, last in front first.
+    /// The loaded tabs of a window, last in front first. The same holds for them.
     pub fn loaded_in_window(&self, win: WindowId) -> impl Iterator<Item = &Tab> {
-        self.loaded_by_window
-            .range(all_under(win))
-            .rev()
-            .map(|(_, _, id)| self.indexed(*id))
+        let ids = self.neighbours().in_window(win);
+        ids.map(|id| self.neighbour(id))
     }
 
     /// The last sample of the machine.
@@ -355,16 +320,22 @@ impl World {
         self.changes = self.tabs.ids().map(Change::Tab).collect();
     }
 
+    /// Knows from here on which tabs stand beside each other.
+    pub(crate) fn know_neighbours(&mut self) {
+        let mut neighbours = Neighbours::default();
+        for tab in self.tabs.values() {
+            neighbours.move_tab(None, Place::of(tab));
+        }
+        self.neighbours = Some(neighbours);
+    }
+
     /// Works out, after the rest was restored, what follows from it.
     fn reindex(&mut self) -> Result<(), &'static str> {
         if self.tabs.iter().any(|(id, tab)| tab.id != id) {
             return Err("a tab stands under the id of another");
         }
         (self.hosts).reindex(self.tabs.values().filter_map(|tab| tab.host))?;
-        let places: Vec<_> = self.tabs.values().map(Place::of).collect();
-        for place in places {
-            self.index(place);
-        }
+        self.know_neighbours();
         Ok(())
     }
 
@@ -505,10 +476,12 @@ impl World {
         }
     }
 
-    fn indexed(&self, id: TabId) -> &Tab {
-        self.tabs
-            .get(id)
-            .expect("a tab leaves the indexes before it leaves the world")
+    fn neighbours(&self) -> &Neighbours {
+        (self.neighbours.as_ref()).expect("a policy says whether it looks at neighbours")
+    }
+
+    fn neighbour(&self, id: TabId) -> &Tab {
+        (self.tabs.get(id)).expect("a tab leaves its neighbours before it leaves the world")
     }
 
     fn reconcile(&mut self, snapshot: &Snapshot) {
@@ -581,7 +554,7 @@ impl World {
             bytes: None,
             host,
         };
-        self.index(Place::of(&tab));
+        self.move_among_neighbours(None, Place::of(&tab));
         self.tabs.insert(tab.id, tab);
         self.changes.push(Change::Tab(facts.tab));
     }
@@ -730,14 +703,14 @@ impl World {
         let Some(mut tab) = self.tabs.remove(old) else {
             return;
         };
-        self.unindex(Place::of(&tab));
+        let before = Place::of(&tab);
         tab.id = new;
         if tab.is_active
             && let Some(window) = self.windows.get_mut(&tab.win)
         {
             window.active = Some(new);
         }
-        self.index(Place::of(&tab));
+        self.move_among_neighbours(before, Place::of(&tab));
         self.tabs.insert(new, tab);
         self.changes.push(Change::Renamed { old, new });
         self.changes.push(Change::Tab(new));
@@ -777,7 +750,7 @@ impl World {
         let Some(tab) = self.tabs.remove(id) else {
             return false;
         };
-        self.unindex(Place::of(&tab));
+        self.move_among_neighbours(Place::of(&tab), None);
         if tab.is_active
             && let Some(window) = self.windows.get_mut(&tab.win)
         {
@@ -859,7 +832,7 @@ impl World {
         }
     }
 
-    /// Changes a tab and keeps the indexes in step. An unknown tab is an anomaly.
+    /// Changes a tab and keeps its neighbours in step. An unknown tab is an anomaly.
     fn edit(&mut self, id: TabId, change: impl FnOnce(&mut Tab, Moment)) {
         let at = self.moment();
         let Some(tab) = self.tabs.get_mut(id) else {
@@ -869,26 +842,15 @@ impl World {
         let before = Place::of(tab);
         change(tab, at);
         let after = Place::of(tab);
-        if before != after {
-            self.unindex(before);
-            self.index(after);
-        }
+        self.move_among_neighbours(before, after);
         if self.changes.last() != Some(&Change::Tab(id)) {
             self.changes.push(Change::Tab(id));
         }
     }
 
-    fn index(&mut self, place: Option<Place>) {
-        let Some(place) = place else { return };
-        self.loaded_by_window.insert(place.in_window());
-        self.loaded_by_host.extend(place.on_host());
-    }
-
-    fn unindex(&mut self, place: Option<Place>) {
-        let Some(place) = place else { return };
-        self.loaded_by_window.remove(&place.in_window());
-        if let Some(on_host) = place.on_host() {
-            self.loaded_by_host.remove(&on_host);
+    fn move_among_neighbours(&mut self, from: Option<Place>, to: Option<Place>) {
+        if let Some(neighbours) = &mut self.neighbours {
+            neighbours.move_tab(from, to);
         }
     }
 
@@ -911,9 +873,10 @@ impl World {
             return;
         }
         self.last_host_in_front = Some(name);
-        if self.hosts.visit(host, now) {
-            let tabs = self.loaded_by_host.range(all_under(host));
-            self.changes.extend(tabs.map(|(_, _, id)| Change::Tab(*id)));
+        let is_another_familiarity = self.hosts.visit(host, now);
+        if let Some(neighbours) = self.neighbours.as_ref().filter(|_| is_another_familiarity) {
+            let tabs = neighbours.on_host(host).rev();
+            self.changes.extend(tabs.map(Change::Tab));
         }
     }
 }

@@ -394,7 +394,7 @@ impl<P: Policy> Replay<P> {
         {
             self.last_tick_ms = Some(event.t_ms);
         }
-        self.follow(event.input);
+        self.follow(event);
     }
 
     /// Lets the time up to an event pass, waking the policy whenever it wants to be woken.
@@ -602,8 +602,13 @@ impl<P: Policy> Replay<P> {
             t_ms: self.t_ms,
             input,
         };
-        self.watch.see(&event);
-        self.engine.step(&event, &mut self.outputs);
+        self.feed_event(&event);
+    }
+
+    /// The same of an event that stands there already.
+    fn feed_event(&mut self, event: &Event) {
+        self.watch.see(event);
+        self.engine.step(event, &mut self.outputs);
         let mut closed = Vec::new();
         for &change in self.engine.world().changes() {
             match change {
@@ -657,12 +662,7 @@ impl<P: Policy> Replay<P> {
 
     /// Takes a recorded input in: into the recorded world as it is, into the policy's as far as
     /// it would have happened there.
-    fn follow(&mut self, input: Input) {
-        let event = Event {
-            seq: self.seq,
-            t_ms: self.t_ms,
-            input,
-        };
+    fn follow(&mut self, event: Event) {
         let (kept, then) = self.rewrite(&event.input);
         let was_discarded = match &event.input {
             Input::TabDiscarded { tab, .. } => {
@@ -675,7 +675,7 @@ impl<P: Policy> Replay<P> {
         self.follow_tabs(&event.input, was_discarded);
         self.follow_machine(&event.input);
         match kept {
-            Kept::AsItIs => self.feed(event.input),
+            Kept::AsItIs => self.feed_event(&event),
             Kept::Changed(input) => self.feed(input),
             Kept::TakenOut => self.score.taken_out += 1,
             Kept::Impossible => self.score.impossible += 1,
