@@ -393,7 +393,10 @@ impl World {
             | Input::PressureSignal(_)
             | Input::Suspended { .. } => {}
         }
-        self.count_visit();
+        // Samples are many, and bring no tab to the front.
+        if !matches!(event.input, Input::Metrics(_)) {
+            self.count_visit();
+        }
     }
 
     /// Writes down what the state hash covers.

@@ -47,7 +47,7 @@ impl Entrant {
         }
         let mut decided = Vec::new();
         for step in trace.steps() {
-            replay.take_step(step?, &mut decided);
+            replay.take_step(&step?, &mut decided);
             decided.clear();
         }
         let (mut score, holds) = replay.finish_with_holds(&mut decided);
@@ -85,7 +85,7 @@ impl Entrant {
                     end_part(&replay);
                 }
             }
-            replay.take_step(step, &mut decided);
+            replay.take_step(&step, &mut decided);
             decided.clear();
         }
         for _ in ends {

@@ -362,25 +362,25 @@ impl<P: Policy> Replay<P> {
     /// decision comes with the first line after its cause and the recorded outputs on that.
     pub fn take(&mut self, line: Line, decided: &mut Vec<Replayed>) {
         if let Some(step) = Step::of(line) {
-            self.take_step(step, decided);
+            self.take_step(&step, decided);
         }
     }
 
     /// The same for what matters of a line.
-    pub fn take_step(&mut self, step: Step, decided: &mut Vec<Replayed>) {
+    pub fn take_step(&mut self, step: &Step, decided: &mut Vec<Replayed>) {
         match step {
             Step::Event(event) => {
                 self.settle(decided);
-                self.pass_time(&event, decided);
+                self.pass_time(event, decided);
                 self.enter(event);
             }
-            Step::Decided(recorded) => self.note_recorded(recorded),
+            Step::Decided(recorded) => self.note_recorded(*recorded),
             Step::Unknown => self.score.unknown_lines += 1,
         }
     }
 
     /// Takes an input of the recording in.
-    fn enter(&mut self, event: Event) {
+    fn enter(&mut self, event: &Event) {
         self.score.span.begin(event.t_ms);
         self.seq = event.seq;
         self.t_ms = event.t_ms;
@@ -662,7 +662,7 @@ impl<P: Policy> Replay<P> {
 
     /// Takes a recorded input in: into the recorded world as it is, into the policy's as far as
     /// it would have happened there.
-    fn follow(&mut self, event: Event) {
+    fn follow(&mut self, event: &Event) {
         let (kept, then) = self.rewrite(&event.input);
         let was_discarded = match &event.input {
             Input::TabDiscarded { tab, .. } => {
@@ -670,12 +670,12 @@ impl<P: Policy> Replay<P> {
             }
             _ => false,
         };
-        self.recorded.step(&event, &mut self.outputs);
+        self.recorded.step(event, &mut self.outputs);
         self.pass();
         self.follow_tabs(&event.input, was_discarded);
         self.follow_machine(&event.input);
         match kept {
-            Kept::AsItIs => self.feed_event(&event),
+            Kept::AsItIs => self.feed_event(event),
             Kept::Changed(input) => self.feed(input),
             Kept::TakenOut => self.score.taken_out += 1,
             Kept::Impossible => self.score.impossible += 1,

@@ -113,7 +113,7 @@ impl Collector {
             Step::Event(event) => Some((event.t_ms, matches!(event.input, Input::Metrics(_)))),
             Step::Decided(_) | Step::Unknown => None,
         };
-        replay.take_step(step, decided);
+        replay.take_step(&step, decided);
         if let Some((t_ms, is_sample)) = event {
             self.timeline.from_ms.get_or_insert(t_ms);
             self.note(replay, is_sample);

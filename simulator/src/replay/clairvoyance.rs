@@ -48,14 +48,14 @@ impl Clairvoyance {
     /// Takes the next line of the recording in.
     pub fn take(&mut self, line: &Line) {
         if let Some(event) = line.event() {
-            self.take_event(event);
+            self.take_event(&event);
         }
     }
 
     /// The same for what happened.
-    pub fn take_event(&mut self, event: Event) {
-        self.pass_time(&event);
-        self.never.enter(event.clone());
+    pub fn take_event(&mut self, event: &Event) {
+        self.pass_time(event);
+        self.never.enter(event);
         self.all.enter(event);
         self.follow();
         self.discard_free();
@@ -69,7 +69,7 @@ impl Clairvoyance {
         let mut this = Self::new(protected_domains);
         for step in trace.steps() {
             if let Step::Event(event) = step? {
-                this.take_event(event);
+                this.take_event(&event);
             }
         }
         Ok(this.finish())

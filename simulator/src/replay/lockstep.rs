@@ -76,8 +76,8 @@ impl Lockstep {
                 }
                 self.settle(&mut look);
             }
-            self.base.enter(event.clone());
-            self.with.enter(event);
+            self.base.enter(&event);
+            self.with.enter(&event);
         }
     }
 

@@ -126,7 +126,7 @@ proptest! {
         let (mut of_log, mut of_packed) = (Replay::new(greedy()), Replay::new(greedy()));
         let (mut here, mut there) = (Vec::new(), Vec::new());
         for step in steps(pack(&lines)) {
-            of_packed.take_step(step, &mut there);
+            of_packed.take_step(&step, &mut there);
         }
         for line in lines {
             of_log.take(line, &mut here);

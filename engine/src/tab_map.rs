@@ -1,0 +1,313 @@
+//! A map from tabs to what is kept of each, in the order of their ids.
+//!
+//! Events look tabs up many times each, and open or close one seldom. So ids stand in one sorted
+//! row, which is searched by halves, and values stay where they were put.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::de::{MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::event::TabId;
+
+/// What is kept of each tab.
+#[derive(Debug)]
+pub struct TabMap<T> {
+    /// Sorted.
+    ids: Vec<TabId>,
+    /// Where the value of each id is, in the same order.
+    places: Vec<u32>,
+    values: Vec<Option<T>>,
+    vacant: Vec<u32>,
+    /// Where the last id that was found stands in the row, if it still does: an event asks for the
+    /// same tab again and again. What is found does not depend on it.
+    hint: AtomicUsize,
+}
+
+impl<T: Clone> Clone for TabMap<T> {
+    fn clone(&self) -> Self {
+        Self {
+            ids: self.ids.clone(),
+            places: self.places.clone(),
+            values: self.values.clone(),
+            vacant: self.vacant.clone(),
+            hint: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl<T> Default for TabMap<T> {
+    fn default() -> Self {
+        Self {
+            ids: Vec::new(),
+            places: Vec::new(),
+            values: Vec::new(),
+            vacant: Vec::new(),
+            hint: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl<T> TabMap<T> {
+    /// How many tabs there are.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Whether there is this tab.
+    pub fn contains(&self, tab: TabId) -> bool {
+        self.find(tab).is_ok()
+    }
+
+    /// What is kept of a tab.
+    pub fn get(&self, tab: TabId) -> Option<&T> {
+        let place = self.places[self.find(tab).ok()?];
+        self.values[place as usize].as_ref()
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, tab: TabId) -> Option<&mut T> {
+        let place = self.places[self.find(tab).ok()?];
+        self.values[place as usize].as_mut()
+    }
+
+    /// What is kept of a tab; of a new one the default.
+    pub fn get_or_default(&mut self, tab: TabId) -> &mut T
+    where
+        T: Default,
+    {
+        self.get_or_insert_with(tab, T::default)
+    }
+
+    /// What is kept of a tab; of a new one what is made for it.
+    pub fn get_or_insert_with(&mut self, tab: TabId, make: impl FnOnce() -> T) -> &mut T {
+        let place = match self.find(tab) {
+            Ok(index) => self.places[index],
+            Err(index) => self.put(index, tab, make()),
+        };
+        self.values[place as usize]
+            .as_mut()
+            .expect("a place that an id has is filled")
+    }
+
+    /// Keeps something of a tab, and returns what was kept before.
+    pub fn insert(&mut self, tab: TabId, value: T) -> Option<T> {
+        match self.find(tab) {
+            Ok(index) => self.values[self.places[index] as usize].replace(value),
+            Err(index) => {
+                self.put(index, tab, value);
+                None
+            }
+        }
+    }
+
+    /// Forgets a tab, and returns what was kept of it.
+    pub fn remove(&mut self, tab: TabId) -> Option<T> {
+        let index = self.find(tab).ok()?;
+        self.ids.remove(index);
+        let place = self.places.remove(index);
+        self.vacant.push(place);
+        self.values[place as usize].take()
+    }
+
+    /// Keeps what is kept of a tab under another id, in the place of what was kept there.
+    pub fn rename(&mut self, old: TabId, new: TabId) {
+        if let Some(value) = self.remove(old) {
+            self.insert(new, value);
+        }
+    }
+
+    /// Forgets all tabs but those for which this is true.
+    pub fn retain(&mut self, mut keep: impl FnMut(TabId, &mut T) -> bool) {
+        let gone: Vec<TabId> = (self.ids.iter().zip(&self.places))
+            .filter_map(|(&tab, &place)| {
+                let value = self.values[place as usize].as_mut()?;
+                (!keep(tab, value)).then_some(tab)
+            })
+            .collect();
+        for tab in gone {
+            self.remove(tab);
+        }
+    }
+
+    /// Every tab, by id.
+    pub fn ids(&self) -> impl Iterator<Item = TabId> {
+        self.ids.iter().copied()
+    }
+
+    /// What is kept of each, by id.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        (self.places.iter()).filter_map(|&place| self.values[place as usize].as_ref())
+    }
+
+    /// Every tab and what is kept of it, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (TabId, &T)> {
+        self.ids().zip(self.values())
+    }
+
+    /// Runs over what is kept of each, by id, to change it.
+    pub fn for_each_mut(&mut self, mut change: impl FnMut(&mut T)) {
+        for &place in &self.places {
+            self.values[place as usize].iter_mut().for_each(&mut change);
+        }
+    }
+
+    fn find(&self, tab: TabId) -> Result<usize, usize> {
+        let hint = self.hint.load(Ordering::Relaxed);
+        if self.ids.get(hint) == Some(&tab) {
+            return Ok(hint);
+        }
+        let found = self.ids.binary_search(&tab);
+        if let Ok(index) = found {
+            self.hint.store(index, Ordering::Relaxed);
+        }
+        found
+    }
+
+    fn put(&mut self, index: usize, tab: TabId, value: T) -> u32 {
+        let place = match self.vacant.pop() {
+            Some(place) => {
+                self.values[place as usize] = Some(value);
+                place
+            }
+            None => {
+                self.values.push(Some(value));
+                u32::try_from(self.values.len() - 1).expect("open tabs are far fewer than 2^32")
+            }
+        };
+        self.ids.insert(index, tab);
+        self.places.insert(index, place);
+        place
+    }
+}
+
+impl<T> FromIterator<(TabId, T)> for TabMap<T> {
+    fn from_iter<I: IntoIterator<Item = (TabId, T)>>(entries: I) -> Self {
+        let mut map = Self::default();
+        for (tab, value) in entries {
+            map.insert(tab, value);
+        }
+        map
+    }
+}
+
+impl<T: PartialEq> PartialEq for TabMap<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl<T: Serialize> Serialize for TabMap<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (tab, value) in self.iter() {
+            map.serialize_entry(&tab, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for TabMap<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(TabMap<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = TabMap<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map from tabs")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<TabMap<T>, A::Error> {
+                while let Some((tab, value)) = map.next_entry()? {
+                    self.0.insert(tab, value);
+                }
+                Ok(self.0)
+            }
+        }
+
+        deserializer.deserialize_map(Entries(Self::default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Change {
+        Insert(i64, u8),
+        Remove(i64),
+        Rename(i64, i64),
+        Default(i64),
+        Retain(u8),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let tab = || prop_oneof![0_i64..12, Just(i64::MIN), Just(i64::MAX)];
+        prop_oneof![
+            (tab(), any::<u8>()).prop_map(|(tab, value)| Change::Insert(tab, value)),
+            tab().prop_map(Change::Remove),
+            (tab(), tab()).prop_map(|(old, new)| Change::Rename(old, new)),
+            tab().prop_map(Change::Default),
+            any::<u8>().prop_map(Change::Retain),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_in_the_order_of_ids(changes in prop::collection::vec(change(), 0..60)) {
+            let mut map = TabMap::<u8>::default();
+            let mut plain = BTreeMap::<TabId, u8>::new();
+            for change in changes {
+                match change {
+                    Change::Insert(tab, value) => {
+                        let tab = TabId(tab);
+                        prop_assert_eq!(map.insert(tab, value), plain.insert(tab, value));
+                    }
+                    Change::Remove(tab) => {
+                        prop_assert_eq!(map.remove(TabId(tab)), plain.remove(&TabId(tab)));
+                    }
+                    Change::Rename(old, new) => {
+                        map.rename(TabId(old), TabId(new));
+                        if let Some(value) = plain.remove(&TabId(old)) {
+                            plain.insert(TabId(new), value);
+                        }
+                    }
+                    Change::Default(tab) => {
+                        let (mine, theirs) = (
+                            map.get_or_default(TabId(tab)),
+                            plain.entry(TabId(tab)).or_default(),
+                        );
+                        *mine = mine.wrapping_add(1);
+                        *theirs = theirs.wrapping_add(1);
+                    }
+                    Change::Retain(below) => {
+                        map.retain(|_, value| *value < below);
+                        plain.retain(|_, value| *value < below);
+                    }
+                }
+                let entries = |(tab, value): (&TabId, &u8)| (*tab, *value);
+                prop_assert!(map.iter().map(|(tab, value)| (tab, *value)).eq(plain.iter().map(entries)));
+                for tab in (0..12).map(TabId) {
+                    prop_assert_eq!(map.get(tab), plain.get(&tab));
+                    prop_assert_eq!(map.contains(tab), plain.contains_key(&tab));
+                }
+                let text = serde_json::to_string(&map).unwrap();
+                prop_assert_eq!(&text, &serde_json::to_string(&plain).unwrap());
+                prop_assert!(serde_json::from_str::<TabMap<u8>>(&text).unwrap() == map);
+            }
+        }
+    }
+}
