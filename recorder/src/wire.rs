@@ -9,8 +9,8 @@ use engine::{
     TabId, UserState, WindowId,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{IgnoredAny, MapAccess, value::MapAccessDeserializer};
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::line::Source;
@@ -61,11 +61,10 @@ macro_rules! line_types {
             }
 
             /// Reads the fields of a type from the rest of an object.
-            pub(crate) fn read<'de, A: MapAccess<'de>>(
+            pub(crate) fn read<'de, D: Deserializer<'de>>(
                 type_name: &str,
-                fields: A,
-            ) -> Result<Self, A::Error> {
-                let fields = MapAccessDeserializer::new(fields);
+                fields: D,
+            ) -> Result<Self, D::Error> {
                 Ok(match type_name {
                     $( $name => Self::$variant(<$wire>::deserialize(fields)?), )+
                     _ => {

@@ -16,6 +16,42 @@ fn without_end(bytes: &[u8]) -> &[u8] {
     bytes.strip_suffix(b"\n").unwrap()
 }
 
+/// Where to change a line, how much to take out there, and what to put in its stead.
+fn change() -> impl Strategy<Value = (prop::sample::Index, usize, Vec<u8>)> {
+    let pieces = [
+        "0",
+        "-",
+        "-0",
+        "9",
+        ".5",
+        "e3",
+        ",",
+        "\"",
+        "}",
+        "{",
+        "[",
+        "]",
+        "\\",
+        " ",
+        "null",
+        "true",
+        "false",
+        "\u{e9}",
+        "\r",
+        "\"n\":1",
+        ",\"tab\":1",
+        ",\"seq\":1",
+        "18446744073709551616",
+    ];
+    let piece = prop::sample::select(pieces.map(|piece| piece.as_bytes().to_vec()).to_vec());
+    let bytes = proptest::collection::vec(any::<u8>(), 0..2);
+    (
+        any::<prop::sample::Index>(),
+        0..4_usize,
+        prop_oneof![piece, bytes],
+    )
+}
+
 proptest! {
     #[test]
     fn a_line_reads_back_as_it_was_written(line in any::line()) {
@@ -23,6 +59,49 @@ proptest! {
         let read = Line::parse(without_end(&bytes)).unwrap();
         prop_assert_eq!(&read, &line);
         prop_assert_eq!(written(&read), bytes);
+    }
+
+    #[test]
+    fn what_the_writer_writes_is_read_in_the_canonical_form(line in any::line()) {
+        let bytes = written(&line);
+        let text = without_end(&bytes);
+        let read = Line::parse_canonical(text);
+        // Escapes and unknown types are left to the general path, and they alone.
+        let is_left = text.contains(&b'\\') || matches!(line.body, Body::Unknown { .. });
+        prop_assert_eq!(read.is_none(), is_left);
+        prop_assert!(read.is_none_or(|read| read == line));
+    }
+
+    #[test]
+    fn the_canonical_form_says_the_same_as_the_general_one_or_nothing(
+        line in any::line(),
+        changes in proptest::collection::vec(change(), 1..4),
+    ) {
+        let mut bytes = written(&line);
+        bytes.pop();
+        for (at, remove, insert) in changes {
+            let at = at.index(bytes.len() + 1);
+            let end = bytes.len().min(at + remove);
+            bytes.splice(at..end, insert);
+        }
+        if let Some(read) = Line::parse_canonical(&bytes) {
+            prop_assert_eq!(Line::parse_general(&bytes), Ok(read));
+        }
+    }
+
+    #[test]
+    fn a_number_in_the_canonical_form_is_the_general_one_to_the_last_bit(
+        number in r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?",
+    ) {
+        let text = format!(
+            r#"{{"type":"metrics","seq":1,"t_ms":2,"src":"host","ram_total":5,"cpu":{number}}}"#
+        );
+        let bits = |line: Line| match line.body {
+            Body::Metrics(it) => it.cpu.map(f64::to_bits),
+            _ => None,
+        };
+        let canonical = Line::parse_canonical(text.as_bytes()).map(bits);
+        prop_assert_eq!(canonical, Line::parse_general(text.as_bytes()).ok().map(bits));
     }
 
     #[test]
@@ -75,6 +154,23 @@ proptest! {
         let output = line.output().unwrap();
         prop_assert_eq!(Body::from(output), line.body);
     }
+}
+
+#[test]
+fn what_is_not_in_the_canonical_form_is_left_to_the_general_path() {
+    #[track_caller]
+    fn check(line: &str) {
+        assert_eq!(Line::parse_canonical(line.as_bytes()), None);
+        Line::parse_general(line.as_bytes()).unwrap();
+    }
+    let ext = r#""seq":1,"t_ms":2,"src":"ext","n":3,"at_ms":4"#;
+    check(&format!(r#"{{"type":"tab_closed",{ext},"tab":5 }}"#));
+    check(&format!(r#"{{"type":"tab_closed","tab":5,{ext}}}"#));
+    check(&format!(r#"{{{ext},"type":"tab_closed","tab":5}}"#));
+    check(&format!(r#"{{"type":"tab_closed",{ext},"tab":5,"new":6}}"#));
+    check(&format!(r#"{{"type":"tab_moved",{ext},"win":6,"tab":5}}"#));
+    check(&format!(r#"{{"type":"tab_\u0063losed",{ext},"tab":5}}"#));
+    check(&format!(r#"{{"type":"tab_of_tomorrow",{ext},"tab":5}}"#));
 }
 
 #[test]
