@@ -5,6 +5,7 @@
 //! what a restarted host needs to go on with its trace. It decides nothing. The contract is
 //! `FORMAT.md`, beside this crate's manifest.
 
+mod ahead;
 mod canonical;
 mod composer;
 mod compress;

@@ -132,7 +132,7 @@ fn open_segment(
     index: usize,
 ) -> Result<RawLines, ReadError> {
     let Some(source) = source else {
-        return RawLines::open(path);
+        return RawLines::open_ahead(path);
     };
     match source.open(index) {
         Ok(input) => Ok(RawLines::of(path, input)),

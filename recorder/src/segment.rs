@@ -9,6 +9,7 @@ use engine::Seq;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::ahead::ReadAhead;
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::{Line, MAX_LINE_BYTES};
 use crate::reader::TornTail;
@@ -378,13 +379,24 @@ impl RawLines {
         let fail = |error| ReadError::new(path, Flaw::Io(error));
         let file = File::open(path).map_err(fail)?;
         let input: Box<dyn BufRead + Send> = if is_compressed(path) {
-            let mut decoder = zstd::Decoder::new(file).map_err(fail)?;
-            decoder.window_log_max(WINDOW_LOG_MAX).map_err(fail)?;
+            let decoder = decoder(file).map_err(fail)?;
             Box::new(BufReader::with_capacity(BLOCK_BYTES, decoder))
         } else {
             Box::new(BufReader::with_capacity(BLOCK_BYTES, file))
         };
         Ok(Self::of(path, input))
+    }
+
+    /// Opens a segment that is to be read to its end: what is compressed, ahead in a thread.
+    pub(crate) fn open_ahead(path: &Path) -> Result<Self, ReadError> {
+        if !is_compressed(path) {
+            return Self::open(path);
+        }
+        let input = File::open(path)
+            .and_then(decoder)
+            .and_then(|decoder| ReadAhead::new(decoder, BLOCK_BYTES))
+            .map_err(|error| ReadError::new(path, Flaw::Io(error)))?;
+        Ok(Self::of(path, Box::new(input)))
     }
 
     /// Reads lines that stand in no file of lines. `path` is what they are called by.
@@ -495,4 +507,11 @@ impl RawLines {
             Flaw::Io(error)
         }
     }
+}
+
+/// Begins to decompress a file, in bounded memory.
+fn decoder(file: File) -> io::Result<zstd::Decoder<'static, BufReader<File>>> {
+    let mut decoder = zstd::Decoder::new(file)?;
+    decoder.window_log_max(WINDOW_LOG_MAX)?;
+    Ok(decoder)
 }
