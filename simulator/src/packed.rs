@@ -105,8 +105,11 @@ impl<W: Write> Packer<W> {
         }
         let (first_ms, _) = self.span_ms.unwrap_or((line.t_ms, line.t_ms));
         self.span_ms = Some((first_ms, line.t_ms));
-        let bytes = self.encoder.take();
-        self.write(&bytes)
+        let bytes = self.encoder.written();
+        self.crc = crc32c::crc32c_append(self.crc, bytes);
+        self.out.write_all(bytes)?;
+        self.encoder.clear();
+        Ok(())
     }
 
     /// Ends the packed trace.
@@ -121,18 +124,14 @@ impl<W: Write> Packer<W> {
             hosts: self.encoder.hosts(),
         };
         let head = serde_json::to_vec(&head)?;
-        self.write(&head)?;
+        self.crc = crc32c::crc32c_append(self.crc, &head);
+        self.out.write_all(&head)?;
         let length = u32::try_from(head.len()).map_err(io::Error::other)?;
         self.out.write_all(&length.to_le_bytes())?;
         self.out.write_all(&self.crc.to_le_bytes())?;
         self.out.write_all(MAGIC)?;
         self.out.flush()?;
         Ok(self.out)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.crc = crc32c::crc32c_append(self.crc, bytes);
-        self.out.write_all(bytes)
     }
 }
 

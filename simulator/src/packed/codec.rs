@@ -228,9 +228,14 @@ impl Encoder {
         true
     }
 
-    /// Takes what was written since the last time.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.out)
+    /// What was written since it was cleared.
+    pub(super) fn written(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Forgets what was written, and keeps its place for what comes.
+    pub(super) fn clear(&mut self) {
+        self.out.clear();
     }
 
     /// The hosts, by their number.
