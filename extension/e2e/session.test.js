@@ -172,7 +172,7 @@ test('a recorded session, from observing to a verified log', { timeout: 600_000 
 
   await t.test('the same trace goes on after the worker was stopped', async () => {
     const [host] = lab.hostPids();
-    await lab.stopWorker();
+    assert.ok(await lab.stopWorker(), 'a service worker runs');
     await waitFor('the host has ended with its worker', () => !lab.hostPids().includes(host));
     // Only an event of the browser wakes the worker again.
     const tab = await lab.openTab({ url: url('news', 'plain/60'), active: false });
