@@ -96,6 +96,7 @@ async function open(browser, sequence) {
   let complaintAt = -Infinity;
 
   const port = new HostPort(browser, saved, store, session.id, {
+    firstN: () => outbox.firstN,
     onHello(hello) {
       outbox.open(whole(hello.last_n), (message) => port.post(message));
       if (!isSnapshotFresh) snapshotSoon();

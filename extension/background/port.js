@@ -35,6 +35,7 @@ const BACKOFF = "backoff";
 
 /**
  * @typedef {object} Handlers
+ * @property {() => number} firstN the number of the first event that the host may not have
  * @property {(hello: HostMessage) => void} onHello the host is there, or its log is again
  * @property {() => void} onGone
  * @property {(message: HostMessage) => void} onMessage what is no answer to a request
@@ -201,6 +202,7 @@ export class HostPort {
       protocol: PROTOCOL,
       ...identity,
       extension_session: this.#session,
+      first_n: this.#handlers.firstN(),
       incognito: false,
     });
   }

@@ -238,7 +238,7 @@ class Soak {
         const waiting = await this.lab.inController(async () => {
           await globalThis.chrome.runtime.sendMessage({ ask: 'retry' });
           const stored = await globalThis.chrome.storage.session.get(null);
-          return Object.keys(stored).some((key) => key.startsWith('event:'));
+          return Object.entries(stored).some(([key, value]) => key.startsWith('event:') && value !== null);
         });
         if (waiting) return false;
         const open = (await this.lab.chrome('tabs.query', {})).map(({ id }) => id);

@@ -53,7 +53,8 @@ export function judge(log, { open, witness, stores }) {
  * @returns {Acknowledged}
  */
 export function acknowledged(stored, log) {
-  const events = Object.entries(stored).filter(([key]) => key.startsWith('event:'));
+  // What is null has gone: its key goes a moment later.
+  const events = Object.entries(stored).filter(([key, value]) => key.startsWith('event:') && value !== null);
   return {
     last_n: Number(stored.last_n ?? 0),
     kept: new Map(events.map(([key, event]) => [Number(key.slice('event:'.length)), event])),
