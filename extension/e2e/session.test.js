@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { kill } from 'node:process';
 import { after, before, test } from 'node:test';
 
+import { openInLog } from './lab/judge.js';
 import { CHROMIUM, hasBrowser, openLab, waitFor } from './lab/lab.js';
 import { proportionalBytes } from './lab/processes.js';
 
@@ -234,19 +235,4 @@ function mentions(log, id) {
   return log.some(
     (line) => line.tab === id || line.tabs?.some((tab) => tab.tab === id),
   );
-}
-
-/** The tabs that are open at the end of a log. */
-function openInLog(log) {
-  let open = new Set();
-  for (const line of log) {
-    if (line.type === 'session_started') open = new Set(line.tabs.map((tab) => tab.tab));
-    if (line.type === 'tab_opened') open.add(line.tab);
-    if (line.type === 'tab_closed') open.delete(line.tab);
-    if (line.type === 'tab_replaced') {
-      open.delete(line.old);
-      open.add(line.tab);
-    }
-  }
-  return open;
 }

@@ -15,7 +15,8 @@ import { kill } from 'node:process';
 import { parseArgs } from 'node:util';
 
 import { ROOT } from './lab/binaries.js';
-import { acknowledged, judge, openInLog } from './lab/judge.js';
+import { Bursts } from './lab/burst.js';
+import { acknowledged, judge } from './lab/judge.js';
 import { CHROMIUM, openLab, waitFor } from './lab/lab.js';
 import { Person } from './lab/person.js';
 import { residentBytes } from './lab/processes.js';
@@ -99,8 +100,6 @@ class Soak {
     this.stores = [];
     this.memory = [];
     this.kills = { worker: 0, host: 0 };
-    /** Tabs of the last burst that are still open. */
-    this.left = [];
   }
 
   async run() {
@@ -153,9 +152,10 @@ class Soak {
         return { what, at, inBurst: this.random() < 0.5, after_ms: Math.floor(300 * this.random()) };
       })
       .sort((a, b) => a.at - b.at);
+    const bursts = new Bursts(this.lab);
     for (const { what, at, inBurst, after_ms } of plan) {
       await rest(at - Date.now());
-      const burst = inBurst ? this.burst() : undefined;
+      const burst = inBurst ? bursts.burst() : undefined;
       if (inBurst) await rest(after_ms);
       await this.kill(what);
       this.kills[what] += 1;
@@ -179,36 +179,9 @@ class Soak {
     }
   }
 
-  /** Much at once: tabs opened and closed, muted and not, pinned and not. */
-  async burst() {
-    const urls = Array.from({ length: 4 }, (_, index) => this.lab.pages.url('burst', `plain/${index}`));
-    this.left = await this.lab.inController(
-      async (urls, left) => {
-        const { tabs } = globalThis.chrome;
-        const opened = await Promise.all(urls.map((url) => tabs.create({ url, active: false })));
-        const mute = async (id) => {
-          await tabs.update(id, { muted: true });
-          await tabs.update(id, { muted: false });
-        };
-        const [pinned, second, ...rest] = opened.map(({ id }) => id);
-        await Promise.all([
-          ...[second, ...rest].map(mute),
-          tabs.update(pinned, { pinned: true }),
-          tabs.remove(rest),
-          // Of the last burst: one may have been discarded, and have another id.
-          ...left.map((id) => tabs.remove(id).catch(() => undefined)),
-        ].map((job) => job.catch(() => undefined)));
-        return [pinned, second];
-      },
-      urls,
-      this.left,
-    );
-  }
-
   /** What the store holds, then what the log holds, and what the witness has heard. */
   async look() {
-    const stored = await this.lab.inController(() => globalThis.chrome.storage.session.get(null));
-    this.stores.push(acknowledged(stored, this.lab.log()));
+    this.stores.push(acknowledged(await this.lab.stored(), this.lab.log()));
     await this.witness.hear();
     if (!this.lab.isBrowserAlive) throw new Error('the browser is gone');
   }
@@ -232,21 +205,7 @@ class Soak {
   /** Waits until all that happened is in the log. */
   async recover() {
     say('waiting until everything is in the log');
-    await waitFor(
-      'everything is in the log',
-      async () => {
-        const waiting = await this.lab.inController(async () => {
-          await globalThis.chrome.runtime.sendMessage({ ask: 'retry' });
-          const stored = await globalThis.chrome.storage.session.get(null);
-          return Object.entries(stored).some(([key, value]) => key.startsWith('event:') && value !== null);
-        });
-        if (waiting) return false;
-        const open = (await this.lab.chrome('tabs.query', {})).map(({ id }) => id);
-        const inLog = openInLog(this.lab.log());
-        return open.length === inLog.size && open.every((id) => inLog.has(id));
-      },
-      AWAY_SECONDS,
-    ).catch((error) => say(`${error.message}; judged as it is`));
+    await this.lab.waitUntilLogged(AWAY_SECONDS).catch((error) => say(`${error.message}; judged as it is`));
     await this.look();
   }
 

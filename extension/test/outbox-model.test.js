@@ -27,6 +27,8 @@ class ModelHost {
   /** How many of them survive a crash. */
   synced = 0;
   hasLog = true;
+  /** Whether it knows who speaks: nothing happens before. */
+  isGreeted = false;
   /** The event that the log has to begin with, where that is known. */
   first = undefined;
   /** What it was told under a number that it has already. */
@@ -36,7 +38,9 @@ class ModelHost {
     return this.log.at(-1)?.n ?? 0;
   }
 
+  /** What it says when it is greeted, and when its log comes back. */
   hello() {
+    if (!this.isGreeted) return [];
     if (!this.hasLog) return [{ type: "error", code: "log_unavailable", message: "no log" }];
     return [{ type: "hello", host_version: "1", last_n: this.lastN }];
   }
@@ -44,9 +48,11 @@ class ModelHost {
   /** @returns {object[]} what it answers */
   hears(message) {
     if (message.type === "hello") {
+      this.isGreeted = true;
       this.first = message.first_n;
       return this.hello();
     }
+    if (!this.isGreeted) return [{ type: "error", code: "hello_expected", message: "who?" }];
     if (!this.hasLog) return [];
     if (message.type === "events") return this.#hearsEvents(message.events);
     if (message.type === "lost") return this.#hearsLost(message);
@@ -100,6 +106,11 @@ class ModelHost {
     this.log.length = Math.min(this.log.length, this.synced + survivors);
     // What is read back at the start is synced then.
     this.synced = this.log.length;
+  }
+
+  /** It ends with its port, and another one is started. */
+  restarts() {
+    this.isGreeted = false;
   }
 }
 
@@ -227,7 +238,9 @@ class World {
     await this.startWorker();
   }
 
+  /** The port closes, and with it the host ends. */
   closePipes() {
+    this.host.restarts();
     this.toHost = [];
     this.toExtension = [];
   }

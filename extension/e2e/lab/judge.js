@@ -53,13 +53,22 @@ export function judge(log, { open, witness, stores }) {
  * @returns {Acknowledged}
  */
 export function acknowledged(stored, log) {
-  // What is null has gone: its key goes a moment later.
-  const events = Object.entries(stored).filter(([key, value]) => key.startsWith('event:') && value !== null);
   return {
     last_n: Number(stored.last_n ?? 0),
-    kept: new Map(events.map(([key, event]) => [Number(key.slice('event:'.length)), event])),
+    kept: waitingIn(stored),
     logged: new Set(fromExtension(log).map(({ n }) => n)),
   };
+}
+
+/**
+ * The events that wait in the extension's store, by their number.
+ *
+ * @param {Record<string, unknown>} stored all of `storage.session`
+ */
+export function waitingIn(stored) {
+  // What is null has gone: its key goes a moment later.
+  const events = Object.entries(stored).filter(([key, value]) => key.startsWith('event:') && value !== null);
+  return new Map(events.map(([key, event]) => [Number(key.slice('event:'.length)), event]));
 }
 
 /** The tabs that are open at the end of a log. */

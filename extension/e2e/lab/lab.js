@@ -7,7 +7,8 @@ import { basename, join } from 'node:path';
 import CDP from 'chrome-remote-interface';
 
 import { ROOT, buildBinaries } from './binaries.js';
-import { readLog } from './log.js';
+import { openInLog, waitingIn } from './judge.js';
+import { readLog, readTraces } from './log.js';
 import { servePages } from './pages.js';
 import { processTree } from './processes.js';
 
@@ -160,6 +161,31 @@ class Lab {
   /** Waits until the log satisfies a condition, and returns what that returned. */
   async waitForLog(what, condition, seconds = 30) {
     return waitFor(what, () => condition(this.log()), seconds);
+  }
+
+  /** Every trace so far, in the order in which they were begun: its lines, and a file that names it. */
+  logs() {
+    return existsSync(this.traces) ? readTraces(this.traces) : [];
+  }
+
+  /** What the extension has stored for as long as the browser runs. */
+  async stored() {
+    return this.inController(() => globalThis.chrome.storage.session.get(null));
+  }
+
+  /** Waits until the last trace has everything that happened. Nudges the worker meanwhile. */
+  async waitUntilLogged(seconds) {
+    await waitFor(
+      'everything is in the log',
+      async () => {
+        await this.inController(() => globalThis.chrome.runtime.sendMessage({ ask: 'retry' }));
+        if (waitingIn(await this.stored()).size > 0) return false;
+        const open = (await this.chrome('tabs.query', {})).map(({ id }) => id);
+        const inLog = openInLog(this.logs().at(-1)?.lines ?? []);
+        return open.length === inLog.size && open.every((id) => inLog.has(id));
+      },
+      seconds,
+    );
   }
 
   /** The process id of the browser. */
