@@ -137,6 +137,10 @@ export class Outbox {
    * @param {number} expected the number it wants next
    */
   sendAgain(expected) {
+    if (expected > this.#lastN + 1) {
+      // Taken at its word, nothing would be sent any more and all would count as sent.
+      throw new Error(`the host wants event ${expected}, the last one is ${this.#lastN}`);
+    }
     const first = this.firstN;
     // A log that has nothing yet takes what comes; its past is in another log.
     if (expected > 1 && expected < first) {
