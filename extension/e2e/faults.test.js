@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 
 import { Bursts } from './lab/burst.js';
 import { acknowledged, judge } from './lab/judge.js';
-import { CHROMIUM, hasBrowser, openLab, waitFor } from './lab/lab.js';
+import { openLabOrSkip, waitFor } from './lab/lab.js';
 import { Witness } from './lab/witness.js';
 
 /** How long after the beginning of a burst the fault comes. */
@@ -22,18 +22,13 @@ const AWAY_SECONDS = 60;
 let lab;
 
 before(async () => {
-  if (!hasBrowser()) {
-    assert.ok(!process.env.CI, `no browser at ${CHROMIUM}`);
-    console.log(`SKIPPED: no browser at ${CHROMIUM}; set CHROMIUM to run this test`);
-    return;
-  }
-  lab = await openLab({});
+  lab = await openLabOrSkip({});
 });
 
 after(() => lab?.close());
 
 test('nothing is lost or doubled, whoever is killed', { timeout: 300_000 }, async (t) => {
-  if (!hasBrowser()) return t.skip('no browser');
+  if (!lab) return t.skip('no browser');
   const bursts = new Bursts(lab);
   let witness = new Witness(lab);
   let stores = [];

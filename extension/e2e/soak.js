@@ -17,15 +17,14 @@ import { parseArgs } from 'node:util';
 import { ROOT } from './lab/binaries.js';
 import { Bursts } from './lab/burst.js';
 import { acknowledged, judge } from './lab/judge.js';
-import { CHROMIUM, openLab, waitFor } from './lab/lab.js';
+import { ALWAYS_HIGH, CHROMIUM, openLab, waitFor } from './lab/lab.js';
 import { Person } from './lab/person.js';
 import { residentBytes } from './lab/processes.js';
 import { generator } from './lab/random.js';
 import { markdownOf } from './lab/soak-report.js';
 import { Witness } from './lab/witness.js';
 
-// Any real reading of this machine counts as HIGH, and no tab is kept for long: as many discards as
-// the policy's own limits allow.
+// No tab is kept for long: as many discards as the policy's own limits allow.
 const POLICY = `
 ttl_minutes = 1
 ttl_clock = "awake"
@@ -36,13 +35,7 @@ batch_high = 4
 [focus]
 out_ttl_minutes = 1
 cluster_minutes = 1
-
-[pressure]
-used_from_percent = 0
-used_full_percent = 0.5
-medium_score = 1
-high_score = 2
-`;
+${ALWAYS_HIGH}`;
 
 /** Seven light pages to one that holds memory: other work shares the machine for an hour. */
 const PAGES = [...Array(7).fill('plain'), 'heavy/20'];
@@ -291,7 +284,7 @@ class Soak {
       lines: log.length,
       looks: this.stores.length,
       waiting_at_most: Math.max(0, ...this.stores.map(({ kept }) => kept.size)),
-      verify: stdout.trim().split('\n').at(-1),
+      verify: stdout.trim().split('\n').at(-1).replace(`${this.lab.traces}: `, ''),
     };
   }
 }

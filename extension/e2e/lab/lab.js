@@ -24,6 +24,26 @@ const CALL_SECONDS = 60;
 /** Whether there is a browser to test with. */
 export const hasBrowser = () => existsSync(CHROMIUM);
 
+/** The end of a policy under which any real reading of this machine counts as HIGH. */
+export const ALWAYS_HIGH = `
+[pressure]
+used_from_percent = 0
+used_full_percent = 0.5
+medium_score = 1
+high_score = 2
+`;
+
+/**
+ * Opens a laboratory for a test, or says aloud that there is no browser to test with. Never in CI:
+ * a suite without its browser has tested nothing.
+ */
+export async function openLabOrSkip(options) {
+  if (hasBrowser()) return openLab(options);
+  if (process.env.CI) throw new Error(`no browser at ${CHROMIUM}`);
+  console.log(`SKIPPED: no browser at ${CHROMIUM}; set CHROMIUM to run this test`);
+  return undefined;
+}
+
 /**
  * Opens a laboratory.
  *
