@@ -19,10 +19,19 @@ const FORM_ANSWER_MS = 300;
 /** How long a new worker waits for the events that the death of the last one held up. */
 const INHERITED_MS = 1_000;
 
+/** The host gives one order at a time. One that gives many more is out of its mind. */
+const MOST_WAITING = 16;
+
+/** Orders that are remembered, so that one that comes twice is carried out once. */
+const MOST_REMEMBERED = 64;
+
 /** @typedef {Pick<Browser, "now" | "setTimeout" | "clearTimeout" | "tab" | "discard" | "reload" | "askForms">} Tools */
 
 export class Executor {
   #orders = new Sequence();
+  #waiting = 0;
+  /** Decision and tab of the last orders: numbers of decisions begin anew with another log. */
+  #given = new Set();
   /** @type {Tools} */
   #browser;
   /** @type {Intents} */
@@ -48,7 +57,21 @@ export class Executor {
 
   /** @param {DiscardOrder} order */
   discard(order) {
-    this.#orders.run(() => this.#carryOut(order));
+    const key = `${order.decision} ${order.tab}`;
+    if (this.#given.has(key)) return;
+    if (this.#waiting >= MOST_WAITING) {
+      throw new Error(`${MOST_WAITING} orders wait, order ${order.decision} is passed over`);
+    }
+    this.#given.add(key);
+    if (this.#given.size > MOST_REMEMBERED) this.#given.delete(this.#given.values().next().value);
+    this.#waiting += 1;
+    this.#orders.run(async () => {
+      try {
+        await this.#carryOut(order);
+      } finally {
+        this.#waiting -= 1;
+      }
+    });
   }
 
   /** Finds out what became of the orders of a worker that died. */

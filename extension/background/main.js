@@ -4,9 +4,10 @@
  * Everything that reaches the log passes through one sequence, which starts when the store has
  * been read. Nothing here is the truth: that is in the store and, once acknowledged, in the log.
  *
- * @import {Browser, Connection, DiscardOrder, EventBody, HostMessage, Question, View} from "../types"
+ * @import {Browser, Connection, EventBody, HostMessage, Question, View} from "../types"
  */
 
+import { orderFrom, statusFrom, text, whole } from "./answers.js";
 import { Executor } from "./executor.js";
 import { FormsWatch } from "./forms-watch.js";
 import { Intents } from "./intents.js";
@@ -96,6 +97,7 @@ async function open(browser, sequence) {
   let complaintAt = -Infinity;
 
   const port = new HostPort(browser, saved, store, session.id, {
+    firstN: () => outbox.firstN,
     onHello(hello) {
       outbox.open(whole(hello.last_n), (message) => port.post(message));
       if (!isSnapshotFresh) snapshotSoon();
@@ -104,7 +106,10 @@ async function open(browser, sequence) {
     onGone: () => outbox.close(),
     onMessage(message) {
       if (message.type === "ack") outbox.acknowledge(whole(message.n));
-      else if (message.type === "discard_tab") sequence.run(() => order(message));
+      // In the sequence, so that what was told before the order came has been heard.
+      else if (message.type === "discard_tab") {
+        sequence.run(() => executor.discard(orderFrom(message)));
+      }
       else if (message.type === "error") complained(message);
     },
     onChange: (connection) => void showBadge(browser, connection).catch(report),
@@ -114,28 +119,9 @@ async function open(browser, sequence) {
     sequence.run(() => takeSnapshot(browser, tracker));
   }
 
-  /**
-   * In the sequence, so that what was told before the order came has been heard.
-   *
-   * @param {HostMessage} message
-   */
-  function order({ decision, tab, host }) {
-    if (!Number.isInteger(decision) || !Number.isInteger(tab)) {
-      throw new Error(`not an order: decision ${decision}, tab ${tab}`);
-    }
-    executor.discard(
-      /** @type {DiscardOrder} */ ({
-        type: "discard_tab",
-        decision,
-        tab,
-        host: typeof host === "string" ? host : null,
-      }),
-    );
-  }
-
   /** @param {HostMessage} error */
   function complained(error) {
-    report(`the host says ${error.code}: ${error.message}`);
+    report(`the host says ${text(error.code)}: ${text(error.message)}`);
     if (error.code === "event_gap") {
       outbox.sendAgain(whole(error.expected));
     } else if (error.code === "bad_event" && browser.now() - complaintAt >= SNAPSHOT_EVERY_MS) {
@@ -153,18 +139,6 @@ async function open(browser, sequence) {
   forms.refresh().catch(report);
   port.connect();
   return { tracker, outbox, port, executor, forms };
-}
-
-/**
- * A number of an event, as the host tells it.
- *
- * @param {unknown} value
- */
-function whole(value) {
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
-    throw new Error(`the host sent ${JSON.stringify(value)} for the number of an event`);
-  }
-  return value;
 }
 
 /**
@@ -193,7 +167,7 @@ async function answer(browser, { outbox, port }, question) {
   switch (question.ask) {
     case "view": {
       const [status, forms_seen] = await Promise.all([
-        port.isReachable ? port.request({ type: "status" }).catch(() => null) : null,
+        port.isReachable ? port.request({ type: "status" }).then(statusFrom).catch(noStatus) : null,
         browser.mayReadPages(),
       ]);
       const { connection } = port;
@@ -218,6 +192,12 @@ async function answer(browser, { outbox, port }, question) {
     default:
       throw new HostError("unknown_question", "The worker does not know this question.");
   }
+}
+
+/** @param {unknown} error */
+function noStatus(error) {
+  report(error);
+  return null;
 }
 
 /**

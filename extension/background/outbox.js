@@ -30,6 +30,8 @@ export const KEPT_BYTES = 6 * 1024 * 1024;
 /**
  * @typedef {{ from: number, count: number, why: string }} Lost events that were given up
  *
+ * @typedef {{ events: number, bytes: number }} Room what is kept at most
+ *
  * @typedef {object} Item an event, or several that were given up, from `from` to `n`
  * @property {number} from
  * @property {number} n
@@ -54,15 +56,19 @@ export class Outbox {
   #store;
   /** @type {() => void} */
   #onLost;
+  /** @type {Room} */
+  #room;
 
   /**
    * @param {Record<string, unknown>} saved what the store held when the worker started
    * @param {Store} store
    * @param {() => void} onLost called when events were given up: a snapshot is due
+   * @param {Room} [room]
    */
-  constructor(saved, store, onLost) {
+  constructor(saved, store, onLost, room = { events: KEPT_EVENTS, bytes: KEPT_BYTES }) {
     this.#store = store;
     this.#onLost = onLost;
+    this.#room = room;
     this.#lastN = Number(saved[LAST_N] ?? 0);
     for (const [key, value] of Object.entries(saved)) {
       if (key.startsWith(EVENT)) this.#items.push(itemOf(Number(key.slice(EVENT.length)), value));
@@ -79,6 +85,11 @@ export class Outbox {
     return this.#items.filter(({ event }) => event !== null).length;
   }
 
+  /** The number of the first event that the host has not acknowledged, or of the next to come. */
+  get firstN() {
+    return this.#items[0]?.from ?? this.#lastN + 1;
+  }
+
   /**
    * Takes an event. It is sent when it is stored and there is a host.
    *
@@ -86,7 +97,8 @@ export class Outbox {
    * @param {EventBody} body
    */
   append(at_ms, body) {
-    if (this.#items.length >= KEPT_EVENTS || this.#bytes >= KEPT_BYTES) this.#giveUp("outbox_full");
+    const { events, bytes } = this.#room;
+    if (this.#items.length >= events || this.#bytes >= bytes) this.#giveUp("outbox_full");
     this.#lastN += 1;
     const item = itemOf(this.#lastN, { ...body, n: this.#lastN, at_ms });
     this.#items.push(item);
@@ -125,7 +137,11 @@ export class Outbox {
    * @param {number} expected the number it wants next
    */
   sendAgain(expected) {
-    const first = this.#items[0]?.from ?? this.#lastN + 1;
+    if (expected > this.#lastN + 1) {
+      // Taken at its word, nothing would be sent any more and all would count as sent.
+      throw new Error(`the host wants event ${expected}, the last one is ${this.#lastN}`);
+    }
+    const first = this.firstN;
     // A log that has nothing yet takes what comes; its past is in another log.
     if (expected > 1 && expected < first) {
       this.#insertLost({ from: expected, count: first - expected, why: "not_in_log" });

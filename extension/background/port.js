@@ -9,6 +9,7 @@
  * @import {Store} from "./store.js"
  */
 
+import { text } from "./answers.js";
 import { report } from "./report.js";
 
 /** The name in the host's manifest. */
@@ -29,12 +30,33 @@ const ANSWER_MS = 5_000;
 /** A host may wait 3 s for the log that the one before it still writes. */
 const HELLO_MS = 15_000;
 
+/**
+ * How much a host may say within a second, and what counts for more: a hello and an error may make
+ * the extension send again all that waits. A good host says a hundredth of it.
+ */
+const PATIENCE = 1_000;
+const PATIENCE_MS = 1_000;
+const BURDENS = new Map([["hello", 100], ["error", 10]]);
+
+/**
+ * What a host says that is a state of the connection, by its code.
+ *
+ * @type {Map<unknown, ConnectionState>}
+ */
+const COMPLAINTS = new Map([
+  ["forbidden_origin", "forbidden"],
+  ["protocol_mismatch", "protocol_mismatch"],
+  ["log_unavailable", "log_unavailable"],
+  ["log_locked", "log_unavailable"],
+]);
+
 const BACKOFF = "backoff";
 
 /** @typedef {Pick<Browser, "now" | "random" | "setTimeout" | "clearTimeout" | "connectNative" | "setAlarm" | "identity">} Tools */
 
 /**
  * @typedef {object} Handlers
+ * @property {() => number} firstN the number of the first event that the host may not have
  * @property {(hello: HostMessage) => void} onHello the host is there, or its log is again
  * @property {() => void} onGone
  * @property {(message: HostMessage) => void} onMessage what is no answer to a request
@@ -72,6 +94,9 @@ export class HostPort {
   #greetedAt = null;
   /** What the host said was wrong, on this port. It may be the reason for its leaving. */
   #complaint = false;
+  /** What the host has said in the present second, and when that began. */
+  #burden = 0;
+  #burdenSince = 0;
   #attempts = 0;
   /** @type {unknown} */
   #retryTimer = null;
@@ -179,10 +204,12 @@ export class HostPort {
     this.#port = port;
     this.#greetedAt = null;
     this.#complaint = false;
+    this.#burden = 0;
     port.onMessage((message) => {
       if (this.#port !== port) return;
       try {
-        this.#receive(message);
+        if (this.#isTooMuch(message)) this.#leave("The host sends more than it may.");
+        else this.#receive(message);
       } catch (error) {
         // What the host says is not trusted to make sense. It is heard no less after that.
         report(error);
@@ -192,22 +219,44 @@ export class HostPort {
       if (this.#port === port) this.#gone(reason);
     });
     this.#helloTimer = this.#browser.setTimeout(() => {
-      if (this.#port !== port) return;
-      port.disconnect();
-      this.#gone("The host did not answer.");
+      if (this.#port === port) this.#leave("The host did not answer.");
     }, HELLO_MS);
     this.post({
       type: "hello",
       protocol: PROTOCOL,
       ...identity,
       extension_session: this.#session,
+      first_n: this.#handlers.firstN(),
       incognito: false,
     });
   }
 
   /** @param {HostMessage} message */
+  #isTooMuch(message) {
+    const now = this.#browser.now();
+    if (now - this.#burdenSince >= PATIENCE_MS) {
+      this.#burdenSince = now;
+      this.#burden = 0;
+    }
+    this.#burden += BURDENS.get(message.type) ?? 1;
+    return this.#burden > PATIENCE;
+  }
+
+  /**
+   * Ends the connection from this side, which the browser does not tell of. Comes back later, as
+   * with a host that left.
+   *
+   * @param {string} why
+   */
+  #leave(why) {
+    report(why);
+    this.#complaint = false;
+    this.#port?.disconnect();
+    this.#gone(why);
+  }
+
+  /** @param {HostMessage} message */
   #receive(message) {
-    this.#browser.clearTimeout(this.#helloTimer);
     const waiting = this.#requests.get(message.request ?? 0);
     if (message.request !== undefined && waiting !== undefined) {
       this.#requests.delete(message.request);
@@ -224,6 +273,14 @@ export class HostPort {
 
   /** @param {HostMessage} hello */
   #greeted(hello) {
+    try {
+      this.#handlers.onHello(hello);
+    } catch (error) {
+      report(error);
+      this.#leave("The host's greeting makes no sense.");
+      return;
+    }
+    this.#browser.clearTimeout(this.#helloTimer);
     this.#greetedAt = this.#browser.now();
     this.#complaint = false;
     this.#change({
@@ -235,20 +292,14 @@ export class HostPort {
     });
     // Should the worker be killed, this starts it again, even when nothing happens in the browser.
     this.#browser.setAlarm(ALARM, { periodInMinutes: 1 }).catch(report);
-    this.#handlers.onHello(hello);
   }
 
   /** @param {HostMessage} error */
   #complained(error) {
-    /** @type {Record<string, ConnectionState>} */
-    const states = {
-      forbidden_origin: "forbidden",
-      protocol_mismatch: "protocol_mismatch",
-      log_unavailable: "log_unavailable",
-      log_locked: "log_unavailable",
-    };
-    const state = states[String(error.code)];
+    const state = COMPLAINTS.get(error.code);
     if (state === undefined) return;
+    // It may take long until it can say hello.
+    this.#browser.clearTimeout(this.#helloTimer);
     this.#complaint = true;
     this.#change({ state, detail: text(error.message), fix: text(error.fix) });
   }
@@ -310,9 +361,4 @@ function errorOf(message) {
     fix: text(message.fix),
     field: text(message.field),
   });
-}
-
-/** @param {unknown} value */
-function text(value) {
-  return typeof value === "string" ? value : null;
 }

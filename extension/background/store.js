@@ -8,8 +8,8 @@
  * @import {StorageArea} from "../types"
  */
 
-/** Stands for a key that is to go. */
-const GONE = Symbol("gone");
+/** Stands for a key that is to go. Nothing else is stored as null. */
+const GONE = null;
 
 export class Store {
   /** @type {StorageArea} */
@@ -27,8 +27,9 @@ export class Store {
   }
 
   /** Reads all that is stored. */
-  load() {
-    return this.#area.get();
+  async load() {
+    const all = Object.entries(await this.#area.get());
+    return Object.fromEntries(all.filter(([, value]) => value !== GONE));
   }
 
   /**
@@ -77,19 +78,12 @@ export class Store {
   async #write() {
     const batch = this.#pending;
     this.#pending = new Map();
-    /** @type {string[]} */
-    const gone = [];
-    /** @type {Record<string, unknown>} */
-    const items = {};
-    for (const [key, value] of batch) {
-      if (value === GONE) gone.push(key);
-      else items[key] = value;
-    }
+    const gone = [...batch.keys()].filter((key) => batch.get(key) === GONE);
     try {
-      // First what frees room. A worker that dies between the two has lost nothing: what goes is
-      // no longer needed whether or not the rest arrives.
+      // One call, so that a worker that dies has stored all of it or nothing. What goes is emptied
+      // by it, which frees its room for the rest; that its key goes, too, is mere tidiness.
+      await this.#area.set(Object.fromEntries(batch));
       if (gone.length > 0) await this.#area.remove(gone);
-      if (Object.keys(items).length > 0) await this.#area.set(items);
     } catch (error) {
       for (const [key, value] of batch) {
         if (!this.#pending.has(key)) this.#pending.set(key, value);

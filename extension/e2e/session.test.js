@@ -6,12 +6,13 @@ import assert from 'node:assert/strict';
 import { kill } from 'node:process';
 import { after, before, test } from 'node:test';
 
-import { CHROMIUM, hasBrowser, openLab, waitFor } from './lab/lab.js';
+import { openInLog } from './lab/judge.js';
+import { ALWAYS_HIGH, openLabOrSkip, waitFor } from './lab/lab.js';
 import { proportionalBytes } from './lab/processes.js';
 
 const MIB = 1 << 20;
 
-// Any real reading of this machine counts as HIGH, and all times are as short as they may be.
+// All times are as short as they may be.
 // Tabs on the host in front are kept by the context alone: for half an hour.
 const POLICY = `
 ttl_minutes = 30
@@ -22,13 +23,7 @@ batch_high = 4
 [focus]
 out_ttl_minutes = 1
 cluster_minutes = 1
-
-[pressure]
-used_from_percent = 0
-used_full_percent = 0.5
-medium_score = 1
-high_score = 2
-`;
+${ALWAYS_HIGH}`;
 
 // How much the heavy pages hold, in MiB.
 const HEAVY_MIB = [50, 60, 80, 100, 120, 150];
@@ -37,19 +32,13 @@ const HEAVY_MIB = [50, 60, 80, 100, 120, 150];
 let lab;
 
 before(async () => {
-  if (!hasBrowser()) {
-    // Said aloud, and never in CI: a suite without its browser has tested nothing.
-    assert.ok(!process.env.CI, `no browser at ${CHROMIUM}`);
-    console.log(`SKIPPED: no browser at ${CHROMIUM}; set CHROMIUM to run this test`);
-    return;
-  }
-  lab = await openLab({ policy: POLICY });
+  lab = await openLabOrSkip({ policy: POLICY });
 });
 
 after(() => lab?.close());
 
 test('a recorded session, from observing to a verified log', { timeout: 600_000 }, async (t) => {
-  if (!hasBrowser()) return t.skip('no browser');
+  if (!lab) return t.skip('no browser');
   const url = lab.pages.url;
   const tabs = {};
 
@@ -172,7 +161,7 @@ test('a recorded session, from observing to a verified log', { timeout: 600_000 
 
   await t.test('the same trace goes on after the worker was stopped', async () => {
     const [host] = lab.hostPids();
-    await lab.stopWorker();
+    assert.ok(await lab.stopWorker(), 'a service worker runs');
     await waitFor('the host has ended with its worker', () => !lab.hostPids().includes(host));
     // Only an event of the browser wakes the worker again.
     const tab = await lab.openTab({ url: url('news', 'plain/60'), active: false });
@@ -234,19 +223,4 @@ function mentions(log, id) {
   return log.some(
     (line) => line.tab === id || line.tabs?.some((tab) => tab.tab === id),
   );
-}
-
-/** The tabs that are open at the end of a log. */
-function openInLog(log) {
-  let open = new Set();
-  for (const line of log) {
-    if (line.type === 'session_started') open = new Set(line.tabs.map((tab) => tab.tab));
-    if (line.type === 'tab_opened') open.add(line.tab);
-    if (line.type === 'tab_closed') open.delete(line.tab);
-    if (line.type === 'tab_replaced') {
-      open.delete(line.old);
-      open.add(line.tab);
-    }
-  }
-  return open;
 }

@@ -81,17 +81,17 @@ const STATE_TEXTS = {
 
 /** @param {string | null} level */
 export function levelText(level) {
-  return level === null ? "Measuring…" : (LEVELS[level] ?? level);
+  return level === null ? "Measuring…" : wordFor(LEVELS, level);
 }
 
 /** @param {string} reason */
 export function reasonText(reason) {
-  return REASONS[reason] ?? reason;
+  return wordFor(REASONS, reason);
 }
 
 /** @param {string} guard */
 export function guardText(guard) {
-  return GUARDS[guard] ?? guard;
+  return wordFor(GUARDS, guard);
 }
 
 /** @param {ConnectionState} state */
@@ -207,6 +207,15 @@ export function observedText(observed, timeText) {
   const bytes = observed.bytes_expected ? `, about ${bytesText(observed.bytes_expected)}` : "";
   const tabs = countText(observed.decisions, "tab");
   return `It would have put ${tabs} to sleep${since}${bytes}. Let it, when you agree with the list below.`;
+}
+
+/**
+ * @param {Record<string, string>} words
+ * @param {string} code
+ */
+function wordFor(words, code) {
+  // Its own words only: a host that says "constructor" means no function.
+  return (Object.hasOwn(words, code) ? words[code] : undefined) ?? code;
 }
 
 /** @param {string} sentence */

@@ -9,6 +9,7 @@ async function connecting(browser = new FakeBrowser()) {
   const store = new Store(browser.session);
   const heard = [];
   const port = new HostPort(browser, await store.load(), store, "a-session", {
+    firstN: () => 6,
     onHello: (hello) => heard.push(["hello", hello.last_n]),
     onGone: () => heard.push(["gone"]),
     onMessage: (message) => heard.push([message.type]),
@@ -31,6 +32,7 @@ test("the first message says who speaks", async () => {
       browser_version: "156.0.0.0",
       extension_version: "0.1.0",
       extension_session: "a-session",
+      first_n: 6,
       incognito: false,
     },
   ]);

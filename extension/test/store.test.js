@@ -56,6 +56,19 @@ test("who waits hears that a write failed, and the next write makes up for it", 
   assert.deepEqual(browser.stored.session, { a: 1, b: 2 });
 });
 
+test("a worker that dies in a write has stored all of it or nothing", async () => {
+  const browser = new FakeBrowser();
+  const store = new Store(browser.session);
+  store.put("old", 1);
+  await store.written();
+  // What takes more than one call, the worker does not live to see.
+  browser.session.remove = () => new Promise(() => {});
+  store.drop("old");
+  store.put("new", 2);
+  await settle();
+  assert.deepEqual(await new Store(browser.session).load(), { new: 2 });
+});
+
 test("nothing to write is written at once", async () => {
   await new Store(new FakeBrowser().session).written();
 });

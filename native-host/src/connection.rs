@@ -65,6 +65,8 @@ pub struct Connection {
     mode: Mode,
     hello: Option<ExtensionHello>,
     log: Log,
+    /// The event that a log without one begins with, where that is known.
+    first_n: Option<u64>,
     next_policy_poll_ms: i64,
     next_knowledge_ms: i64,
     ending: Option<Ending>,
@@ -102,6 +104,7 @@ impl Connection {
             mode,
             hello: None,
             log: Log::Closed,
+            first_n: None,
             next_policy_poll_ms: now.boot_ms + POLICY_POLL_MS,
             next_knowledge_ms: now.boot_ms + KNOWLEDGE_MS,
             ending: None,
@@ -248,6 +251,7 @@ impl Connection {
             self.ending = Some(Ending::Refused);
             return;
         }
+        self.first_n = hello.first_n;
         self.hello = Some(hello);
         self.open_log(0, FIRST_RETRY_MS, now);
     }
@@ -270,9 +274,11 @@ impl Connection {
                 self.with_log(now, |session, tools| {
                     session.take_events(&events, now, tools)
                 });
+                self.note_first(events.first().and_then(|event| event.get("n")?.as_u64()));
             }
             Incoming::Lost(lost) => {
                 self.with_log(now, |session, tools| session.take_lost(&lost, now, tools));
+                self.note_first(Some(lost.from));
             }
             Incoming::Status { request } => self.send_status(request),
             Incoming::Explain { request, tab } => match &self.log {
@@ -428,6 +434,16 @@ impl Connection {
         false
     }
 
+    /// Remembers, of events that came just now, what the log begins with should it begin anew: the
+    /// first one that was passed over because there was none.
+    fn note_first(&mut self, n: Option<u64>) {
+        match &self.log {
+            Log::Open(session) if session.last_n() > 0 => self.first_n = None,
+            Log::Open(_) => {}
+            Log::Closed | Log::Failed(_) => self.first_n = self.first_n.or(n),
+        }
+    }
+
     fn open_log(&mut self, lost_samples: u64, wait_ms: i64, now: Reading) {
         let Some(hello) = &self.hello else { return };
         let paths = &self.outside.paths;
@@ -478,7 +494,8 @@ impl Connection {
         }
     }
 
-    fn opened(&mut self, session: Box<Session>) {
+    fn opened(&mut self, mut session: Box<Session>) {
+        session.begin_with(self.first_n);
         let hello = HostHello {
             protocol: PROTOCOL[1],
             host_version: env!("CARGO_PKG_VERSION"),

@@ -140,6 +140,9 @@ pub struct ExtensionHello {
     pub extension_version: String,
     /// Lives as long as the browser.
     pub extension_session: Uuid,
+    /// The `n` of the first event that it keeps, or will send. Older extensions do not tell.
+    #[serde(default)]
+    pub first_n: Option<u64>,
     /// The browser's name.
     #[serde(default)]
     pub browser: Option<String>,

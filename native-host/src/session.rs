@@ -83,6 +83,8 @@ pub struct Session {
     again: VecDeque<Line>,
     unsynced_since_ms: Option<i64>,
     acknowledged_n: u64,
+    /// What the log begins with, where that is known. See [`Session::begin_with`].
+    first_n: Option<u64>,
     next_sample_ms: i64,
     next_browser_sample_ms: i64,
     /// The browser's proportional memory, and when it was measured.
@@ -159,6 +161,7 @@ impl Session {
     ) -> Self {
         Self {
             acknowledged_n: writer.last_n(),
+            first_n: None,
             writer,
             history,
             clock,
@@ -418,13 +421,18 @@ impl Session {
         }
     }
 
-    /// A log that has no event yet takes whatever comes first: what was before it went to another.
+    /// Whether an event may come next. A log that has none yet takes whatever comes first, unless
+    /// it has to begin with a certain one: what was before it went to another log.
     fn expect_n(&self, n: u64) -> Result<(), Box<ErrorMessage>> {
         let last = self.writer.last_n();
-        if last == 0 || n == last + 1 {
+        let expected = match self.first_n {
+            _ if last > 0 => last + 1,
+            Some(first) if n > first => first,
+            _ => return Ok(()),
+        };
+        if n == expected {
             return Ok(());
         }
-        let expected = last + 1;
         let problem = format!("found the event {n}, expected {expected}");
         let fix = "send again from the expected event on";
         Err(ErrorMessage::new(ErrorCode::EventGap, problem, fix).adding("expected", expected))
@@ -527,6 +535,13 @@ impl Session {
         self.sync(tools)?;
         let state = self.history.engine().state_hash();
         self.writer.close(self.clock.t_ms(now), Some(&state))
+    }
+
+    /// Sets the event that a log without one begins with, or with one before it. What is missing
+    /// at its beginning is sent again, but what follows it may arrive first: a log that began with
+    /// that would take all before for known.
+    pub fn begin_with(&mut self, first_n: Option<u64>) {
+        self.first_n = first_n;
     }
 
     /// The trace's id.

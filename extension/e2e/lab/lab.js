@@ -7,15 +7,42 @@ import { basename, join } from 'node:path';
 import CDP from 'chrome-remote-interface';
 
 import { ROOT, buildBinaries } from './binaries.js';
-import { readLog } from './log.js';
+import { openInLog, waitingIn } from './judge.js';
+import { readLog, readTraces } from './log.js';
 import { servePages } from './pages.js';
 import { processTree } from './processes.js';
 
 /** Where the browser is: Debian's Chromium, unless CHROMIUM names another. */
 export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
+/** A page of the extension that asks the worker nothing, and so does not wake it. */
+const QUIET_PAGE = 'lab.html';
+
+/** The most a call into a page may take. A page that hangs must not hang the run. */
+const CALL_SECONDS = 60;
+
 /** Whether there is a browser to test with. */
 export const hasBrowser = () => existsSync(CHROMIUM);
+
+/** The end of a policy under which any real reading of this machine counts as HIGH. */
+export const ALWAYS_HIGH = `
+[pressure]
+used_from_percent = 0
+used_full_percent = 0.5
+medium_score = 1
+high_score = 2
+`;
+
+/**
+ * Opens a laboratory for a test, or says aloud that there is no browser to test with. Never in CI:
+ * a suite without its browser has tested nothing.
+ */
+export async function openLabOrSkip(options) {
+  if (hasBrowser()) return openLab(options);
+  if (process.env.CI) throw new Error(`no browser at ${CHROMIUM}`);
+  console.log(`SKIPPED: no browser at ${CHROMIUM}; set CHROMIUM to run this test`);
+  return undefined;
+}
 
 /**
  * Opens a laboratory.
@@ -45,9 +72,14 @@ export async function openLab({ policy }) {
   }
 
   const pages = await servePages();
-  const browser = await launch({ profile, extension, environment });
-  const lab = new Lab({ folder, state, id, sim, policyFile, pages, browser });
-  lab.controller = await lab.openControllerPage();
+  const setup = { profile, extension, environment };
+  const lab = new Lab({ folder, state, id, sim, policyFile, pages, setup });
+  try {
+    await lab.startBrowser();
+  } catch (error) {
+    await lab.close();
+    throw error;
+  }
   return lab;
 }
 
@@ -70,6 +102,7 @@ function installExtension(target) {
     if (['node_modules', 'test', 'e2e'].includes(name)) continue;
     cpSync(join(source, name), join(target, name), { recursive: true });
   }
+  writeFileSync(join(target, QUIET_PAGE), '<!doctype html><title>Lab</title>');
   const path = join(target, 'manifest.json');
   const manifest = JSON.parse(readFileSync(path, 'utf8'));
   manifest.host_permissions = manifest.optional_host_permissions;
@@ -91,6 +124,9 @@ function extensionId(key) {
  * will not do: a debugger keeps a worker alive, and a discarded page's process with its memory.
  */
 async function launch({ profile, extension, environment }) {
+  // A browser that was killed leaves the port it had.
+  const portFile = join(profile, 'DevToolsActivePort');
+  rmSync(portFile, { force: true });
   const process = spawn(
     CHROMIUM,
     [
@@ -110,16 +146,26 @@ async function launch({ profile, extension, environment }) {
     ],
     { env: environment, stdio: 'ignore' },
   );
-  const portFile = join(profile, 'DevToolsActivePort');
-  const port = await waitFor('the browser listens', () => {
-    return existsSync(portFile) && Number(readFileSync(portFile, 'utf8').split('\n')[0]);
-  });
-  return { process, port };
+  try {
+    const port = await waitFor('the browser listens', () => {
+      return existsSync(portFile) && Number(readFileSync(portFile, 'utf8').split('\n')[0]);
+    });
+    return { process, port };
+  } catch (error) {
+    process.kill('SIGKILL');
+    throw error;
+  }
 }
 
 class Lab {
   constructor(parts) {
     Object.assign(this, parts);
+  }
+
+  /** Starts the browser, on the profile that it had if it ran before. */
+  async startBrowser() {
+    this.browser = await launch(this.setup);
+    this.controller = await this.openControllerPage();
   }
 
   /** The folder of the traces. */
@@ -137,6 +183,31 @@ class Lab {
     return waitFor(what, () => condition(this.log()), seconds);
   }
 
+  /** Every trace so far, in the order in which they were begun: its lines, and a file that names it. */
+  logs() {
+    return existsSync(this.traces) ? readTraces(this.traces) : [];
+  }
+
+  /** What the extension has stored for as long as the browser runs. */
+  async stored() {
+    return this.inController(() => globalThis.chrome.storage.session.get(null));
+  }
+
+  /** Waits until the last trace has everything that happened. Nudges the worker meanwhile. */
+  async waitUntilLogged(seconds) {
+    await waitFor(
+      'everything is in the log',
+      async () => {
+        await this.inController(() => globalThis.chrome.runtime.sendMessage({ ask: 'retry' }));
+        if (waitingIn(await this.stored()).size > 0) return false;
+        const open = (await this.chrome('tabs.query', {})).map(({ id }) => id);
+        const inLog = openInLog(this.logs().at(-1)?.lines ?? []);
+        return open.length === inLog.size && open.every((id) => inLog.has(id));
+      },
+      seconds,
+    );
+  }
+
   /** The process id of the browser. */
   get browserPid() {
     return this.browser.process.pid;
@@ -149,14 +220,23 @@ class Lab {
       .map(({ pid }) => pid);
   }
 
+  /** Whether the browser runs. */
+  get isBrowserAlive() {
+    return this.browser !== undefined && existsSync(`/proc/${this.browserPid}/exe`);
+  }
+
   /** Opens an extension page in a tab: from it the test drives the browser's own tab API. */
   async openControllerPage() {
     const target = await this.target((target) => target.url === 'about:blank');
     const controller = await CDP({ port: this.browser.port, target });
     await controller.Page.enable();
-    await controller.Page.navigate({ url: `chrome-extension://${this.id}/pages/popup.html` });
-    await controller.Page.loadEventFired();
+    await navigate(controller, `chrome-extension://${this.id}/pages/popup.html`);
     return controller;
+  }
+
+  /** Leaves the popup, which asks the worker every other second, for a page that asks nothing. */
+  async leavePopup() {
+    await navigate(this.controller, `chrome-extension://${this.id}/${QUIET_PAGE}`);
   }
 
   /** Waits for a page that is open. */
@@ -226,17 +306,31 @@ class Lab {
     });
   }
 
-  /** Stops the service worker, as the browser does when it idles or fails. */
+  /**
+   * Stops the service worker, as the browser does when it idles or fails. Returns whether there was
+   * one.
+   */
   async stopWorker() {
+    return this.withBrowser(async (browser) => {
+      const { targetInfos } = await browser.Target.getTargets({ filter: [{}] });
+      const worker = targetInfos.find(
+        ({ type, url }) => type === 'service_worker' && url.startsWith(`chrome-extension://${this.id}/`),
+      );
+      if (!worker) return false;
+      await browser.Target.closeTarget({ targetId: worker.targetId });
+      return true;
+    });
+  }
+
+  /** Does something with a connection to the browser itself, which is closed after it. */
+  async withBrowser(job) {
     const { webSocketDebuggerUrl } = await CDP.Version({ port: this.browser.port });
     const browser = await CDP({ target: webSocketDebuggerUrl });
-    const { targetInfos } = await browser.Target.getTargets({ filter: [{}] });
-    const worker = targetInfos.find(
-      ({ type, url }) => type === 'service_worker' && url.startsWith(`chrome-extension://${this.id}/`),
-    );
-    if (!worker) throw new Error('no service worker is running');
-    await browser.Target.closeTarget({ targetId: worker.targetId });
-    await browser.close();
+    try {
+      return await inTime('the browser answers', job(browser));
+    } finally {
+      await browser.close();
+    }
   }
 
   /** Runs `sim` and returns its exit code and what it printed. */
@@ -251,37 +345,76 @@ class Lab {
 
   /** Closes the browser and waits until its hosts have sealed the log. */
   async closeBrowser() {
-    const hosts = this.hostPids();
-    const { webSocketDebuggerUrl } = await CDP.Version({ port: this.browser.port });
-    const browser = await CDP({ target: webSocketDebuggerUrl });
-    await browser.Browser.close();
-    const all = [this.browserPid, ...hosts];
-    await waitFor('browser and host are gone', () => !all.some((pid) => existsSync(`/proc/${pid}/exe`)));
-    // The process is gone before Node has heard of its exit.
-    this.isBrowserClosed = true;
+    const all = [this.browserPid, ...this.hostPids()];
+    await this.withBrowser((browser) => browser.Browser.close());
+    await waitUntilGone(all);
   }
 
-  /** Closes everything and removes its folder, unless LAB_KEEP asks to look at it. */
+  /**
+   * Kills the browser as a crash does: nobody is told, and only the end of its pipes tells the
+   * hosts. Waits until they, too, are gone.
+   */
+  async killBrowser() {
+    const hosts = this.hostPids();
+    const below = processTree(this.browserPid).map(({ pid }) => pid).filter((pid) => !hosts.includes(pid));
+    this.browser.process.kill('SIGKILL');
+    await waitUntilGone([...below, ...hosts]);
+  }
+
+  /** Closes everything and removes its folder, unless LAB_KEEP or `keepFolder` asks to look at it. */
   async close() {
     try {
-      if (!this.isBrowserClosed) await this.closeBrowser();
+      if (this.isBrowserAlive) await this.closeBrowser();
+    } catch (error) {
+      if (this.isBrowserAlive) await this.killBrowser();
+      throw error;
     } finally {
       // A server that stays open keeps the whole run alive.
       await this.pages.close();
+      if (process.env.LAB_KEEP || this.keepFolder) console.error(`kept ${this.folder}`);
+      else rmSync(this.folder, { recursive: true, force: true });
     }
-    if (process.env.LAB_KEEP) console.log(`kept ${this.folder}`);
-    else rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function navigate(client, url) {
+  const loaded = client.Page.loadEventFired();
+  await client.Page.navigate({ url });
+  await inTime(`${url} is loaded`, loaded);
+}
+
+async function waitUntilGone(pids) {
+  await waitFor('browser and host are gone', () => !pids.some((pid) => existsSync(`/proc/${pid}/exe`)));
+}
+
+/**
+ * Gives a promise a limit of time.
+ *
+ * @template T
+ * @param {string} what
+ * @param {Promise<T>} promise
+ * @returns {Promise<T>}
+ */
+async function inTime(what, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    const fail = () => reject(new Error(`waited ${CALL_SECONDS} s in vain: ${what}`));
+    timer = setTimeout(fail, CALL_SECONDS * 1000);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
 /** Runs a function in a page and returns what it returns. */
 async function evaluate(client, body, args) {
   const expression = `(${body})(...${JSON.stringify(args)})`;
-  const { result, exceptionDetails } = await client.Runtime.evaluate({
-    expression,
-    awaitPromise: true,
-    returnByValue: true,
-  });
+  const { result, exceptionDetails } = await inTime(
+    'a page answers',
+    client.Runtime.evaluate({ expression, awaitPromise: true, returnByValue: true }),
+  );
   if (exceptionDetails) {
     throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
   }

@@ -4,6 +4,8 @@
 // shape below one (short looks, long reads; half of them below 13 s), most switches go back to a tab used lately, sites
 // are visited by Zipf's law.
 
+import { generator } from './random.js';
+
 const DWELL_SHAPE = 0.61;
 const DWELL_SCALE_S = 24;
 
@@ -17,14 +19,18 @@ const PAGES = ['plain', 'plain', 'plain', 'plain', 'plain', 'heavy/30', 'heavy/6
 export class Person {
   /**
    * @param {import('./lab.js').Lab} lab
-   * @param {{ seed: number, tabs: number, pace?: number, say?: (text: string) => void }} habits
-   *   `tabs` is how many are kept open; `pace` makes everything that many times faster
+   * @param {{ seed: number, tabs: number, pace?: number, pages?: string[], leaves?: string[],
+   *   say?: (text: string) => void }} habits `tabs` is how many are kept open; `pace` makes
+   *   everything that many times faster; `pages` are opened, each as often as it stands there;
+   *   tabs on the sites in `leaves` are somebody else's
    */
-  constructor(lab, { seed, tabs, pace = 1, say = () => {} }) {
+  constructor(lab, { seed, tabs, pace = 1, pages = PAGES, leaves = [], say = () => {} }) {
     this.lab = lab;
     this.random = generator(seed);
     this.tabs = tabs;
     this.pace = pace;
+    this.pages = pages;
+    this.leaves = leaves.map((site) => `//${site}.localhost:`);
     this.say = say;
     /** Tab ids, the last used first. Ids change when a tab is discarded. */
     this.recent = [];
@@ -37,7 +43,7 @@ export class Person {
     const end = Date.now() + minutes * 60_000;
     await this.settleIn();
     while (Date.now() < end) {
-      await this.act();
+      await this.act().catch(passOverGoneTab);
       await this.dwell();
     }
   }
@@ -63,10 +69,13 @@ export class Person {
     if (front) await this.lab.chrome('tabs.reload', front.id);
   }
 
-  /** The tabs of this person: all but the test's own. */
+  /** The tabs of this person: all but the test's own, and those that are left alone. */
   async openTabs() {
     const all = await this.lab.chrome('tabs.query', {});
-    const open = all.filter((tab) => (tab.url || tab.pendingUrl || '').includes('.localhost:'));
+    const open = all.filter((tab) => {
+      const url = tab.url || tab.pendingUrl || '';
+      return url.includes('.localhost:') && !this.leaves.some((site) => url.includes(site));
+    });
     const ids = new Set(open.map((tab) => tab.id));
     this.recent = this.recent.filter((id) => ids.has(id));
     this.recent.push(...open.map((tab) => tab.id).filter((id) => !this.recent.includes(id)));
@@ -130,7 +139,7 @@ export class Person {
 
   anyUrl() {
     const site = SITES[Math.floor(SITES.length * this.random() ** 2)];
-    const page = PAGES[Math.floor(PAGES.length * this.random())];
+    const page = this.pages[Math.floor(this.pages.length * this.random())];
     this.opened += 1;
     return this.lab.pages.url(site, page === 'plain' ? `plain/${this.opened}` : page);
   }
@@ -145,13 +154,7 @@ export class Person {
   }
 }
 
-/** Mulberry32: a small seeded generator of numbers from 0 to 1. */
-function generator(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+/** A tab that was discarded since the person looked has another id: the next look finds it. */
+function passOverGoneTab(error) {
+  if (!/^Error: (No tab with id|Tab cannot be)/.test(error.message)) throw error;
 }

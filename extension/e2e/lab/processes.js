@@ -28,6 +28,12 @@ export function proportionalBytes(root) {
   }, 0);
 }
 
+/** The memory that a process holds, in bytes, or null when it is gone. */
+export function residentBytes(pid) {
+  const resident = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? '');
+  return resident && 1024 * Number(resident[1]);
+}
+
 /** Reads a file of a process, or null when the process is gone. */
 function read(path) {
   try {

@@ -58,6 +58,43 @@ fn without_a_log_nothing_is_taken_and_the_hello_waits() {
 }
 
 #[test]
+fn a_log_that_is_there_at_last_begins_with_what_it_was_too_late_for() {
+    let home = Home::new();
+    fs::create_dir_all(home.state()).unwrap();
+    fs::write(home.traces(), "no folder").unwrap();
+    let mut host = Host::start(&home);
+    host.send(&hello(&new_session()));
+    host.expect_error("log_unavailable");
+    host.send_events(&[session_started(3)]);
+    fs::remove_file(home.traces()).unwrap();
+    host.expect("hello");
+    // On its way before the hello was heard.
+    host.send_events(&[opened(10)]);
+    assert_eq!(host.expect_error("event_gap")["expected"], 1);
+    host.go_back_to(0);
+    host.log_events(&[session_started(3), opened(10)]);
+    host.close();
+    assert_eq!(home.read_trace().numbers(), [1, 2]);
+}
+
+#[test]
+fn a_log_begins_with_the_event_that_the_hello_names() {
+    let home = Home::new();
+    let mut host = Host::start(&home);
+    let mut greeting = hello(&new_session());
+    greeting["first_n"] = json!(7);
+    host.send(&greeting);
+    assert_eq!(host.expect("hello")["last_n"], 0);
+    host.go_back_to(7);
+    host.send_events(&[opened(10)]);
+    assert_eq!(host.expect_error("event_gap")["expected"], 7);
+    host.go_back_to(6);
+    host.log_events(&[session_started(3), opened(10)]);
+    host.close();
+    assert_eq!(home.read_trace().numbers(), [7, 8]);
+}
+
+#[test]
 fn a_host_that_never_had_a_log_says_so_with_its_exit_code() {
     let home = Home::new();
     fs::create_dir_all(home.state()).unwrap();

@@ -1,0 +1,128 @@
+// The wire under faults in a real Chromium: worker, host and browser are killed while much happens.
+// What was acknowledged is read back each time, and at the end the log must agree with a witness.
+// `soak.js` does the same for an hour.
+
+import assert from 'node:assert/strict';
+import { kill } from 'node:process';
+import { after, before, test } from 'node:test';
+
+import { Bursts } from './lab/burst.js';
+import { acknowledged, judge } from './lab/judge.js';
+import { openLabOrSkip, waitFor } from './lab/lab.js';
+import { Witness } from './lab/witness.js';
+
+/** How long after the beginning of a burst the fault comes. */
+const WORKER_FAULTS_MS = [0, 10, 40, 90, 160];
+const HOST_FAULTS_MS = [0, 30, 120];
+
+/** A host may be away for as long as its third retry takes. */
+const AWAY_SECONDS = 60;
+
+/** @type {import('./lab/lab.js').Lab} */
+let lab;
+
+before(async () => {
+  lab = await openLabOrSkip({});
+});
+
+after(() => lab?.close());
+
+test('nothing is lost or doubled, whoever is killed', { timeout: 300_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  const bursts = new Bursts(lab);
+  let witness = new Witness(lab);
+  let stores = [];
+  const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+  /** Begins a burst and does something within it. */
+  const inBurst = async (after_ms, fault) => {
+    const burst = bursts.burst();
+    await rest(after_ms);
+    await fault();
+    await burst;
+    stores.push(acknowledged(await lab.stored(), lab.logs().at(-1).lines));
+    await witness.hear();
+  };
+
+  /** Waits until all is told, and judges the present trace. */
+  const allIsWell = async () => {
+    await lab.waitUntilLogged(AWAY_SECONDS);
+    await witness.hear();
+    const open = (await lab.chrome('tabs.query', {})).map(({ id }) => id);
+    const checks = judge(lab.logs().at(-1).lines, { open, witness, stores });
+    for (const { name, wrong } of checks) assert.deepEqual(wrong, [], name);
+    t.diagnostic(checks.filter(({ count }) => count > 0).map(({ name, count }) => `${name}: ${count}`).join('; '));
+  };
+
+  await t.test('the worker, in mid-event', async () => {
+    await lab.leavePopup();
+    await witness.listen();
+    for (const after_ms of WORKER_FAULTS_MS) {
+      await inBurst(after_ms, () => waitFor('there is a worker to stop', () => lab.stopWorker()));
+    }
+    await allIsWell();
+  });
+
+  await t.test('the host, in mid-burst', async () => {
+    for (const after_ms of HOST_FAULTS_MS) {
+      const pid = await waitFor('there is a host to kill', () => lab.hostPids().at(-1));
+      await inBurst(after_ms, () => kill(pid, 'SIGKILL'));
+    }
+    await allIsWell();
+  });
+
+  /** Starts the browser on the same profile, and waits for a trace of its own. */
+  const startAgain = async () => {
+    const before = lab.logs();
+    await lab.startBrowser();
+    await lab.leavePopup();
+    witness = new Witness(lab);
+    stores = [];
+    await witness.listen();
+    await lab.waitUntilLogged(AWAY_SECONDS);
+    const after = lab.logs();
+    assert.equal(after.length, before.length + 1, 'the browser has a session of its own, and so a trace');
+    assert.deepEqual(after.slice(0, -1), before, 'the old ones are as they were');
+    const ids = after.map(({ lines }) => lines[0].extension_session);
+    assert.equal(new Set(ids).size, ids.length);
+    assert.equal(lab.runSim('verify', before.at(-1).file).code, 0, 'the old one replays to its end');
+  };
+
+  /** What was acknowledged before a browser died is in the trace that it left. */
+  const isComplete = ({ last_n, kept }) => {
+    const { lines } = lab.logs().at(-1);
+    const numbers = lines.filter((line) => line.src === 'ext').map(({ n }) => n);
+    assert.deepEqual(numbers, numbers.map((_, index) => index + 1));
+    for (let n = 1; n <= last_n; n += 1) assert.ok(kept.has(n) || n <= numbers.length, `event ${n} is there`);
+  };
+
+  await t.test('the browser, as a crash does: its host seals the log by itself', async () => {
+    const seen = acknowledged(await lab.stored(), []);
+    // It ends with its browser.
+    const burst = bursts.burst().catch(() => undefined);
+    await rest(50);
+    await lab.killBrowser();
+    await burst;
+    isComplete(seen);
+    assert.equal(lab.logs().at(-1).lines.at(-1).type, 'log_closed');
+    await startAgain();
+    await inBurst(20, () => undefined);
+    await allIsWell();
+  });
+
+  await t.test('browser and host at once: the log ends where it ends, and reads to there', async () => {
+    const seen = acknowledged(await lab.stored(), []);
+    const [host] = lab.hostPids();
+    // It ends with its browser.
+    const burst = bursts.burst().catch(() => undefined);
+    await rest(50);
+    kill(host, 'SIGKILL');
+    await lab.killBrowser();
+    await burst;
+    isComplete(seen);
+    assert.notEqual(lab.logs().at(-1).lines.at(-1).type, 'log_closed');
+    await startAgain();
+    await inBurst(20, () => undefined);
+    await allIsWell();
+  });
+});
