@@ -106,17 +106,13 @@ impl Collector {
     pub fn take<P: Policy>(
         &mut self,
         replay: &mut Replay<P>,
-        step: Step,
+        step: &Step,
         decided: &mut Vec<Replayed>,
     ) {
-        let event = match &step {
-            Step::Event(event) => Some((event.t_ms, matches!(event.input, Input::Metrics(_)))),
-            Step::Decided(_) | Step::Unknown => None,
-        };
-        replay.take_step(&step, decided);
-        if let Some((t_ms, is_sample)) = event {
-            self.timeline.from_ms.get_or_insert(t_ms);
-            self.note(replay, is_sample);
+        replay.take_step(step, decided);
+        if let Step::Event(event) = step {
+            self.timeline.from_ms.get_or_insert(event.t_ms);
+            self.note(replay, matches!(event.input, Input::Metrics(_)));
         }
     }
 

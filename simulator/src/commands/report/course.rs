@@ -24,7 +24,7 @@ pub(super) fn course(
     let mut decided = Vec::new();
     let end = read(&trace, Show::Progress, console, |line, _| {
         if let Some(step) = Step::of(line) {
-            collector.take(&mut replay, step, &mut decided);
+            collector.take(&mut replay, &step, &mut decided);
             decided.clear();
         }
         Ok(ControlFlow::Continue(()))
