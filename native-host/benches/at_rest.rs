@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use native_host::browsers::Family;
 use native_host::extensions::ExtensionId;
 use native_host::framing::{MessageReader, write_message};
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ fn main() -> anyhow::Result<()> {
 
     let home = tempfile::tempdir()?;
     let mut host = Command::new(env!("CARGO_BIN_EXE_tab-orchestrator-host"))
-        .arg(ExtensionId::own().origin())
+        .arg(ExtensionId::own(Family::Chromium).in_manifest())
         .env("HOME", home.path())
         .env("XDG_CONFIG_HOME", home.path().join("config"))
         .env("XDG_STATE_HOME", home.path().join("state"))

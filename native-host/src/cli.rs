@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::browsers::{BROWSERS, Browser, Roots};
 use crate::extensions::ExtensionId;
-use crate::install::{Browser, Place};
+use crate::install::{NoBrowser, Place};
 
 /// The native messaging host of the tab orchestrator.
 ///
-/// A browser starts it for the extension, with the extension's origin as the first argument. By
-/// hand it is only installed and uninstalled.
+/// A browser starts it for the extension, and names the extension in its arguments. By hand it is
+/// installed, uninstalled and looked after.
 #[derive(Debug, Parser)]
 #[command(
     name = "tab-orchestrator-host",
@@ -18,10 +20,13 @@ use crate::install::{Browser, Place};
     arg_required_else_help = true,
     after_help = "\
 Examples:
+  tab-orchestrator-host install
   tab-orchestrator-host install --browser chromium
   tab-orchestrator-host install --user-data-dir ~/profiles/work
-  tab-orchestrator-host uninstall --browser chromium
+  tab-orchestrator-host doctor --fix
+  tab-orchestrator-host uninstall
 
+Exit codes: 0 fine, 1 the answer is no, 2 usage, 3 data lost
 Policy: $XDG_CONFIG_HOME/tab-orchestrator/policy.toml (~/.config)
 Traces: $XDG_STATE_HOME/tab-orchestrator/traces (~/.local/state)"
 )]
@@ -34,15 +39,21 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Let a browser find the host, for this user
+    /// Let browsers find the host, for this user
     ///
-    /// Write the native messaging manifest into the browser's folder. Running it again changes
-    /// nothing; run it again when this program was moved.
+    /// Write the native messaging manifest into the folder of a browser, or of every browser that
+    /// is there. Running it again changes nothing; run it again when this program was moved.
     Install(InstallArgs),
     /// Take back what install did
     ///
-    /// Remove the manifest. The policy and what was recorded stay.
+    /// Remove the manifest of a browser, or every one of the table. The policy and what was
+    /// recorded stay.
     Uninstall(PlaceArgs),
+    /// Look whether everything is in place, and say what to do where it is not
+    ///
+    /// Browsers, manifests, policies of an administrator, folders, disk, logs, sensors. Exits with
+    /// 1 when something that is needed does not work.
+    Doctor(DoctorArgs),
 }
 
 /// What `install` is told.
@@ -56,30 +67,52 @@ pub struct InstallArgs {
     pub extension_ids: Vec<ExtensionId>,
 }
 
-/// Where the manifest goes.
+/// Where the manifest goes: without either, to every browser that is there.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub struct PlaceArgs {
-    /// The browser, with its usual folder
-    #[arg(long, value_enum)]
-    browser: Option<Browser>,
+    /// The browser, with its usual folder [default: every browser that is there]
+    #[arg(long, value_parser = browser_parser())]
+    browser: Option<&'static Browser>,
     /// A browser that is started with this folder as its --user-data-dir
     #[arg(long, value_name = "FOLDER")]
     user_data_dir: Option<PathBuf>,
 }
 
 impl PlaceArgs {
-    /// Resolves it to a place.
+    /// The place that is named; `None` for all.
     ///
     /// # Errors
-    /// If there is no home directory.
-    pub fn resolve(&self) -> anyhow::Result<Place> {
-        match (&self.user_data_dir, self.browser) {
-            (Some(folder), _) => Ok(Place::of_user_data(std::path::absolute(folder)?)),
-            (None, Some(browser)) => Place::of_browser(browser),
-            (None, None) => unreachable!("clap requires one of the two"),
+    /// [`NoBrowser`] if the browser that is named does not run on this system.
+    pub fn named(&self, roots: &Roots) -> anyhow::Result<Option<Place>> {
+        if let Some(folder) = &self.user_data_dir {
+            return Ok(Some(Place::of_user_data(std::path::absolute(folder)?)));
         }
+        let Some(browser) = self.browser else {
+            return Ok(None);
+        };
+        let place = Place::of_browser(browser, roots).ok_or(NoBrowser::NotOnThisSystem(browser))?;
+        Ok(Some(place))
     }
+}
+
+fn browser_parser() -> impl TypedValueParser<Value = &'static Browser> {
+    let ids = PossibleValuesParser::new(BROWSERS.iter().map(|browser| browser.id));
+    ids.map(|id| Browser::by_id(&id).expect("the ids are those of the table"))
+}
+
+/// What `doctor` is told.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct DoctorArgs {
+    /// Set right what is safe to set right, and say what was done
+    #[arg(long)]
+    pub fix: bool,
+    /// Exit with 1 when something is degraded, too
+    #[arg(long)]
+    pub strict: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 //! Like the session it starts no thread and waits for nothing.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use engine::{HostKnowledge, Mode, PolicyDocument, PolicyError, SEMANTICS};
 use recorder::{PolicySource, Storage, WriteError};
 
 use crate::clock::Reading;
 use crate::framing::{FramingError, MAX_MESSAGE_BYTES};
+use crate::health::{self, Face, Live, LiveLog, Machine, Registry, Report, Steady, Subject};
 use crate::kept;
 use crate::metrics::Sampler;
 use crate::paths::Paths;
@@ -55,6 +57,8 @@ pub struct Outside {
     pub storage: Box<dyn Fn() -> Box<dyn Storage>>,
     /// Where files are kept.
     pub paths: Paths,
+    /// What health looks at.
+    pub machine: Arc<Machine>,
 }
 
 /// One connection of an extension.
@@ -70,6 +74,8 @@ pub struct Connection {
     next_policy_poll_ms: i64,
     next_knowledge_ms: i64,
     ending: Option<Ending>,
+    checks: Registry<Subject>,
+    steady: Steady,
 }
 
 enum Log {
@@ -108,6 +114,8 @@ impl Connection {
             next_policy_poll_ms: now.boot_ms + POLICY_POLL_MS,
             next_knowledge_ms: now.boot_ms + KNOWLEDGE_MS,
             ending: None,
+            checks: health::checks::registry(),
+            steady: Steady::default(),
         }
     }
 
@@ -280,7 +288,7 @@ impl Connection {
                 self.with_log(now, |session, tools| session.take_lost(&lost, now, tools));
                 self.note_first(Some(lost.from));
             }
-            Incoming::Status { request } => self.send_status(request),
+            Incoming::Status { request } => self.send_status(request, now),
             Incoming::Explain { request, tab } => match &self.log {
                 Log::Open(session) => {
                     let explanation = session.explain(tab).map(Box::new);
@@ -328,19 +336,22 @@ impl Connection {
                             "the mode holds for this session only: {error}"
                         ));
                     }
-                    self.send_status(request);
+                    self.send_status(request, now);
                 } else {
                     self.send_log_error(request);
                 }
             }
             Incoming::Pause { request, until_ms } => {
                 if self.with_log(now, |session, tools| session.pause(until_ms, now, tools)) {
-                    self.send_status(request);
+                    self.send_status(request, now);
                 } else {
                     self.send_log_error(request);
                 }
             }
-            Incoming::Ping { request } => self.send(Outgoing::Pong { request }),
+            Incoming::Ping { request } => {
+                let health = self.health(Face::Liveness, now);
+                self.send(Outgoing::Pong { request, health });
+            }
         }
     }
 
@@ -552,13 +563,15 @@ impl Connection {
         }
     }
 
-    fn send_status(&mut self, request: u64) {
+    fn send_status(&mut self, request: u64, now: Reading) {
         let mut status = match &self.log {
             Log::Open(session) => session.status(request),
             Log::Failed(failure) => self.status_without_log(request, Some(&failure.error.message)),
             Log::Closed => self.status_without_log(request, None),
         };
         status.policy_error = self.policy_file.refusal().cloned();
+        let health = self.health(Face::Readiness, now);
+        status.health = Some(self.steady.settle(health));
         self.send(Outgoing::Status(Box::new(status)));
     }
 
@@ -589,7 +602,37 @@ impl Connection {
                 proactive: self.policy.focus.proactive,
             },
             policy_error: None,
+            health: None,
         }
+    }
+
+    fn health(&self, face: Face, now: Reading) -> Report {
+        let session = match &self.log {
+            Log::Open(session) => Some(session),
+            Log::Closed | Log::Failed(_) => None,
+        };
+        let log = match &self.log {
+            Log::Open(_) => LiveLog::Writing,
+            Log::Closed => LiveLog::Waiting,
+            Log::Failed(failure) => LiveLog::Failed {
+                error: failure.error.message.clone(),
+                fix: failure.error.fix.clone(),
+            },
+        };
+        let live = Live {
+            loop_late_ms: (now.boot_ms - self.due_ms()).max(0).unsigned_abs(),
+            log,
+            sample_age_ms: session.and_then(|session| session.sample_age_ms(now)),
+            has_memory: session.is_none_or(|session| session.has_memory()),
+            policy_refusal: self.policy_file.refusal().cloned(),
+            // There is one protocol so far: who said hello speaks it.
+            protocol: self.hello.as_ref().map(|_| PROTOCOL[1]),
+        };
+        let subject = Arc::new(Subject {
+            machine: Arc::clone(&self.outside.machine),
+            live: Some(live),
+        });
+        self.checks.run(face, &subject)
     }
 }
 

@@ -1,8 +1,8 @@
 //! `install` and `uninstall`: the manifest that lets a browser find the host, for this user.
 //!
 //! A manifest is written only where the browser's own folder exists: a folder made up for a
-//! browser that is not there would hide the mistake. The folders are from Chrome's and Edge's
-//! pages on native messaging and from KeePassXC's and browserpass's installers.
+//! browser that is not there would hide the mistake. Where that is says the table of `browsers`.
+//! What was recorded, and the policy, are never touched.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,173 +10,207 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::browsers::{BROWSERS, Browser, Family, Roots};
 use crate::extensions::{ExtensionId, read_others, write_others};
 use crate::paths::{Paths, read_file};
 
 /// The name that the extension asks the browser for.
 pub const HOST_NAME: &str = "org.tab_orchestrator.host";
 
+/// The manifest's file name.
+pub const MANIFEST_NAME: &str = "org.tab_orchestrator.host.json";
+
 const MAX_MANIFEST_BYTES: usize = 64 << 10;
-
-/// A browser that the host can be installed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Browser {
-    /// Chromium.
-    Chromium,
-    /// Google Chrome.
-    Chrome,
-    /// Microsoft Edge.
-    Edge,
-    /// Brave.
-    Brave,
-    /// Vivaldi.
-    Vivaldi,
-}
-
-/// The system whose folders are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Platform {
-    /// Linux and the other systems that follow the XDG base directories.
-    Linux,
-    /// macOS.
-    MacOs,
-}
-
-impl Platform {
-    /// The system that this program was built for.
-    pub const HERE: Self = if cfg!(target_os = "macos") {
-        Self::MacOs
-    } else {
-        Self::Linux
-    };
-}
-
-impl Browser {
-    /// The browser's own folder, below `$XDG_CONFIG_HOME` on Linux and below
-    /// `~/Library/Application Support` on macOS.
-    pub fn folder(self, platform: Platform) -> &'static str {
-        match (self, platform) {
-            (Self::Chromium, Platform::Linux) => "chromium",
-            (Self::Chromium, Platform::MacOs) => "Chromium",
-            (Self::Chrome, Platform::Linux) => "google-chrome",
-            (Self::Chrome, Platform::MacOs) => "Google/Chrome",
-            (Self::Edge, Platform::Linux) => "microsoft-edge",
-            (Self::Edge, Platform::MacOs) => "Microsoft Edge",
-            (Self::Brave, _) => "BraveSoftware/Brave-Browser",
-            (Self::Vivaldi, Platform::Linux) => "vivaldi",
-            (Self::Vivaldi, Platform::MacOs) => "Vivaldi",
-        }
-    }
-}
-
-impl std::fmt::Display for Browser {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Chromium => "Chromium",
-            Self::Chrome => "Google Chrome",
-            Self::Edge => "Microsoft Edge",
-            Self::Brave => "Brave",
-            Self::Vivaldi => "Vivaldi",
-        })
-    }
-}
 
 /// Where a browser looks for the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The browser's own folder.
-    browser_folder: PathBuf,
+    family: Family,
     /// The browser, where it is one of the table.
-    browser: Option<Browser>,
+    browser: Option<&'static Browser>,
+    /// The browser's own folders, of which one is there.
+    own: Vec<PathBuf>,
+    /// The folder that it reads manifests from.
+    hosts: PathBuf,
 }
 
 impl Place {
-    /// The place of a browser with its usual folder.
-    ///
-    /// # Errors
-    /// If there is no home directory.
-    pub fn of_browser(browser: Browser) -> anyhow::Result<Self> {
-        let base = match Platform::HERE {
-            Platform::Linux => {
-                use etcetera::BaseStrategy;
-                etcetera::base_strategy::Xdg::new()
-                    .context("found no home directory")?
-                    .config_dir()
-            }
-            Platform::MacOs => etcetera::home_dir()
-                .context("found no home directory")?
-                .join("Library/Application Support"),
-        };
-        Ok(Self {
-            browser_folder: base.join(browser.folder(Platform::HERE)),
+    /// The place of a browser with its usual folder; `None` if it has none on this system.
+    pub fn of_browser(browser: &'static Browser, roots: &Roots) -> Option<Self> {
+        let folders = browser.folders(roots.os)?;
+        Some(Self {
+            family: browser.family,
             browser: Some(browser),
+            own: folders.own.iter().map(|own| roots.resolve(own)).collect(),
+            hosts: roots.resolve(folders.hosts),
         })
     }
 
-    /// The place of a browser that was started with `--user-data-dir`.
+    /// The place of a browser of Chromium's family that was started with `--user-data-dir`.
     pub fn of_user_data(folder: PathBuf) -> Self {
         Self {
-            browser_folder: folder,
+            family: Family::Chromium,
             browser: None,
+            hosts: folder.join("NativeMessagingHosts"),
+            own: vec![folder],
         }
+    }
+
+    /// Every place of the table on this system, whether the browser is there or not.
+    pub fn all(roots: &Roots) -> Vec<Self> {
+        BROWSERS
+            .iter()
+            .filter_map(|browser| Self::of_browser(browser, roots))
+            .collect()
+    }
+
+    /// The places of the browsers that are there.
+    pub fn present(roots: &Roots) -> Vec<Self> {
+        roots
+            .browsers()
+            .filter_map(|browser| Self::of_browser(browser, roots))
+            .collect()
     }
 
     /// The manifest's path.
     pub fn manifest(&self) -> PathBuf {
-        self.browser_folder
-            .join("NativeMessagingHosts")
-            .join(format!("{HOST_NAME}.json"))
+        self.hosts.join(MANIFEST_NAME)
+    }
+
+    /// The browser, where it is one of the table.
+    pub fn browser(&self) -> Option<&'static Browser> {
+        self.browser
+    }
+
+    /// Whose manifest is read here.
+    pub fn family(&self) -> Family {
+        self.family
     }
 
     fn check(&self) -> Result<(), NoBrowser> {
-        if self.browser_folder.is_dir() {
+        if self.own.iter().any(|own| own.is_dir()) {
             return Ok(());
         }
-        Err(NoBrowser {
+        Err(NoBrowser::NotHere {
             browser: self.browser,
-            folder: self.browser_folder.clone(),
+            folder: self.own[0].clone(),
         })
     }
 }
 
-/// The browser's own folder is not there.
+/// There is no browser to install for.
 #[derive(Clone, Debug, Error)]
-pub struct NoBrowser {
-    browser: Option<Browser>,
-    folder: PathBuf,
+pub enum NoBrowser {
+    /// The browser's own folder is not there.
+    NotHere {
+        /// The browser, where it is one of the table.
+        browser: Option<&'static Browser>,
+        /// Where it would be.
+        folder: PathBuf,
+    },
+    /// The browser does not run on this system.
+    NotOnThisSystem(&'static Browser),
+    /// None of the table is there.
+    None,
 }
 
 impl std::fmt::Display for NoBrowser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let folder = self.folder.display();
-        match self.browser {
-            Some(browser) => write!(
+        match self {
+            Self::NotHere {
+                browser: Some(browser),
+                folder,
+            } => write!(
                 f,
-                "found no folder {folder}: {browser} is not installed for this user, or was never \
-                 started. Start it once and run this again; for a profile that lies somewhere \
-                 else, give its folder with --user-data-dir"
+                "found no folder {}: {} is not installed for this user, or was never started. \
+                 Start it once and run this again; for a profile that lies somewhere else, give \
+                 its folder with --user-data-dir",
+                folder.display(),
+                browser.name
             ),
-            None => write!(
+            Self::NotHere {
+                browser: None,
+                folder,
+            } => write!(
                 f,
-                "found no folder {folder}. Start the browser with it once, or create it"
+                "found no folder {}. Start the browser with it once, or create it",
+                folder.display()
+            ),
+            Self::NotOnThisSystem(browser) => write!(
+                f,
+                "{} does not run on this system, or has no folder that is known",
+                browser.name
+            ),
+            Self::None => f.write_str(
+                "found no browser of this user that the host can be installed for. Start yours \
+                 once and run this again; for a profile that lies somewhere else, give its folder \
+                 with --user-data-dir",
             ),
         }
     }
 }
 
 /// What the browser reads.
-#[derive(Serialize)]
-struct Manifest<'a> {
-    name: &'a str,
-    description: &'a str,
-    path: &'a str,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The host's name.
+    pub name: String,
+    /// What it is, for people.
+    pub description: String,
+    /// The program.
+    pub path: PathBuf,
+    /// How it is spoken to.
     #[serde(rename = "type")]
-    kind: &'a str,
-    allowed_origins: Vec<String>,
+    pub kind: String,
+    /// Chromium's family: the origins that may start it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_origins: Vec<String>,
+    /// Firefox's family: the add-ons that may start it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_extensions: Vec<String>,
+}
+
+impl Manifest {
+    /// The manifest as it should be for a family of browsers.
+    fn new(family: Family, host: &Path, extensions: &[ExtensionId]) -> Self {
+        let named = extensions.iter().filter(|id| id.family() == family);
+        let named: Vec<_> = named.map(ExtensionId::in_manifest).collect();
+        let (allowed_origins, allowed_extensions) = match family {
+            Family::Chromium => (named, Vec::new()),
+            Family::Firefox => (Vec::new(), named),
+        };
+        Self {
+            name: HOST_NAME.to_owned(),
+            description: "Samples the machine for the tab orchestrator and keeps its log"
+                .to_owned(),
+            path: host.to_owned(),
+            kind: "stdio".to_owned(),
+            allowed_origins,
+            allowed_extensions,
+        }
+    }
+
+    /// Reads one; `None` where there is none.
+    ///
+    /// # Errors
+    /// What the system says; what is wrong with its text, with line and column.
+    pub fn read(path: &Path) -> io::Result<Option<Self>> {
+        let Some(text) = read_file(path, MAX_MANIFEST_BYTES)? else {
+            return Ok(None);
+        };
+        Ok(Some(serde_json::from_str(&text)?))
+    }
+
+    /// What names those that may start the host.
+    pub fn allowed(&self, family: Family) -> &[String] {
+        match family {
+            Family::Chromium => &self.allowed_origins,
+            Family::Firefox => &self.allowed_extensions,
+        }
+    }
 }
 
 /// What `install` did.
@@ -186,14 +220,12 @@ pub struct Installed {
     pub manifest: PathBuf,
     /// Whether it was written; false if it was so already.
     pub is_new: bool,
-    /// The host that it names.
-    pub host: PathBuf,
-    /// The extensions that may start it.
+    /// The extensions that may start the host, of this browser's family.
     pub extensions: Vec<ExtensionId>,
 }
 
 /// Writes the manifest, and allows the host to be started by `extensions` besides the project's
-/// own and those that were allowed before.
+/// own and those that were allowed before. One that names another program is written anew.
 ///
 /// # Errors
 /// [`NoBrowser`] if the browser's folder is not there; else what the system says.
@@ -207,29 +239,25 @@ pub fn install(
     let allowed_before = read_others(&paths.extensions())
         .with_context(|| format!("cannot read {}", paths.extensions().display()))?;
     let mut others: BTreeSet<_> = allowed_before.iter().chain(extensions).cloned().collect();
-    others.remove(&ExtensionId::own());
+    for family in [Family::Chromium, Family::Firefox] {
+        others.remove(&ExtensionId::own(family));
+    }
     // First who may start the host, then the manifest: a browser that finds the one without the
     // other would start a host that refuses it.
     if others != allowed_before {
         write_others(&paths.extensions(), &others)
             .with_context(|| format!("cannot write {}", paths.extensions().display()))?;
     }
-    let extensions: Vec<_> = [ExtensionId::own()].into_iter().chain(others).collect();
-
-    let manifest = place.manifest();
-    let host_path = host.to_str().with_context(|| {
-        format!(
+    let extensions = allowed_in(place.family, others);
+    if host.to_str().is_none() {
+        anyhow::bail!(
             "{} is no UTF-8, which a manifest cannot name; move the host",
             host.display()
-        )
-    })?;
-    let mut content = serde_json::to_string_pretty(&Manifest {
-        name: HOST_NAME,
-        description: "Samples the machine for the tab orchestrator and keeps its log",
-        path: host_path,
-        kind: "stdio",
-        allowed_origins: extensions.iter().map(ExtensionId::origin).collect(),
-    })?;
+        );
+    }
+    let manifest = place.manifest();
+    let mut content =
+        serde_json::to_string_pretty(&Manifest::new(place.family, host, &extensions))?;
     content.push('\n');
     let present = read_file(&manifest, MAX_MANIFEST_BYTES).ok().flatten();
     let is_new = present.as_ref() != Some(&content);
@@ -240,23 +268,69 @@ pub fn install(
     Ok(Installed {
         manifest,
         is_new,
-        host: host.to_owned(),
         extensions,
     })
 }
 
-/// Removes the manifest. Returns its path, and whether there was one.
-///
-/// What was recorded and the policy stay.
+/// The extensions that a manifest for this family names: the project's own, then the others.
+pub fn allowed_in(family: Family, others: BTreeSet<ExtensionId>) -> Vec<ExtensionId> {
+    let others = others.into_iter().filter(|id| id.family() == family);
+    [ExtensionId::own(family)]
+        .into_iter()
+        .chain(others)
+        .collect()
+}
+
+/// Removes the manifest, and the folders that were made for it and are empty now. Returns the
+/// manifest's path, and whether there was one.
 ///
 /// # Errors
 /// What the system says.
 pub fn uninstall(place: &Place) -> anyhow::Result<(PathBuf, bool)> {
     let manifest = place.manifest();
-    match fs::remove_file(&manifest) {
-        Ok(()) => Ok((manifest, true)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((manifest, false)),
-        Err(error) => Err(error).with_context(|| format!("cannot remove {}", manifest.display())),
+    let was_there = remove_if_there(&manifest)?;
+    // A host that was killed in the middle of writing one leaves it.
+    remove_if_there(&draft_of(&manifest))?;
+    if was_there {
+        remove_empty(place);
+    }
+    Ok((manifest, was_there))
+}
+
+/// Forgets which other extensions may start the host, where no browser of the table has a
+/// manifest any more. Returns the file, if there was one.
+///
+/// # Errors
+/// What the system says.
+pub fn forget_extensions(roots: &Roots, paths: &Paths) -> anyhow::Result<Option<PathBuf>> {
+    let is_installed = |place: &Place| place.manifest().exists();
+    let file = paths.extensions();
+    if Place::all(roots).iter().any(is_installed) || !remove_if_there(&file)? {
+        return Ok(None);
+    }
+    if let Some(folder) = file.parent() {
+        // It stays where there is a policy in it.
+        let _ = fs::remove_dir(folder);
+    }
+    Ok(Some(file))
+}
+
+fn remove_if_there(path: &Path) -> anyhow::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("cannot remove {}", path.display())),
+    }
+}
+
+/// Firefox's folder for manifests is not within its own folder: the one above may be ours, too.
+fn remove_empty(place: &Place) {
+    let is_own = |folder: &Path| place.own.iter().any(|own| own.starts_with(folder));
+    for folder in place.hosts.ancestors().take(2) {
+        // A folder with something in it stays: the system refuses.
+        if is_own(folder) || fs::remove_dir(folder).is_err() {
+            return;
+        }
     }
 }
 
@@ -265,32 +339,18 @@ pub fn uninstall(place: &Place) -> anyhow::Result<(PathBuf, bool)> {
 fn write_manifest(path: &Path, content: &str) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
     fs::create_dir_all(folder)?;
-    let draft = path.with_extension("json.new");
+    let draft = draft_of(path);
     fs::write(&draft, content)?;
     fs::rename(&draft, path)
+}
+
+fn draft_of(manifest: &Path) -> PathBuf {
+    manifest.with_extension("json.new")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_browser_has_its_folder_on_every_platform() {
-        let rows = Browser::value_variants().iter().map(|&browser| {
-            [
-                browser.folder(Platform::Linux),
-                browser.folder(Platform::MacOs),
-            ]
-        });
-        let expect = [
-            ["chromium", "Chromium"],
-            ["google-chrome", "Google/Chrome"],
-            ["microsoft-edge", "Microsoft Edge"],
-            ["BraveSoftware/Brave-Browser", "BraveSoftware/Brave-Browser"],
-            ["vivaldi", "Vivaldi"],
-        ];
-        assert!(rows.eq(expect));
-    }
 
     #[test]
     fn the_hosts_name_is_one_that_browsers_take() {
@@ -301,5 +361,6 @@ mod tests {
                     .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         };
         assert!(HOST_NAME.split('.').all(is_part), "{HOST_NAME}");
+        assert_eq!(MANIFEST_NAME, format!("{HOST_NAME}.json"));
     }
 }

@@ -5,11 +5,13 @@
 //! appends an input to the log, steps the engine, appends what the engine decided, and only then
 //! tells the extension. It holds no policy of its own, opens no connection and starts no program.
 
+pub mod browsers;
 pub mod cli;
 pub mod clock;
 pub mod connection;
 pub mod extensions;
 pub mod framing;
+pub mod health;
 pub mod history;
 pub mod install;
 pub mod kept;
@@ -22,6 +24,7 @@ pub mod pressure_stall;
 pub mod process_tree;
 pub mod protocol;
 pub mod recent;
+pub mod registry_keys;
 mod report;
 pub mod run;
 pub mod session;

@@ -1,25 +1,27 @@
-//! `tab-orchestrator-host`: started by a browser it serves the extension; by hand it installs.
+//! `tab-orchestrator-host`: started by a browser it serves the extension; by hand it installs and
+//! looks after itself.
 
 use std::env;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use native_host::cli::{Cli, InstallArgs, PlaceArgs, Verb};
+use native_host::browsers::Roots;
+use native_host::cli::{Cli, DoctorArgs, InstallArgs, PlaceArgs, Verb};
 use native_host::connection::Ending;
-use native_host::install::{NoBrowser, install, uninstall};
+use native_host::extensions::Caller;
+use native_host::health::{Machine, Subject, checks, doctor};
+use native_host::install::{NoBrowser, Place, forget_extensions, install, uninstall};
 use native_host::paths::Paths;
 use native_host::run::run;
 
 fn main() -> ExitCode {
-    // A browser gives the caller's origin first, and what else it gives differs from one platform
-    // and version to the next: nothing of it is taken for an option.
-    let origin = env::args_os()
-        .nth(1)
-        .and_then(|first| first.into_string().ok());
-    let outcome = match origin.filter(|first| first.contains("://")) {
-        Some(origin) => run(&origin).map(|ending| match ending {
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    let outcome = match Caller::from_arguments(&arguments) {
+        Some(caller) => run(&caller).map(|ending| match ending {
             Ending::Sealed => 0,
             Ending::Refused => 1,
             Ending::DataLost => 3,
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         None => match Cli::parse().verb {
             Verb::Install(args) => install_verb(&args),
             Verb::Uninstall(args) => uninstall_verb(&args),
+            Verb::Doctor(args) => doctor_verb(args),
         },
     };
     match outcome {
@@ -39,39 +42,81 @@ fn main() -> ExitCode {
 }
 
 fn install_verb(args: &InstallArgs) -> anyhow::Result<u8> {
-    let host = env::current_exe()
-        .and_then(|path| path.canonicalize())
-        .context("cannot tell where this program lies")?;
-    let installed = install(
-        &args.place.resolve()?,
-        &host,
-        &args.extension_ids,
-        &Paths::find()?,
-    )?;
-    let mut text = String::new();
-    let done = if installed.is_new {
-        "wrote"
-    } else {
-        "found as it should be"
+    let host = this_program()?;
+    let (roots, paths) = (Roots::find()?, Paths::find()?);
+    let places = match args.place.named(&roots)? {
+        Some(place) => vec![place],
+        None => Place::present(&roots),
     };
-    text.push_str(&format!("{done}: {}\n", installed.manifest.display()));
-    text.push_str(&format!("host: {}\n", installed.host.display()));
-    for extension in &installed.extensions {
-        text.push_str(&format!("extension that may start it: {extension}\n"));
+    if places.is_empty() {
+        return Err(NoBrowser::None.into());
     }
-    print(&text)
+    let mut text = String::new();
+    for place in places {
+        let installed = install(&place, &host, &args.extension_ids, &paths)?;
+        let done = if installed.is_new {
+            "wrote"
+        } else {
+            "found as it should be"
+        };
+        text.push_str(&format!("{done}: {}\n", installed.manifest.display()));
+        for extension in &installed.extensions {
+            text.push_str(&format!("extension that may start it: {extension}\n"));
+        }
+    }
+    text.push_str(&format!("host: {}\n", host.display()));
+    print(&text)?;
+    Ok(0)
 }
 
 fn uninstall_verb(args: &PlaceArgs) -> anyhow::Result<u8> {
-    let (manifest, was_there) = uninstall(&args.resolve()?)?;
-    let done = if was_there { "removed" } else { "not there" };
-    print(&format!("{done}: {}\n", manifest.display()))
+    let (roots, paths) = (Roots::find()?, Paths::find()?);
+    let named = args.named(&roots)?;
+    let is_named = named.is_some();
+    let mut text = String::new();
+    for place in named.map_or_else(|| Place::all(&roots), |place| vec![place]) {
+        let (manifest, was_there) = uninstall(&place)?;
+        if was_there {
+            text.push_str(&format!("removed: {}\n", manifest.display()));
+        } else if is_named {
+            text.push_str(&format!("not there: {}\n", manifest.display()));
+        }
+    }
+    if let Some(file) = forget_extensions(&roots, &paths)? {
+        text.push_str(&format!("removed: {}\n", file.display()));
+    }
+    if text.is_empty() {
+        text.push_str("found nothing to remove\n");
+    }
+    print(&text)?;
+    Ok(0)
+}
+
+fn doctor_verb(args: DoctorArgs) -> anyhow::Result<u8> {
+    let subject = Arc::new(Subject {
+        machine: Arc::new(Machine::find(this_program()?)?),
+        live: None,
+    });
+    let diagnosis = doctor::examine(&checks::registry(), &subject, args.fix);
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&diagnosis)?)
+    } else {
+        diagnosis.to_text()
+    };
+    print(&text)?;
+    Ok(diagnosis.exit_code(args.strict))
+}
+
+fn this_program() -> anyhow::Result<PathBuf> {
+    env::current_exe()
+        .and_then(|path| path.canonicalize())
+        .context("cannot tell where this program lies")
 }
 
 /// A reader that hung up is no failure.
-fn print(text: &str) -> anyhow::Result<u8> {
+fn print(text: &str) -> anyhow::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(0),
+        _ => Ok(()),
     }
 }

@@ -30,10 +30,25 @@ impl Paths {
     pub fn find() -> Result<Self, NoHome> {
         let base = etcetera::choose_base_strategy().map_err(|_| NoHome)?;
         let state = base.state_dir().unwrap_or_else(|| base.data_dir());
-        Ok(Self {
-            config: base.config_dir().join(FOLDER),
+        Ok(Self::below(&base.config_dir(), &state))
+    }
+
+    /// The folders within these base directories.
+    pub fn below(config: &Path, state: &Path) -> Self {
+        Self {
+            config: config.join(FOLDER),
             state: state.join(FOLDER),
-        })
+        }
+    }
+
+    /// The folder of what people edit.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// The folder of what the host keeps.
+    pub fn state(&self) -> &Path {
+        &self.state
     }
 
     /// The policy, for people to edit.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::health;
 use crate::policy_file::Refusal;
 
 /// The protocols that this host speaks: from, to.
@@ -195,6 +196,8 @@ pub enum Outgoing {
     Pong {
         /// The request that it answers.
         request: u64,
+        /// Whether its loop turns.
+        health: health::Report,
     },
     /// Something did not work.
     Error(Box<ErrorMessage>),
@@ -287,6 +290,8 @@ pub struct Status {
     pub focus: FocusStatus,
     /// Why the policy file as it stands was refused.
     pub policy_error: Option<Refusal>,
+    /// Whether the host can do its work; filled in by the connection, which alone can tell.
+    pub health: Option<health::Report>,
 }
 
 /// The working context.

@@ -18,8 +18,9 @@ use signal_hook::iterator::Signals;
 
 use crate::clock::MachineClock;
 use crate::connection::{Connection, Ending, Outside};
-use crate::extensions::is_allowed;
+use crate::extensions::Caller;
 use crate::framing::{FramingError, MessageReader, write_message};
+use crate::health::Machine;
 use crate::metrics::MachineSampler;
 use crate::paths::Paths;
 use crate::process_tree::Pid;
@@ -38,19 +39,19 @@ enum Input {
     End,
 }
 
-/// Serves the extension with this origin until its end.
+/// Serves the extension that the browser started the host for, until its end.
 ///
 /// # Errors
 /// If it cannot even begin: no home directory, no stdout, no signals.
-pub fn run(origin: &str) -> anyhow::Result<Ending> {
+pub fn run(caller: &Caller) -> anyhow::Result<Ending> {
     let mut port = StdoutPort::take().context("cannot take stdout")?;
     let paths = Paths::find().inspect_err(|error| {
         let fix = "start the browser with HOME set";
         let error = ErrorMessage::new(ErrorCode::LogUnavailable, error.to_string(), fix);
         port.send(&error.into());
     })?;
-    if !is_allowed(origin, &paths.extensions()) {
-        let problem = format!("{origin} may not start this host");
+    if !caller.is_allowed(&paths.extensions()) {
+        let problem = format!("{caller} may not start this host");
         let fix = "run `tab-orchestrator-host install` again, with --extension-id and the id of \
                    this extension";
         crate::report(format_args!("{problem}"));
@@ -68,6 +69,7 @@ pub fn run(origin: &str) -> anyhow::Result<Ending> {
         port: Box::new(port),
         sampler: Box::new(MachineSampler::new(browser())),
         storage: Box::new(|| Box::new(Disk)),
+        machine: Arc::new(Machine::find(std::env::current_exe().unwrap_or_default())?),
         paths,
     };
     let mut connection = Connection::new(outside, clock.read());

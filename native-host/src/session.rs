@@ -86,6 +86,7 @@ pub struct Session {
     /// What the log begins with, where that is known. See [`Session::begin_with`].
     first_n: Option<u64>,
     next_sample_ms: i64,
+    last_sample_ms: Option<i64>,
     next_browser_sample_ms: i64,
     /// The browser's proportional memory, and when it was measured.
     browser_bytes: Option<(i64, u64)>,
@@ -171,6 +172,7 @@ impl Session {
             again: VecDeque::new(),
             unsynced_since_ms: None,
             next_sample_ms: now.boot_ms + FIRST_SAMPLE_MS,
+            last_sample_ms: None,
             browser_bytes: None,
             next_browser_sample_ms: now.boot_ms,
             lost_samples: beginning.lost_samples,
@@ -564,6 +566,18 @@ impl Session {
         self.history.engine().explain(tab)
     }
 
+    /// How old the last sample of the machine is; `None` before this session's first.
+    pub fn sample_age_ms(&self, now: Reading) -> Option<u64> {
+        let age_ms = now.boot_ms - self.last_sample_ms?;
+        Some(age_ms.max(0).unsigned_abs())
+    }
+
+    /// Whether the last sample tells the machine's memory.
+    pub fn has_memory(&self) -> bool {
+        let metrics = self.history.metrics();
+        metrics.is_none_or(|it| it.ram_total.is_some() && it.ram_used.is_some())
+    }
+
     /// How things stand.
     pub fn status(&self, request: u64) -> Status {
         let engine = self.history.engine();
@@ -606,6 +620,7 @@ impl Session {
                 proactive: policy.document().focus.proactive,
             },
             policy_error: None,
+            health: None,
         }
     }
 
@@ -759,6 +774,7 @@ impl Session {
         tools: &mut Tools<'_>,
     ) -> Result<(), WriteError> {
         let metrics = tools.sampler.sample(detail);
+        self.last_sample_ms = Some(now.boot_ms);
         if detail != Detail::Machine {
             self.browser_bytes = metrics.browser_pss.map(|bytes| (now.boot_ms, bytes));
             self.next_browser_sample_ms = now.boot_ms + BROWSER_SAMPLE_MS;

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::{Engine, Mode, Orchestrator, Output, PolicyDocument};
+use native_host::browsers::{Os, Roots};
 use native_host::framing::MessageReader;
 use recorder::{Body, Line, Trace};
 use serde_json::{Value, json};
@@ -57,6 +58,16 @@ impl Home {
 
     pub(crate) fn config(&self) -> PathBuf {
         self.path().join("config")
+    }
+
+    /// Where the paths of browsers begin.
+    pub(crate) fn roots(&self) -> Roots {
+        Roots {
+            os: Os::HERE,
+            home: self.path().to_owned(),
+            config: self.config(),
+            root: PathBuf::from("/"),
+        }
     }
 
     pub(crate) fn policy_file(&self) -> PathBuf {
@@ -164,9 +175,13 @@ impl Host {
     }
 
     pub(crate) fn start_for(home: &Home, origin: &str) -> Self {
+        Self::start_with(home, &[origin, "--parent-window=0"])
+    }
+
+    pub(crate) fn start_with(home: &Home, arguments: &[&str]) -> Self {
         let mut child = home
             .command()
-            .args([origin, "--parent-window=0"])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
