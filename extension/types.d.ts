@@ -135,6 +135,23 @@ export interface RecentDecision {
   bytes: number | null;
 }
 
+export type HealthState = "HEALTHY" | "DEGRADED" | "UNHEALTHY" | "SKIPPED";
+
+/** A health check of the host, as `status` tells it. */
+export interface HealthCheck {
+  id: string;
+  about: string;
+  state: HealthState;
+  detail: string;
+  /** Empty where nothing is to be done. */
+  fix: string;
+}
+
+export interface Health {
+  state: HealthState;
+  checks: HealthCheck[];
+}
+
 export interface Status {
   mode: "observe" | "enforce";
   paused_until_ms: number | null;
@@ -160,6 +177,8 @@ export interface Status {
   observed: { decisions: number; bytes_expected: number | null; since_ms: number | null } | null;
   recent: RecentDecision[];
   focus: { enabled: boolean; proactive: boolean } | null;
+  /** Null where the host is older than its health checks. */
+  health: Health | null;
   policy_error?: null | { file?: string; line?: number; field?: string; problem?: string };
 }
 

@@ -5,7 +5,7 @@
  * that is none throws; of a status, what makes no sense counts as not known. Texts are cut to what
  * fits on a screen. Nothing here looks at the browser.
  *
- * @import {DiscardOrder, HostMessage, RecentDecision, Status} from "../types"
+ * @import {DiscardOrder, Health, HostMessage, RecentDecision, Status} from "../types"
  */
 
 /** The longest text of the host that is kept or shown. */
@@ -14,6 +14,9 @@ const TEXT_LENGTH = 500;
 /** `native-host/PROTOCOL.md` has 20. */
 const RECENT_DECISIONS = 20;
 const REASONS = 20;
+
+/** `native-host/HEALTH.md` has fewer, and older extensions may meet newer hosts. */
+const HEALTH_CHECKS = 40;
 
 /** Far above any log, and far below where counting up is no longer exact. */
 const LARGEST_N = 2 ** 52;
@@ -81,10 +84,30 @@ export function statusFrom(answer) {
           since_ms: number(observed.since_ms),
         }
       : null,
+    health: healthFrom(answer.health),
     recent: recentFrom(answer.recent),
     focus: isRecord(focus)
       ? { enabled: focus.enabled === true, proactive: focus.proactive === true }
       : null,
+  });
+}
+
+/**
+ * @param {unknown} value
+ * @returns {Health | null}
+ */
+function healthFrom(value) {
+  if (!isRecord(value) || !Array.isArray(value.checks)) return null;
+  const checks = value.checks.slice(0, HEALTH_CHECKS).filter(isRecord);
+  return /** @type {any} */ ({
+    state: text(value.state) ?? "",
+    checks: checks.map((check) => ({
+      id: text(check.id) ?? "",
+      about: text(check.about) ?? "",
+      state: text(check.state) ?? "",
+      detail: text(check.detail) ?? "",
+      fix: text(check.fix) ?? "",
+    })),
   });
 }
 

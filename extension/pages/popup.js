@@ -3,7 +3,7 @@
  *
  * It asks the worker every two seconds while it is open, and keeps nothing.
  *
- * @import {Question, RecentDecision, Status, View} from "../types"
+ * @import {Health, Question, RecentDecision, Status, View} from "../types"
  */
 
 import { ask, bringBack, openOptions, requestPages, titleOf } from "./bridge.js";
@@ -12,6 +12,8 @@ import {
   FOREVER_MS,
   bytesText,
   countText,
+  healthText,
+  healthTroubles,
   isTrouble,
   levelText,
   observedText,
@@ -24,10 +26,18 @@ import {
 
 const EVERY_MS = 2_000;
 
+const HEALTH_COLOURS = new Map(
+  Object.entries({ HEALTHY: "low", DEGRADED: "medium", UNHEALTHY: "high" }),
+);
+
 const page = {
   trouble: element("trouble"),
   troubleTitle: element("trouble-title"),
   troubleText: element("trouble-text"),
+  health: element("health"),
+  healthState: element("health-state"),
+  healthText: element("health-text"),
+  healthList: element("health-list"),
   pressure: element("pressure"),
   level: element("level"),
   levelWord: element("level-word"),
@@ -63,6 +73,9 @@ const page = {
 let shownRecent = "";
 let recentLimit = 5;
 
+/** Likewise of the list of what is not well. */
+let shownTroubles = "";
+
 async function refresh() {
   /** @type {View} */
   const view = await ask({ ask: "view" });
@@ -71,6 +84,7 @@ async function refresh() {
   for (const section of [page.pressure, page.control, page.recent]) {
     section.hidden = view.status === null;
   }
+  showHealth(view.status?.health ?? null);
   if (view.status === null) return;
   showPressure(view.status);
   showControl(view.status);
@@ -94,6 +108,35 @@ function showConnection({ connection, waiting }) {
   const kept = trouble && waiting > 0 ? `, ${countText(waiting, "event")} kept` : "";
   const text = stateText(connection.state);
   setText(page.connection, connection.state === "connected" ? text + version : text + kept);
+}
+
+/**
+ * How the host finds itself. It stands there when it is well, too: its state is a word, and not
+ * only the colour of it.
+ *
+ * @param {Health | null} health
+ */
+function showHealth(health) {
+  page.health.hidden = health === null;
+  if (health === null) return;
+  const troubles = healthTroubles(health);
+  setText(page.healthState, health.state);
+  page.healthState.className = `chip ${HEALTH_COLOURS.get(health.state) ?? ""}`;
+  setText(page.healthText, healthText(health.state));
+  const shown = JSON.stringify(troubles);
+  if (shown === shownTroubles) return;
+  shownTroubles = shown;
+  page.healthList.replaceChildren(
+    ...troubles.map(({ name, state, detail, fix }) => {
+      const item = make("li");
+      item.append(
+        make("strong", { text: `${name}: ${state}` }),
+        make("span", { class: "block", text: detail }),
+        make("span", { class: "block muted", text: fix }),
+      );
+      return item;
+    }),
+  );
 }
 
 /** @param {Status} status */

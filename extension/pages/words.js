@@ -4,7 +4,7 @@
  * Pure, so that tests can read it. A word that is not known is shown as it is: an honest code is
  * better than a guess.
  *
- * @import {Connection, ConnectionState, RecentDecision} from "../types"
+ * @import {Connection, ConnectionState, Health, HealthState, RecentDecision} from "../types"
  */
 
 /** A pause with no end of its own: the last moment of the year 9999. */
@@ -78,6 +78,45 @@ const STATE_TEXTS = {
   exited: "It is started again by itself. What happens meanwhile is kept.",
   log_unavailable: "It decides nothing that it cannot write down. What happens meanwhile is kept.",
 };
+
+/** @type {Record<HealthState, string>} */
+const HEALTH = {
+  HEALTHY: "All is well",
+  DEGRADED: "It works, but not as it should",
+  UNHEALTHY: "It does not work",
+  SKIPPED: "Not looked at",
+};
+
+/** @type {Record<string, string>} */
+const CHECKS = {
+  "log.writing": "The log",
+  "metrics.fresh": "Measuring",
+  "protocol.agreed": "Host and extension",
+  "policy.loaded": "The policy file",
+  "disk.free": "Room on the disk",
+};
+
+/** @param {HealthState} state */
+export function healthText(state) {
+  return wordFor(HEALTH, state);
+}
+
+/**
+ * What the host's checks found that is not as it should be: a heading, what was found, what to do.
+ *
+ * @param {Health} health
+ * @returns {{ name: string, state: HealthState, detail: string, fix: string }[]}
+ */
+export function healthTroubles({ checks }) {
+  return checks
+    .filter(({ state }) => state !== "HEALTHY" && state !== "SKIPPED")
+    .map(({ id, about, state, detail, fix }) => ({
+      name: Object.hasOwn(CHECKS, id) ? wordFor(CHECKS, id) : about,
+      state,
+      detail: sentence(detail),
+      fix: sentence(fix),
+    }));
+}
 
 /** @param {string | null} level */
 export function levelText(level) {
@@ -216,6 +255,11 @@ export function observedText(observed, timeText) {
 function wordFor(words, code) {
   // Its own words only: a host that says "constructor" means no function.
   return (Object.hasOwn(words, code) ? words[code] : undefined) ?? code;
+}
+
+/** @param {string} text */
+function sentence(text) {
+  return text === "" || /[.!?]$/.test(text) ? capitalised(text) : `${capitalised(text)}.`;
 }
 
 /** @param {string} sentence */

@@ -7,6 +7,8 @@ import {
   countText,
   durationText,
   guardText,
+  healthText,
+  healthTroubles,
   levelText,
   observedText,
   outcomeText,
@@ -116,4 +118,20 @@ test("what is wrong with the connection, and what to do", () => {
     troubleText({ state: "host_missing", detail: "Specified …", fix: null }),
     /Specified/,
   );
+});
+
+test("what is not well with the host, in words, with what to do", () => {
+  assert.equal(healthText("UNHEALTHY"), "It does not work");
+  assert.equal(healthText(/** @type {any} */ ("ODD")), "ODD");
+  const check = { id: "log.writing", about: "the log can be written", required: true };
+  const checks = /** @type {any} */ ([
+    { ...check, state: "UNHEALTHY", detail: "the disk is full", fix: "make room on the disk" },
+    { ...check, id: "moon.full", state: "DEGRADED", detail: "It is.", fix: "" },
+    { ...check, id: "metrics.fresh", state: "SKIPPED", detail: "", fix: "" },
+    { ...check, id: "disk.free", state: "HEALTHY", detail: "there is enough", fix: "" },
+  ]);
+  assert.deepEqual(healthTroubles({ state: "UNHEALTHY", checks }), [
+    { name: "The log", state: "UNHEALTHY", detail: "The disk is full.", fix: "Make room on the disk." },
+    { name: "the log can be written", state: "DEGRADED", detail: "It is.", fix: "" },
+  ]);
 });
