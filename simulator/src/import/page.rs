@@ -1,7 +1,5 @@
 //! What may be known of a page: its host, or its scheme where it has none.
 
-use std::net::Ipv4Addr;
-
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use url::{Host, Url};
@@ -80,9 +78,7 @@ impl Page {
     /// page, after a colon so that it is nobody's name.
     pub fn site(&self) -> String {
         match self {
-            // The list takes the end of an address for a domain.
-            Self::Web(host) if host.parse::<Ipv4Addr>().is_ok() => host.clone(),
-            Self::Web(host) => psl::domain_str(host).unwrap_or(host).to_owned(),
+            Self::Web(host) => recorder::site_of(host).to_owned(),
             Self::Internal(scheme) => format!(":{scheme}"),
         }
     }
