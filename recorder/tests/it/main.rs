@@ -8,6 +8,7 @@ mod faulty;
 mod lines;
 mod reading;
 mod resuming;
+mod retaining;
 mod schema;
 mod support;
 mod writing;

@@ -1,0 +1,204 @@
+//! Which traces a folder keeps, and how whole ones go.
+//!
+//! It goes by the names of files alone: what is damaged goes like everything else, and what has
+//! another name is not touched. A trace that somebody writes stays, whatever its age.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use uuid::Uuid;
+
+use crate::lock::TraceLock;
+use crate::segment::parse_file_name;
+use crate::storage::sync_folder;
+use crate::writer::WriteError;
+
+/// What the files of a segment are called after its plain name: itself, compressed, half
+/// compressed, and what was cut off a torn end.
+const SUFFIXES: [&str; 5] = [".zst.torn", ".zst.tmp", ".zst", ".torn", ""];
+
+const DAY_MS: i64 = 86_400_000;
+
+/// A trace as it lies in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredTrace {
+    /// Its id.
+    pub session: Uuid,
+    /// The folder.
+    pub folder: PathBuf,
+    /// When its last segment was opened, in Unix milliseconds. No segment is open for more than a
+    /// day. Of a trace that is only begun, with a lock and no segment, [`i64::MAX`].
+    pub last_opened_ms: i64,
+    /// Its files, in their order.
+    pub files: Vec<PathBuf>,
+    /// What they take together.
+    pub bytes: u64,
+}
+
+impl StoredTrace {
+    /// Finds the traces of a folder, oldest first. A folder that is not there has none.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn list(folder: &Path) -> io::Result<Vec<Self>> {
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut traces: BTreeMap<Uuid, Self> = BTreeMap::new();
+        for entry in entries {
+            let path = entry?.path();
+            let new = |session| Self {
+                session,
+                folder: folder.to_owned(),
+                last_opened_ms: i64::MAX,
+                files: Vec::new(),
+                bytes: 0,
+            };
+            if let Some(session) = session_of_lock(&path) {
+                traces.entry(session).or_insert_with(|| new(session));
+            }
+            let Some((session, opened_ms)) = told_by_name(&path) else {
+                continue;
+            };
+            let bytes = match fs::symlink_metadata(&path) {
+                // Its writer compressed it meanwhile, or somebody else removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                metadata => metadata?.len(),
+            };
+            let trace = traces.entry(session).or_insert_with(|| new(session));
+            trace.last_opened_ms = match trace.files.is_empty() {
+                true => opened_ms,
+                false => trace.last_opened_ms.max(opened_ms),
+            };
+            trace.bytes += bytes;
+            trace.files.push(path);
+        }
+        let mut traces = Vec::from_iter(traces.into_values());
+        for trace in &mut traces {
+            trace.files.sort();
+        }
+        traces.sort_by_key(|trace| (trace.last_opened_ms, trace.session));
+        Ok(traces)
+    }
+
+    /// Takes the trace away from whoever might begin to write it.
+    ///
+    /// # Errors
+    /// [`WriteError::Locked`] where somebody writes it; what the file system says.
+    pub fn claim(self) -> Result<ClaimedTrace, WriteError> {
+        let lock = TraceLock::take(&self.folder, self.session, Duration::ZERO)?;
+        Ok(ClaimedTrace {
+            trace: self,
+            _lock: lock,
+        })
+    }
+}
+
+/// A trace that nobody else can write.
+#[derive(Debug)]
+pub struct ClaimedTrace {
+    trace: StoredTrace,
+    _lock: TraceLock,
+}
+
+impl ClaimedTrace {
+    /// The trace.
+    pub fn trace(&self) -> &StoredTrace {
+        &self.trace
+    }
+
+    /// Removes all its files, the last first: what is left when that is interrupted is the
+    /// beginning of a trace, and reads as one.
+    ///
+    /// # Errors
+    /// What the file system says; the files before that one are there still.
+    pub fn remove(self) -> Result<StoredTrace, WriteError> {
+        for path in self.trace.files.iter().rev() {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(WriteError::Io {
+                        path: path.clone(),
+                        error,
+                    });
+                }
+                _ => {}
+            }
+        }
+        sync_folder(&self.trace.folder).map_err(|error| WriteError::Io {
+            path: self.trace.folder.clone(),
+            error,
+        })?;
+        Ok(self.trace)
+    }
+}
+
+/// How long traces are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// No trace whose last segment was opened longer ago.
+    pub days: u32,
+    /// No more than this together.
+    pub bytes: u64,
+}
+
+/// What became of a folder's traces.
+#[derive(Debug, Default)]
+pub struct Removal {
+    /// Those that were removed.
+    pub removed: Vec<StoredTrace>,
+    /// Why others could not be.
+    pub failures: Vec<WriteError>,
+}
+
+impl Retention {
+    /// Removes the traces that are too old, and then the oldest until the rest is small enough.
+    /// One that is being written stays and counts.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub fn apply(&self, folder: &Path, now_ms: i64) -> io::Result<Removal> {
+        let traces = StoredTrace::list(folder)?;
+        let mut bytes: u64 = traces.iter().map(|trace| trace.bytes).sum();
+        let oldest_ms = now_ms.saturating_sub(i64::from(self.days) * DAY_MS);
+        let mut removal = Removal::default();
+        for trace in traces {
+            if trace.last_opened_ms >= oldest_ms && bytes <= self.bytes {
+                break;
+            }
+            match trace.claim().and_then(ClaimedTrace::remove) {
+                Ok(trace) => {
+                    bytes -= trace.bytes;
+                    removal.removed.push(trace);
+                }
+                Err(WriteError::Locked { .. }) => {}
+                Err(error) => removal.failures.push(error),
+            }
+        }
+        Ok(removal)
+    }
+}
+
+/// The session and the opening of the segment that a file belongs to.
+fn told_by_name(path: &Path) -> Option<(Uuid, i64)> {
+    let name = path.file_name()?.to_str()?;
+    let plain = SUFFIXES
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))?;
+    let (session, _) = parse_file_name(Path::new(plain))?;
+    let (opened, _) = plain.split_once('-')?;
+    let opened = DateTime::strptime("%Y%m%dT%H%M%SZ", opened).ok()?;
+    let opened = TimeZone::UTC.to_timestamp(opened).ok()?;
+    Some((session, opened.as_millisecond()))
+}
+
+/// The session whose lock a file is.
+fn session_of_lock(path: &Path) -> Option<Uuid> {
+    let session = path.file_name()?.to_str()?.strip_suffix(".lock")?;
+    Uuid::try_parse(session).ok()
+}
