@@ -25,6 +25,7 @@ Examples:
   tab-orchestrator-host install --user-data-dir ~/profiles/work
   tab-orchestrator-host doctor --fix
   tab-orchestrator-host uninstall
+  tab-orchestrator-host erase --dry-run
 
 Exit codes: 0 fine, 1 the answer is no, 2 usage, 3 data lost
 Policy: $XDG_CONFIG_HOME/tab-orchestrator/policy.toml (~/.config)
@@ -54,6 +55,14 @@ pub enum Verb {
     /// Browsers, manifests, policies of an administrator, folders, disk, logs, sensors. Exits with
     /// 1 when something that is needed does not work.
     Doctor(DoctorArgs),
+    /// Erase what was recorded and learnt, and the key that hostnames are hashed under
+    ///
+    /// Show what goes and what stays, ask, and remove it. The settings stay. While a host writes,
+    /// nothing is removed.
+    ///
+    /// The exit code is 0 when it is gone, or when there was nothing; 1 when a host writes or the
+    /// answer was no; 3 when something could not be removed.
+    Erase(EraseArgs),
 }
 
 /// What `install` is told.
@@ -111,6 +120,20 @@ pub struct DoctorArgs {
     #[arg(long)]
     pub strict: bool,
     /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `erase` is told.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct EraseArgs {
+    /// Do not ask
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Only show what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write a JSON report, which goes with --yes or --dry-run
     #[arg(long)]
     pub json: bool,
 }

@@ -6,18 +6,20 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use engine::{HostKnowledge, Mode, PolicyDocument, PolicyError, SEMANTICS};
-use recorder::{PolicySource, Storage, WriteError};
+use recorder::{Naming, PolicySource, Privacy, Storage, WriteError};
 
 use crate::clock::Reading;
 use crate::framing::{FramingError, MAX_MESSAGE_BYTES};
 use crate::health::{self, Face, Live, LiveLog, Machine, Registry, Report, Steady, Subject};
-use crate::kept;
+use crate::host_key;
+use crate::kept::{self, KeptKnowledge, PrivacyChoice};
 use crate::metrics::Sampler;
 use crate::paths::Paths;
 use crate::policy_file::{PolicyFile, Refusal, lay_over};
 use crate::protocol::{
     Cluster, ErrorCode, ErrorMessage, ExtensionHello, FocusStatus, HostHello, Incoming, LogState,
-    LogStatus, MAX_EVENTS, Observed, Outgoing, PROTOCOL, PolicyAnswer, Status,
+    LogStatus, MAX_EVENTS, Observed, Outgoing, PROTOCOL, PolicyAnswer, PrivacyStatus,
+    RemovedTraces, Status,
 };
 use crate::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
 
@@ -27,6 +29,9 @@ const POLICY_POLL_MS: i64 = 2_500;
 /// How often what was learnt of the hosts is kept. A host that is killed learns it again from the
 /// log, unless the browser goes with it.
 const KNOWLEDGE_MS: i64 = 10 * 60_000;
+
+/// How often logs are looked through for what is too old or too much: once a day.
+const RETENTION_MS: i64 = 86_400_000;
 
 /// How long the first try to write a failed log again is waited for; each waits twice as long.
 const FIRST_RETRY_MS: i64 = 1_000;
@@ -67,10 +72,14 @@ pub struct Connection {
     policy_file: PolicyFile,
     policy: PolicyDocument,
     mode: Mode,
+    privacy: PrivacyChoice,
     hello: Option<ExtensionHello>,
     log: Log,
     /// The event that a log without one begins with, where that is known.
     first_n: Option<u64>,
+    /// What was removed last for its age or its size.
+    removed: Option<RemovedTraces>,
+    next_retention_ms: i64,
     next_policy_poll_ms: i64,
     next_knowledge_ms: i64,
     ending: Option<Ending>,
@@ -103,14 +112,18 @@ impl Connection {
         let paths = &outside.paths;
         let (policy_file, policy) = PolicyFile::open(paths.policy(), paths.last_good_policy());
         let mode = kept::read_mode(&paths.mode());
+        let privacy = kept::read_privacy(&paths.privacy());
         Self {
             outside,
             policy_file,
             policy,
             mode,
+            privacy,
             hello: None,
             log: Log::Closed,
             first_n: None,
+            removed: None,
+            next_retention_ms: now.boot_ms,
             next_policy_poll_ms: now.boot_ms + POLICY_POLL_MS,
             next_knowledge_ms: now.boot_ms + KNOWLEDGE_MS,
             ending: None,
@@ -169,8 +182,13 @@ impl Connection {
         if now.boot_ms >= self.next_knowledge_ms {
             self.next_knowledge_ms = now.boot_ms + KNOWLEDGE_MS;
             if let Log::Open(session) = &self.log {
-                keep_knowledge(&self.outside.paths, session.knowledge());
+                let privacy = self.privacy.privacy;
+                keep_knowledge(&self.outside.paths, privacy, session.knowledge());
             }
+        }
+        if now.boot_ms >= self.next_retention_ms && matches!(self.log, Log::Open(_)) {
+            self.next_retention_ms = now.boot_ms + RETENTION_MS;
+            self.remove_surplus(now);
         }
     }
 
@@ -181,9 +199,14 @@ impl Connection {
             Log::Open(session) => session.due_ms(),
             Log::Failed(failure) => failure.retry_ms,
         };
+        let of_retention = match &self.log {
+            Log::Open(_) => self.next_retention_ms,
+            Log::Closed | Log::Failed(_) => i64::MAX,
+        };
         of_log
             .min(self.next_policy_poll_ms)
             .min(self.next_knowledge_ms)
+            .min(of_retention)
     }
 
     /// How the connection ended, if the host ended it.
@@ -220,7 +243,7 @@ impl Connection {
             crate::report(format_args!("the log stays unsealed: {error}"));
             return Ending::DataLost;
         }
-        keep_knowledge(&self.outside.paths, knowledge);
+        keep_knowledge(&self.outside.paths, self.privacy.privacy, knowledge);
         ending
     }
 
@@ -348,11 +371,132 @@ impl Connection {
                     self.send_log_error(request);
                 }
             }
+            Incoming::SetPrivacy {
+                request,
+                privacy,
+                keep_days,
+                keep_mib,
+            } => {
+                let choice = PrivacyChoice {
+                    privacy: privacy.unwrap_or(self.privacy.privacy),
+                    keep_days: keep_days.unwrap_or(self.privacy.keep_days),
+                    keep_mib: keep_mib.unwrap_or(self.privacy.keep_mib),
+                };
+                self.set_privacy(request, choice, now);
+            }
             Incoming::Ping { request } => {
                 let health = self.health(Face::Liveness, now);
                 self.send(Outgoing::Pong { request, health });
             }
         }
+    }
+
+    // ---- Privacy ------------------------------------------------------------------------------
+
+    fn set_privacy(&mut self, request: u64, choice: PrivacyChoice, now: Reading) {
+        if !matches!(self.log, Log::Open(_)) {
+            self.send_log_error(request);
+            return;
+        }
+        if let Err((field, problem)) = choice.check() {
+            let fix = "correct it; what was chosen before stays in force";
+            let error = ErrorMessage::new(ErrorCode::BadPrivacy, problem.clone(), fix)
+                .adding("field", field)
+                .adding("problem", problem);
+            self.send(error.answering(request));
+            return;
+        }
+        // The file first: a choice that it does not have would be gone with the next start, and
+        // names would be told again.
+        let path = self.outside.paths.privacy();
+        if let Err(error) = kept::write_privacy(&path, &choice) {
+            let problem = format!("the choice cannot be kept: {error}");
+            let fix =
+                "make the folder writable for yourself; what was chosen before stays in force";
+            let error = ErrorMessage::new(ErrorCode::BadPrivacy, problem, fix);
+            self.send(error.answering(request));
+            return;
+        }
+        let before = std::mem::replace(&mut self.privacy, choice);
+        if before.privacy != choice.privacy {
+            self.begin_anew(before.privacy, now);
+        }
+        // What is left out of the new choice goes now, and not tomorrow.
+        self.next_retention_ms = now.boot_ms;
+        if matches!(self.log, Log::Open(_)) {
+            self.send_status(request, now);
+        } else {
+            self.send_log_error(request);
+        }
+    }
+
+    /// Seals the log, and begins another with what is chosen now. `before` is how hostnames were
+    /// written until here.
+    fn begin_anew(&mut self, before: Privacy, now: Reading) {
+        let Log::Open(session) = std::mem::replace(&mut self.log, Log::Closed) else {
+            unreachable!("it is called with an open log");
+        };
+        let paused_until_ms = session.paused_until_ms();
+        keep_knowledge(&self.outside.paths, before, session.knowledge());
+        let Outside { port, sampler, .. } = &mut self.outside;
+        let mut tools = Tools {
+            port: &mut **port,
+            sampler: &mut **sampler,
+        };
+        let (last_n, acknowledged_n) = (session.last_n(), session.acknowledged_n());
+        let in_log_before = match session.close(now, &mut tools) {
+            Ok(()) => last_n,
+            // What was not acknowledged is sent again.
+            Err(error) => {
+                crate::report(format_args!("the log before stays unsealed: {error}"));
+                acknowledged_n
+            }
+        };
+        if in_log_before > 0 {
+            self.first_n = Some(in_log_before + 1);
+        }
+        self.open_log(0, FIRST_RETRY_MS, now);
+        if paused_until_ms.is_some() {
+            self.with_log(now, |session, tools| {
+                session.pause(paused_until_ms, now, tools)
+            });
+        }
+    }
+
+    /// Removes logs that are too old, and the oldest of what is too much.
+    fn remove_surplus(&mut self, now: Reading) {
+        let traces = self.outside.paths.traces();
+        let removal = match self.privacy.retention().apply(&traces, now.wall_ms) {
+            Ok(removal) => removal,
+            Err(error) => {
+                let path = traces.display();
+                crate::report(format_args!("{path}: old logs stay: {error}"));
+                return;
+            }
+        };
+        for error in &removal.failures {
+            crate::report(format_args!("an old log stays: {error}"));
+        }
+        if removal.removed.is_empty() {
+            return;
+        }
+        let bytes = removal.removed.iter().map(|trace| trace.bytes).sum();
+        let removed = RemovedTraces {
+            traces: removal.removed.len(),
+            bytes,
+            at_ms: now.wall_ms,
+        };
+        let PrivacyChoice {
+            keep_days,
+            keep_mib,
+            ..
+        } = self.privacy;
+        crate::report(format_args!(
+            "removed logs of {} browser sessions, {bytes} bytes: kept are {keep_days} days and \
+             {keep_mib} MiB",
+            removed.traces
+        ));
+        self.removed = Some(removed);
     }
 
     // ---- Policy -------------------------------------------------------------------------------
@@ -414,6 +558,10 @@ impl Connection {
             return true;
         }
         self.policy = policy.clone();
+        if matches!(&self.log, Log::Open(session) if !session.marks_hold(policy)) {
+            self.begin_anew(self.privacy.privacy, now);
+            return matches!(self.log, Log::Open(_));
+        }
         self.with_log(now, |session, tools| {
             session.change_policy(policy, by, now, tools)
         })
@@ -457,12 +605,30 @@ impl Connection {
 
     fn open_log(&mut self, lost_samples: u64, wait_ms: i64, now: Reading) {
         let Some(hello) = &self.hello else { return };
+        let extension_session = hello.extension_session;
         let paths = &self.outside.paths;
+        let (naming, is_key_new) = match naming(self.privacy.privacy, paths) {
+            Ok(found) => found,
+            Err(error) => {
+                let path = paths.host_key();
+                self.fail(
+                    None,
+                    &WriteError::Io { path, error },
+                    lost_samples,
+                    wait_ms,
+                    now,
+                );
+                return;
+            }
+        };
         let beginning = Beginning {
-            extension_session: hello.extension_session,
+            extension_session,
             policy: self.policy.clone(),
             mode: self.mode,
-            knowledge: kept::read_knowledge(&paths.knowledge()),
+            knowledge: knowledge(&naming, is_key_new, paths),
+            // Its names would be under another key from here on.
+            may_go_on: !is_key_new,
+            naming,
             lost_samples,
         };
         match Session::open(&paths.traces(), &*self.outside.storage, &beginning, now) {
@@ -482,6 +648,11 @@ impl Connection {
         let wait_ms = (failure.wait_ms * 2).min(LONGEST_RETRY_MS);
         match failure.session {
             None => self.open_log(failure.lost_samples, wait_ms, now),
+            // The list of protected domains was changed meanwhile.
+            Some(session) if !session.marks_hold(&self.policy) => {
+                drop(session);
+                self.open_log(failure.lost_samples, wait_ms, now);
+            }
             Some(mut session) => {
                 let Outside { port, sampler, .. } = &mut self.outside;
                 let mut tools = Tools {
@@ -569,6 +740,12 @@ impl Connection {
             Log::Failed(failure) => self.status_without_log(request, Some(&failure.error.message)),
             Log::Closed => self.status_without_log(request, None),
         };
+        // The log's may have its lists under other names.
+        status.policy_hash = self.policy.hash();
+        status.privacy = PrivacyStatus {
+            choice: self.privacy,
+            removed: self.removed,
+        };
         status.policy_error = self.policy_file.refusal().cloned();
         let health = self.health(Face::Readiness, now);
         status.health = Some(self.steady.settle(health));
@@ -601,6 +778,7 @@ impl Connection {
                 enabled: self.policy.focus.enabled,
                 proactive: self.policy.focus.proactive,
             },
+            privacy: PrivacyStatus::default(),
             policy_error: None,
             health: None,
         }
@@ -644,10 +822,48 @@ impl Failure {
     }
 }
 
-fn keep_knowledge(paths: &Paths, hosts: Vec<HostKnowledge>) {
-    if let Err(error) = kept::write_knowledge(&paths.knowledge(), hosts) {
-        crate::report(format_args!("what was learnt is not kept: {error}"));
+/// The names that hosts have in a log, and whether the key to them was made now.
+fn naming(privacy: Privacy, paths: &Paths) -> std::io::Result<(Naming, bool)> {
+    let under = match privacy {
+        Privacy::Hostname => return Ok((Naming::Hostname, false)),
+        Privacy::Site => Naming::Site,
+        Privacy::KeyedHash => Naming::KeyedHash,
+    };
+    let kept = host_key::read_or_make(&paths.host_key())?;
+    Ok((under(kept.key), kept.is_new))
+}
+
+/// What the sessions before had learnt, under the names of a log. What is kept beside the logs
+/// tells no more than they do: it is written anew where its names are others.
+fn knowledge(naming: &Naming, is_key_new: bool, paths: &Paths) -> Vec<HostKnowledge> {
+    let Some(kept) = kept::read_knowledge(&paths.knowledge()) else {
+        return Vec::new();
+    };
+    let (before, count) = (kept.privacy, kept.hosts.len());
+    let (hosts, why_dropped) = kept.carried_to(naming, is_key_new);
+    if let Some(why) = why_dropped.filter(|_| count > 0) {
+        crate::report(format_args!(
+            "what was learnt of {count} hosts is dropped: {why}"
+        ));
     }
+    if before != naming.privacy() || why_dropped.is_some() {
+        let is_kept = keep_knowledge(paths, naming.privacy(), hosts.clone());
+        // A full disk takes no new file and lets an old one go.
+        if !is_kept && let Err(error) = std::fs::remove_file(paths.knowledge()) {
+            crate::report(format_args!("what was learnt before stays: {error}"));
+        }
+    }
+    hosts
+}
+
+/// Keeps what was learnt. False if that did not work.
+fn keep_knowledge(paths: &Paths, privacy: Privacy, hosts: Vec<HostKnowledge>) -> bool {
+    let knowledge = KeptKnowledge { privacy, hosts };
+    kept::write_knowledge(&paths.knowledge(), &knowledge)
+        .inspect_err(|error| {
+            crate::report(format_args!("what was learnt is not kept: {error}"));
+        })
+        .is_ok()
 }
 
 fn bad_file(refusal: &Refusal) -> Box<ErrorMessage> {

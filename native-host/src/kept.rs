@@ -1,9 +1,12 @@
-//! What outlives a browser session besides the policy: the mode, and what was learnt of the hosts.
+//! What outlives a browser session besides the policy: the mode, the choice of privacy, and what
+//! was learnt of the hosts.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use engine::{HostKnowledge, Mode};
+use recorder::{Naming, Privacy, Retention};
 use serde::{Deserialize, Serialize};
 
 use crate::paths::{read_file, write_private_file};
@@ -15,9 +18,99 @@ struct KeptMode {
     mode: Mode,
 }
 
-#[derive(Serialize, Deserialize)]
-struct KeptKnowledge {
-    hosts: Vec<HostKnowledge>,
+/// For how many days logs may be kept.
+pub const KEEP_DAYS: RangeInclusive<u32> = 1..=3_650;
+
+/// How much of logs may be kept, in MiB. A segment takes up to 16.
+pub const KEEP_MIB: RangeInclusive<u32> = 16..=1_048_576;
+
+/// How hostnames are written, and how long logs are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrivacyChoice {
+    /// How hostnames are written.
+    pub privacy: Privacy,
+    /// For how many days a log is kept.
+    pub keep_days: u32,
+    /// How much of logs is kept together, in MiB.
+    pub keep_mib: u32,
+}
+
+impl Default for PrivacyChoice {
+    fn default() -> Self {
+        Self {
+            privacy: Privacy::Hostname,
+            keep_days: 30,
+            keep_mib: 256,
+        }
+    }
+}
+
+impl PrivacyChoice {
+    /// Checks that each number is within its range.
+    ///
+    /// # Errors
+    /// The name of the first that is not, with what was found and what was expected.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        for (name, found, range) in [
+            ("keep_days", self.keep_days, KEEP_DAYS),
+            ("keep_mib", self.keep_mib, KEEP_MIB),
+        ] {
+            if !range.contains(&found) {
+                let (from, to) = (range.start(), range.end());
+                return Err((name, format!("found {found}, expected {from} to {to}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// How long logs are kept.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            days: self.keep_days,
+            bytes: u64::from(self.keep_mib) << 20,
+        }
+    }
+}
+
+/// What was learnt of the hosts, under the names that they had in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptKnowledge {
+    /// How the names were written.
+    #[serde(default = "by_hostname")]
+    pub privacy: Privacy,
+    /// What was learnt.
+    pub hosts: Vec<HostKnowledge>,
+}
+
+/// How names were written before there was a choice.
+fn by_hostname() -> Privacy {
+    Privacy::Hostname
+}
+
+impl KeptKnowledge {
+    /// What of it a log with these names can take over, and why the rest is dropped, where any
+    /// is. From hosts to sites to hashes there is a way, and none back.
+    pub fn carried_to(
+        self,
+        naming: &Naming,
+        is_key_new: bool,
+    ) -> (Vec<HostKnowledge>, Option<&'static str>) {
+        match (self.privacy, naming.privacy()) {
+            (Privacy::KeyedHash, Privacy::KeyedHash) if is_key_new => {
+                (Vec::new(), Some("the key that its names are under is gone"))
+            }
+            (from, to) if from == to => (self.hosts, None),
+            (Privacy::Hostname, _) | (Privacy::Site, Privacy::KeyedHash) => {
+                (naming.knowledge(self.hosts), None)
+            }
+            (Privacy::Site, _) => {
+                let why = "it is known of sites, and not of which of their hosts";
+                (Vec::new(), Some(why))
+            }
+            (Privacy::KeyedHash, _) => (Vec::new(), Some("a hashed name cannot be turned back")),
+        }
+    }
 }
 
 /// Reads the mode that was set last. Without one, or one that can be read, decisions are only
@@ -34,17 +127,45 @@ pub fn write_mode(path: &Path, mode: Mode) -> io::Result<()> {
     write(path, &KeptMode { mode })
 }
 
-/// Reads what was learnt of the hosts; nothing where that cannot be read.
-pub fn read_knowledge(path: &Path) -> Vec<HostKnowledge> {
-    read::<KeptKnowledge>(path).map_or_else(Vec::new, |kept| kept.hosts)
+/// Reads the choice of privacy. Where there is one that cannot be read, names are hashed: what
+/// somebody may have wanted hidden is not told for a slip of an editor.
+pub fn read_privacy(path: &Path) -> PrivacyChoice {
+    if matches!(read_file(path, MAX_FILE_BYTES), Ok(None)) {
+        return PrivacyChoice::default();
+    }
+    let kept = read::<PrivacyChoice>(path).filter(|kept| match kept.check() {
+        Ok(()) => true,
+        Err((name, problem)) => {
+            let path = path.display();
+            crate::report(format_args!("{path} is passed over: {name}: {problem}"));
+            false
+        }
+    });
+    kept.unwrap_or(PrivacyChoice {
+        privacy: Privacy::KeyedHash,
+        ..PrivacyChoice::default()
+    })
+}
+
+/// Keeps the choice of privacy.
+///
+/// # Errors
+/// What the system says.
+pub fn write_privacy(path: &Path, choice: &PrivacyChoice) -> io::Result<()> {
+    write(path, choice)
+}
+
+/// Reads what was learnt of the hosts; `None` where there is nothing that can be read.
+pub fn read_knowledge(path: &Path) -> Option<KeptKnowledge> {
+    read(path)
 }
 
 /// Keeps what was learnt of the hosts.
 ///
 /// # Errors
 /// What the system says.
-pub fn write_knowledge(path: &Path, hosts: Vec<HostKnowledge>) -> io::Result<()> {
-    write(path, &KeptKnowledge { hosts })
+pub fn write_knowledge(path: &Path, knowledge: &KeptKnowledge) -> io::Result<()> {
+    write(path, knowledge)
 }
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
@@ -70,7 +191,18 @@ fn write(path: &Path, kept: &impl Serialize) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use recorder::HostKey;
+
     use super::*;
+
+    fn known(host: &str) -> HostKnowledge {
+        HostKnowledge {
+            host: host.to_owned(),
+            familiarity: 3,
+            last_in_front_ms: Some(1),
+            bytes: None,
+        }
+    }
 
     #[test]
     fn what_was_kept_is_read_and_what_is_damaged_is_not() {
@@ -82,15 +214,71 @@ mod tests {
         std::fs::write(&path, r#"{"mode":"kill"}"#).unwrap();
         assert_eq!(read_mode(&path), Mode::Observe);
 
-        let known = HostKnowledge {
-            host: "a.example".to_owned(),
-            familiarity: 3,
-            last_in_front_ms: Some(1),
-            bytes: None,
+        let known = KeptKnowledge {
+            privacy: Privacy::Site,
+            hosts: vec![known("a.example")],
         };
-        write_knowledge(&path, vec![known.clone()]).unwrap();
-        assert_eq!(read_knowledge(&path), [known]);
+        write_knowledge(&path, &known).unwrap();
+        assert_eq!(read_knowledge(&path), Some(known));
+        // As it was written before there was a choice.
+        std::fs::write(&path, r#"{"hosts":[]}"#).unwrap();
+        assert_eq!(read_knowledge(&path).unwrap().privacy, Privacy::Hostname);
         std::fs::write(&path, "{").unwrap();
-        assert_eq!(read_knowledge(&path), []);
+        assert_eq!(read_knowledge(&path), None);
+    }
+
+    #[test]
+    fn a_choice_of_privacy_that_cannot_be_read_hides_the_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("privacy.json");
+        assert_eq!(read_privacy(&path), PrivacyChoice::default());
+        let choice = PrivacyChoice {
+            privacy: Privacy::Site,
+            keep_days: 7,
+            keep_mib: 16,
+        };
+        write_privacy(&path, &choice).unwrap();
+        assert_eq!(read_privacy(&path), choice);
+        for damaged in [
+            "",
+            r#"{"privacy":"none","keep_days":7,"keep_mib":16}"#,
+            r#"{"privacy":"hostname","keep_days":0,"keep_mib":16}"#,
+            r#"{"privacy":"hostname","keep_days":7,"keep_mib":15}"#,
+            r#"{"privacy":"hostname"}"#,
+        ] {
+            std::fs::write(&path, damaged).unwrap();
+            assert_eq!(read_privacy(&path).privacy, Privacy::KeyedHash, "{damaged}");
+        }
+    }
+
+    #[test]
+    fn knowledge_goes_from_hosts_to_sites_to_hashes_and_no_way_back() {
+        let key = || HostKey::new([1; 32]);
+        let (hostname, site, hashed) = (
+            Naming::Hostname,
+            Naming::Site(key()),
+            Naming::KeyedHash(key()),
+        );
+        let hash = hashed.name_of("a.example");
+        let check = |from: &Naming, to: &Naming, is_key_new, expect: Option<&str>| {
+            let kept = KeptKnowledge {
+                privacy: from.privacy(),
+                hosts: from.knowledge(vec![known("www.a.example")]),
+            };
+            let (hosts, why) = kept.carried_to(to, is_key_new);
+            assert_eq!(why.is_some(), expect.is_none(), "{why:?}");
+            let names: Vec<&str> = hosts.iter().map(|known| &*known.host).collect();
+            assert_eq!(names, Vec::from_iter(expect), "{from:?} {to:?}");
+        };
+        check(&hostname, &hostname, false, Some("www.a.example"));
+        check(&hostname, &site, true, Some("a.example"));
+        check(&hostname, &hashed, true, Some(&hash));
+        check(&site, &hashed, true, Some(&hash));
+        check(&site, &site, true, Some("a.example"));
+        check(&hashed, &hashed, false, Some(&hash));
+        check(&hashed, &hashed, true, None);
+        check(&site, &hostname, false, None);
+        check(&hashed, &site, false, None);
+        check(&hashed, &hostname, false, None);
     }
 }

@@ -2,7 +2,7 @@
 //! looks after itself.
 
 use std::env;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use native_host::browsers::Roots;
-use native_host::cli::{Cli, DoctorArgs, InstallArgs, PlaceArgs, Verb};
+use native_host::cli::{Cli, DoctorArgs, EraseArgs, InstallArgs, PlaceArgs, Verb};
 use native_host::connection::Ending;
+use native_host::erase::{Plan, StillWriting};
 use native_host::extensions::Caller;
 use native_host::health::{Machine, Subject, checks, doctor};
 use native_host::install::{NoBrowser, Place, forget_extensions, install, uninstall};
@@ -30,13 +31,14 @@ fn main() -> ExitCode {
             Verb::Install(args) => install_verb(&args),
             Verb::Uninstall(args) => uninstall_verb(&args),
             Verb::Doctor(args) => doctor_verb(args),
+            Verb::Erase(args) => erase_verb(args),
         },
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             native_host::report(format_args!("{error:#}"));
-            ExitCode::from(if error.is::<NoBrowser>() { 1 } else { 2 })
+            ExitCode::from(if is_no(&error) { 1 } else { 2 })
         }
     }
 }
@@ -105,6 +107,47 @@ fn doctor_verb(args: DoctorArgs) -> anyhow::Result<u8> {
     };
     print(&text)?;
     Ok(diagnosis.exit_code(args.strict))
+}
+
+fn erase_verb(args: EraseArgs) -> anyhow::Result<u8> {
+    let plan = Plan::make(&Paths::find()?)?;
+    let asks = !args.yes && !args.dry_run && !plan.is_empty();
+    if asks && (args.json || !io::stdin().is_terminal()) {
+        anyhow::bail!("nothing was erased: nobody can be asked; say --yes, or --dry-run to look");
+    }
+    if asks {
+        let shown = plan.report().to_text();
+        write!(
+            io::stderr(),
+            "{shown}Erase this? It cannot be undone. [y/N] "
+        )?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            native_host::report(format_args!("nothing was erased"));
+            return Ok(1);
+        }
+    }
+    let report = if args.dry_run {
+        plan.report()
+    } else {
+        plan.carry_out()
+    };
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&report)?)
+    } else {
+        report.to_text()
+    };
+    print(&text)?;
+    for failure in &report.failures {
+        native_host::report(format_args!("not erased: {failure}"));
+    }
+    Ok(if report.failures.is_empty() { 0 } else { 3 })
+}
+
+/// Whether an error is the answer no.
+fn is_no(error: &anyhow::Error) -> bool {
+    error.is::<NoBrowser>() || error.is::<StillWriting>()
 }
 
 fn this_program() -> anyhow::Result<PathBuf> {

@@ -15,6 +15,9 @@ use thiserror::Error;
 /// The project's folder in each of the base directories.
 const FOLDER: &str = "tab-orchestrator";
 
+/// What the name of a file begins with that is not whole yet.
+pub const UNFINISHED: &str = ".unfinished-";
+
 /// The host's folders and files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
@@ -76,6 +79,16 @@ impl Paths {
         self.state.join("mode.json")
     }
 
+    /// How hostnames are written, and how long logs are kept.
+    pub fn privacy(&self) -> PathBuf {
+        self.state.join("privacy.json")
+    }
+
+    /// The key that hostnames are hashed under.
+    pub fn host_key(&self) -> PathBuf {
+        self.state.join("host-key")
+    }
+
     /// What the sessions before had learnt of the hosts.
     pub fn knowledge(&self) -> PathBuf {
         self.state.join("knowledge.json")
@@ -111,13 +124,29 @@ pub fn create_private_folder(folder: &Path) -> io::Result<()> {
 /// What the system says.
 pub fn write_private_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
+    draft(folder, content)?.persist(path)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Like [`write_private_file`], for a file that is not there yet.
+///
+/// # Errors
+/// What the system says; `AlreadyExists` where somebody was faster.
+pub fn create_private_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
+    draft(folder, content)?.persist_noclobber(path)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Writes a file without a name yet, to the disk, with mode 0600.
+fn draft(folder: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     create_private_folder(folder)?;
-    // Created with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    file.persist(path)?;
-    fs::File::open(folder)?.sync_all()
+    Ok(file)
 }
 
 /// Reads a text file; `None` where there is none.

@@ -3,12 +3,13 @@
 use engine::{
     Explanation, Level, Mode, PRESETS, PolicyDocument, Reason, SETTINGS, Seq, Setting, TabId,
 };
-use recorder::Metrics;
+use recorder::{Metrics, Privacy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::health;
+use crate::kept::PrivacyChoice;
 use crate::policy_file::Refusal;
 
 /// The protocols that this host speaks: from, to.
@@ -70,6 +71,18 @@ pub enum Incoming {
         /// The end of the pause in Unix milliseconds; `None` ends one.
         until_ms: Option<i64>,
     },
+    /// Write hostnames in another way from here on, or keep logs for another time. What is left
+    /// out stays.
+    SetPrivacy {
+        /// The answer repeats it.
+        request: u64,
+        /// How hostnames are written.
+        privacy: Option<Privacy>,
+        /// For how many days a log is kept.
+        keep_days: Option<u32>,
+        /// How much of logs is kept together, in MiB.
+        keep_mib: Option<u32>,
+    },
     /// Are you there?
     Ping {
         /// The answer repeats it.
@@ -78,7 +91,7 @@ pub enum Incoming {
 }
 
 /// The types that [`Incoming`] knows.
-const INCOMING: [&str; 10] = [
+const INCOMING: [&str; 11] = [
     "hello",
     "events",
     "lost",
@@ -88,6 +101,7 @@ const INCOMING: [&str; 10] = [
     "change_policy",
     "set_mode",
     "pause",
+    "set_privacy",
     "ping",
 ];
 
@@ -127,6 +141,7 @@ impl Incoming {
             | Self::ChangePolicy { request, .. }
             | Self::SetMode { request, .. }
             | Self::Pause { request, .. }
+            | Self::SetPrivacy { request, .. }
             | Self::Ping { request } => Some(request),
         }
     }
@@ -288,6 +303,8 @@ pub struct Status {
     pub recent: Vec<RecentDecision>,
     /// Focus mode.
     pub focus: FocusStatus,
+    /// How hostnames are written, and how long logs are kept.
+    pub privacy: PrivacyStatus,
     /// Why the policy file as it stands was refused.
     pub policy_error: Option<Refusal>,
     /// Whether the host can do its work; filled in by the connection, which alone can tell.
@@ -389,6 +406,28 @@ pub struct FocusStatus {
     pub enabled: bool,
     /// Whether they go without pressure, too.
     pub proactive: bool,
+}
+
+/// How hostnames are written, and how long logs are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PrivacyStatus {
+    /// What was chosen.
+    #[serde(flatten)]
+    pub choice: PrivacyChoice,
+    /// What was removed last for its age or its size; `None` where nothing was since the host
+    /// started.
+    pub removed: Option<RemovedTraces>,
+}
+
+/// Traces that were removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RemovedTraces {
+    /// How many there were.
+    pub traces: usize,
+    /// What they took, in bytes.
+    pub bytes: u64,
+    /// When, in Unix milliseconds.
+    pub at_ms: i64,
 }
 
 /// The policy and what there is to know about its settings.
@@ -502,8 +541,10 @@ pub enum ErrorCode {
     LogUnavailable,
     /// Another host writes the log.
     LogLocked,
-    /// The extension runs in a private window.
+    /// The extension runs in a private window, or an event comes from one.
     PrivateWindow,
+    /// The choice of privacy is not valid, or cannot be kept.
+    BadPrivacy,
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use engine::{HostKnowledge, Mode, Output, PolicyDocument, SEMANTICS, TabId};
 use recorder::{
-    Body, Dropped, ExtEvent, KnowledgeCarried, Line, LogResumed, ModeChanged, Opening, Origin,
-    Paused, PolicyChanged, PolicySource, Privacy, ResumeReason, Resumed, Source, Storage,
+    Body, Dropped, ExtEvent, KnowledgeCarried, Line, LogResumed, ModeChanged, Naming, Opening,
+    Origin, Paused, PolicyChanged, PolicySource, Privacy, ResumeReason, Resumed, Source, Storage,
     TabMemory, TraceWriter, WriteError,
 };
 use serde_json::Value;
@@ -19,10 +19,11 @@ use uuid::Uuid;
 use crate::clock::{Reading, TraceClock};
 use crate::history::History;
 use crate::metrics::{Detail, Sampler};
+use crate::names::Names;
 use crate::orders::Orders;
 use crate::protocol::{
     Cluster, ErrorCode, ErrorMessage, FocusStatus, LogState, LogStatus, Lost, Order, Outgoing,
-    Status,
+    PrivacyStatus, RecentDecision, Status,
 };
 
 /// How often the machine is sampled.
@@ -64,8 +65,12 @@ pub struct Beginning {
     pub policy: PolicyDocument,
     /// Whether decisions are carried out.
     pub mode: Mode,
-    /// What the session before had learnt of the hosts.
+    /// What the session before had learnt of the hosts, under the names that they have in the log.
     pub knowledge: Vec<HostKnowledge>,
+    /// The names that hosts have in the log.
+    pub naming: Naming,
+    /// Whether a trace that is there already may be gone on with.
+    pub may_go_on: bool,
     /// How many samples could not be logged before.
     pub lost_samples: u64,
 }
@@ -91,6 +96,10 @@ pub struct Session {
     /// The browser's proportional memory, and when it was measured.
     browser_bytes: Option<(i64, u64)>,
     lost_samples: u64,
+    naming: Naming,
+    /// The policy as people wrote it. The log's may have other names on its lists.
+    policy: PolicyDocument,
+    names: Names,
 }
 
 impl Session {
@@ -113,7 +122,7 @@ impl Session {
             engine: SEMANTICS,
             host_version: env!("CARGO_PKG_VERSION").to_owned(),
             platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
-            privacy: Privacy::Hostname,
+            privacy: beginning.naming.privacy(),
             origin: Origin::Recorded,
             generator: None,
             seed: None,
@@ -123,11 +132,13 @@ impl Session {
         let mut history = History::default();
         // The log's time is not known before the log is read: what the writer begins gets that of
         // the last line.
-        let resumed = TraceWriter::resume_on(storage(), folder, &opening, i64::MIN, &mut |line| {
-            history.follow(line);
+        let resumed = beginning.may_go_on.then(|| {
+            TraceWriter::resume_on(storage(), folder, &opening, i64::MIN, &mut |line| {
+                history.follow(line);
+            })
         });
-        let resumed = match resumed {
-            Ok(resumed) => resumed,
+        let resumed = match resumed.transpose() {
+            Ok(resumed) => resumed.flatten(),
             // A damaged trace stays as it is, for `sim` to tell what is wrong with it.
             Err(WriteError::Unreadable(error)) if !matches!(error.flaw, recorder::Flaw::Io(_)) => {
                 crate::report(format_args!("a new log is begun: {error}"));
@@ -137,6 +148,12 @@ impl Session {
         };
         if let Some(resumed) = resumed {
             match history.diverged_at() {
+                None if history.is_begun() && !marks_hold(&history, beginning) => {
+                    crate::report(format_args!(
+                        "a new log is begun: the list of protected domains is another, and the \
+                         old one has the marks of the one before"
+                    ));
+                }
                 None => return Self::go_on(resumed, history, beginning, now),
                 Some(seq) => crate::report(format_args!(
                     "a new log is begun: from seq {seq} on the old one has decisions that this \
@@ -176,12 +193,15 @@ impl Session {
             browser_bytes: None,
             next_browser_sample_ms: now.boot_ms,
             lost_samples: beginning.lost_samples,
+            naming: beginning.naming.clone(),
+            policy: beginning.policy.clone(),
+            names: Names::default(),
         }
     }
 
     /// Writes what stands at the beginning of a trace.
     fn begin(&mut self, beginning: &Beginning, now: Reading) -> Result<(), WriteError> {
-        self.record(now, policy_changed(&beginning.policy, PolicySource::Start))?;
+        self.record_policy(&beginning.policy, PolicySource::Start, now)?;
         let hosts = within_a_line(beginning.knowledge.clone());
         if !hosts.is_empty() {
             self.record(now, Body::KnowledgeCarried(KnowledgeCarried { hosts }))?;
@@ -239,8 +259,8 @@ impl Session {
         mode: Mode,
         now: Reading,
     ) -> Result<(), WriteError> {
-        if self.history.engine().policy().document() != policy {
-            self.record(now, policy_changed(policy, PolicySource::Start))?;
+        if *self.history.engine().policy().document() != self.naming.policy(policy) {
+            self.record_policy(policy, PolicySource::Start, now)?;
         }
         if self.history.engine().world().mode() != mode {
             self.record(now, Body::ModeChanged(ModeChanged { mode }))?;
@@ -353,14 +373,23 @@ impl Session {
         tools: &mut Tools<'_>,
     ) -> Result<(), WriteError> {
         let problem = match ExtEvent::from_value(event) {
+            _ if is_private(event) => {
+                "found an event of a private window, and private windows are never recorded".into()
+            }
             Err(error) => error.to_string(),
-            Ok(ExtEvent { at_ms, body, .. }) => {
+            Ok(ExtEvent {
+                at_ms, body: told, ..
+            }) => {
+                let mut body = told.clone();
+                self.naming.rename(&mut body, &self.policy);
                 // It waited in the outbox and keeps its time; a clock that is ahead of ours does
                 // not take the log ahead.
                 let t_ms = self.clock.t_ms_of_wall(at_ms).min(self.clock.t_ms(now));
-                match self.record_at(t_ms, Source::Ext, Some(n), Some(at_ms), body.clone()) {
+                // Before the engine decides, whose orders name the host.
+                self.names.note(&told);
+                match self.record_at(t_ms, Source::Ext, Some(n), Some(at_ms), body) {
                     Ok(()) => {
-                        self.orders.note(&body, now.boot_ms);
+                        self.orders.note(&told, now.boot_ms);
                         return Ok(());
                     }
                     Err(
@@ -451,7 +480,16 @@ impl Session {
         now: Reading,
         tools: &mut Tools<'_>,
     ) -> Result<(), WriteError> {
-        self.tell_and_settle(policy_changed(policy, by), now, tools)
+        self.look(now)?;
+        self.record_policy(policy, by, now)?;
+        self.settle(now, tools)
+    }
+
+    /// Whether the marks on protected tabs are those of this policy's list. Under names of the log
+    /// they alone tell what is protected, and a line does not change them on tabs that are there;
+    /// so another list needs another log.
+    pub fn marks_hold(&self, policy: &PolicyDocument) -> bool {
+        self.naming == Naming::Hostname || self.policy.protected_domains == policy.protected_domains
     }
 
     /// Carries decisions out from here on, or only notes them.
@@ -556,14 +594,39 @@ impl Session {
         self.writer.last_n()
     }
 
+    /// The event up to which all are on the disk and told to be.
+    pub fn acknowledged_n(&self) -> u64 {
+        self.acknowledged_n
+    }
+
     /// What a later session should know of the hosts.
     pub fn knowledge(&self) -> Vec<HostKnowledge> {
         self.history.engine().knowledge()
     }
 
+    /// The end of a pause, by the wall clock.
+    pub fn paused_until_ms(&self) -> Option<i64> {
+        let until_ms = self.history.engine().world().paused_until_ms()?;
+        Some(self.clock.wall_of_t_ms(until_ms))
+    }
+
     /// What happens to a tab, and why.
     pub fn explain(&self, tab: TabId) -> Option<engine::Explanation> {
-        self.history.engine().explain(tab)
+        let mut explanation = self.history.engine().explain(tab)?;
+        if let Some(logged) = explanation.host.take() {
+            explanation.host = self.shown_host(tab, &logged);
+        }
+        Some(explanation)
+    }
+
+    /// What people are shown for a host of the log: its real name, where a tab still shows it.
+    fn shown_host(&self, tab: TabId, logged: &str) -> Option<String> {
+        let real = self.names.of(tab);
+        match real.filter(|real| self.naming.name_of(real) == logged) {
+            Some(real) => Some(real.to_owned()),
+            None if self.naming.privacy() == Privacy::KeyedHash => None,
+            None => Some(logged.to_owned()),
+        }
     }
 
     /// How old the last sample of the machine is; `None` before this session's first.
@@ -586,11 +649,11 @@ impl Session {
         let wall = |t_ms| self.clock.wall_of_t_ms(t_ms);
         let mut observed = self.history.recent().observed();
         observed.since_ms = wall(observed.since_ms);
-        let recent = self.history.recent().decisions().cloned();
+        let recent = self.history.recent().decisions();
         Status {
             request,
             mode: world.mode(),
-            paused_until_ms: world.paused_until_ms().map(wall),
+            paused_until_ms: self.paused_until_ms(),
             score: Some(pressure.score),
             level: Some(pressure.level),
             reasons: pressure.reasons.clone(),
@@ -610,15 +673,17 @@ impl Session {
             },
             observed,
             recent: recent
-                .map(|it| crate::protocol::RecentDecision {
+                .map(|it| RecentDecision {
                     t_ms: wall(it.t_ms),
-                    ..it
+                    host: (it.host.as_deref()).and_then(|host| self.shown_host(it.tab, host)),
+                    ..it.clone()
                 })
                 .collect(),
             focus: FocusStatus {
                 enabled: policy.document().focus.enabled,
                 proactive: policy.document().focus.proactive,
             },
+            privacy: PrivacyStatus::default(),
             policy_error: None,
             health: None,
         }
@@ -635,6 +700,24 @@ impl Session {
             self.record(now, body)?;
             self.clock = clock;
         }
+    }
+
+    /// Logs a policy, with its lists under the names of the log.
+    fn record_policy(
+        &mut self,
+        policy: &PolicyDocument,
+        by: PolicySource,
+        now: Reading,
+    ) -> Result<(), WriteError> {
+        let logged = self.naming.policy(policy);
+        let body = Body::PolicyChanged(PolicyChanged {
+            policy_hash: logged.hash(),
+            policy: Box::new(logged),
+            by,
+        });
+        self.record(now, body)?;
+        self.policy = policy.clone();
+        Ok(())
     }
 
     /// Logs something of the host's own, now.
@@ -668,7 +751,7 @@ impl Session {
     fn write_awaited(&mut self, t_ms: i64) -> Result<(), WriteError> {
         while let Some(output) = self.history.awaited() {
             self.has_unsynced_decision |= matches!(output, Output::Decision(_));
-            let order = order_of(output, &self.history);
+            let order = self.order_of(output);
             let body = Body::from(output.clone());
             let seq = self
                 .writer
@@ -688,6 +771,32 @@ impl Session {
             }));
         }
         Ok(())
+    }
+
+    /// The order that a decision leads to, without its seq; `None` for what is only noted.
+    fn order_of(&self, output: &Output) -> Option<Order> {
+        let Output::Decision(decision) = output else {
+            return None;
+        };
+        if decision.mode != Mode::Enforce {
+            return None;
+        }
+        let world = self.history.engine().world();
+        let host = match self.naming {
+            Naming::Hostname => world.tab(decision.tab).and_then(|tab| world.host_of(tab)),
+            Naming::Site(_) | Naming::KeyedHash(_) => self.names.of(decision.tab),
+        };
+        Some(Order {
+            decision: engine::Seq(0),
+            tab: decision.tab,
+            host: host.map(str::to_owned),
+            reasons: decision.reasons.clone(),
+            level: decision.level,
+            score: decision.score,
+            idle_ms: decision.idle_ms,
+            ttl_ms: decision.ttl_ms,
+            in_focus: decision.in_focus,
+        })
     }
 
     /// After lines were written: syncs what has to be now, tells what may be told, sends the next
@@ -810,36 +919,22 @@ impl Session {
     }
 }
 
-/// The order that a decision leads to, without its seq; `None` for what is only noted.
-fn order_of(output: &Output, history: &History) -> Option<Order> {
-    let Output::Decision(decision) = output else {
-        return None;
-    };
-    if decision.mode != Mode::Enforce {
-        return None;
-    }
-    let world = history.engine().world();
-    let host = world.tab(decision.tab).and_then(|tab| world.host_of(tab));
-    Some(Order {
-        decision: engine::Seq(0),
-        tab: decision.tab,
-        host: host.map(str::to_owned),
-        reasons: decision.reasons.clone(),
-        level: decision.level,
-        score: decision.score,
-        idle_ms: decision.idle_ms,
-        ttl_ms: decision.ttl_ms,
-        in_focus: decision.in_focus,
-    })
+/// Whether an event says that it, or a part of it, comes from a private window. The extension
+/// drops such things and has no field for them: this holds if that ever fails.
+fn is_private(event: &Value) -> bool {
+    let parts = ["tabs", "windows"]
+        .into_iter()
+        .filter_map(|list| event.get(list)?.as_array());
+    std::iter::once(event)
+        .chain(parts.flatten())
+        .any(|part| part.get("incognito").and_then(Value::as_bool) == Some(true))
 }
 
-fn policy_changed(policy: &PolicyDocument, by: PolicySource) -> Body {
-    let policy_hash = policy.hash();
-    Body::PolicyChanged(PolicyChanged {
-        policy: Box::new(policy.clone()),
-        policy_hash,
-        by,
-    })
+/// Whether the marks in a log are those of the list that it is to be gone on with.
+fn marks_hold(history: &History, beginning: &Beginning) -> bool {
+    let logged = history.engine().policy().document();
+    let wanted = beginning.naming.policy(&beginning.policy);
+    beginning.naming == Naming::Hostname || logged.protected_domains == wanted.protected_domains
 }
 
 /// Cuts what was learnt to what fits on a line: the hosts that were in front last stay.

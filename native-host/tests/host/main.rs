@@ -8,5 +8,6 @@ mod installing;
 mod log;
 mod messages;
 mod policy;
+mod privacy;
 mod session;
 mod trouble;

@@ -12,17 +12,17 @@ use native_host::clock::Reading;
 use native_host::metrics::{Detail, Sampler};
 use native_host::protocol::Outgoing;
 use native_host::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
-use recorder::{Body, Disk, Line, Metrics, SegmentFile, Storage, WriteError};
+use recorder::{Body, Disk, Line, Metrics, Naming, SegmentFile, Storage, WriteError};
 use serde_json::{Value, json};
 
 use crate::client::{EAGER_POLICY, discarded, now_ms, read_trace, session_started};
 
 /// Keeps what is sent to it.
 #[derive(Clone, Default)]
-struct Sent(Rc<RefCell<Vec<Value>>>);
+pub(crate) struct Sent(Rc<RefCell<Vec<Value>>>);
 
 impl Sent {
-    fn take(&self) -> Vec<Value> {
+    pub(crate) fn take(&self) -> Vec<Value> {
         self.0.take()
     }
 
@@ -113,21 +113,25 @@ impl SegmentFile for FlakyFile {
 }
 
 /// A session and everything around it.
-struct Bench {
-    folder: tempfile::TempDir,
+pub(crate) struct Bench {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) naming: Naming,
+    pub(crate) policy: PolicyDocument,
     disk: FlakyDisk,
-    sent: Sent,
+    pub(crate) sent: Sent,
     port: Sent,
     sampler: ShortOfMemory,
-    now: Reading,
+    pub(crate) now: Reading,
     last_n: u64,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let sent = Sent::default();
         Self {
             folder: tempfile::tempdir().unwrap(),
+            naming: Naming::Hostname,
+            policy: Self::policy(),
             disk: FlakyDisk::default(),
             port: sent.clone(),
             sent,
@@ -147,12 +151,14 @@ impl Bench {
         PolicyDocument::from_toml(EAGER_POLICY).unwrap()
     }
 
-    fn open(&self, mode: Mode) -> Session {
+    pub(crate) fn open(&self, mode: Mode) -> Session {
         let beginning = Beginning {
             extension_session: uuid::Uuid::from_u128(7),
-            policy: Self::policy(),
+            policy: self.policy.clone(),
             mode,
             knowledge: Vec::new(),
+            naming: self.naming.clone(),
+            may_go_on: true,
             lost_samples: 0,
         };
         let disk = self.disk.clone();
@@ -165,7 +171,7 @@ impl Bench {
         .unwrap()
     }
 
-    fn pass(&mut self, ms: i64) {
+    pub(crate) fn pass(&mut self, ms: i64) {
         self.now.wall_ms += ms;
         self.now.boot_ms += ms;
         self.now.awake_ms += ms;
@@ -180,7 +186,11 @@ impl Bench {
         work(self.now, &mut tools)
     }
 
-    fn take(&mut self, session: &mut Session, events: &[Value]) -> Result<(), WriteError> {
+    pub(crate) fn take(
+        &mut self,
+        session: &mut Session,
+        events: &[Value],
+    ) -> Result<(), WriteError> {
         let events: Vec<Value> = events
             .iter()
             .map(|event| {
@@ -194,11 +204,11 @@ impl Bench {
         self.with(|now, tools| session.take_events(&events, now, tools))
     }
 
-    fn tick(&mut self, session: &mut Session) -> Result<(), WriteError> {
+    pub(crate) fn tick(&mut self, session: &mut Session) -> Result<(), WriteError> {
         self.with(|now, tools| session.tick(now, tools))
     }
 
-    fn close(&mut self, session: Session) {
+    pub(crate) fn close(&mut self, session: Session) {
         self.with(|now, tools| session.close(now, tools)).unwrap();
     }
 }

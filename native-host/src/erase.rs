@@ -1,0 +1,251 @@
+//! Erases what was recorded and learnt, and the key that hostnames are hashed under.
+//!
+//! It removes what the host itself makes, by name, and nothing else; a file of somebody's own stays
+//! and is told. While a host writes, nothing is removed.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use recorder::{ClaimedTrace, StoredTrace, WriteError};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::paths::{Paths, UNFINISHED};
+
+/// A host writes one of the traces.
+#[derive(Debug, Error)]
+#[error(
+    "nothing was erased: {} writes {}; close the browser, or disable the extension, and try again",
+    holder(.pid),
+    .path.display()
+)]
+pub struct StillWriting {
+    /// The host's process, where it is known.
+    pub pid: Option<u32>,
+    /// The lock that it holds.
+    pub path: PathBuf,
+}
+
+fn holder(pid: &Option<u32>) -> String {
+    pid.map_or_else(
+        || "a host".to_owned(),
+        |pid| format!("the host of process {pid}"),
+    )
+}
+
+/// What there is to erase. Nobody can write a trace of it meanwhile.
+#[derive(Debug)]
+pub struct Plan {
+    traces: Vec<ClaimedTrace>,
+    folder: PathBuf,
+    files: Vec<Item>,
+    stays: Vec<PathBuf>,
+}
+
+/// A file that goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// The file.
+    pub path: PathBuf,
+    /// What it holds.
+    pub holds: &'static str,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A browser session that goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Session {
+    /// The trace's id.
+    pub session: String,
+    /// When its last segment was opened, in Unix milliseconds.
+    pub last_opened_ms: i64,
+    /// How many files it is.
+    pub files: usize,
+    /// What they take together.
+    pub bytes: u64,
+}
+
+impl Item {
+    /// Looks at a file; `None` where there is none.
+    fn find(path: PathBuf, holds: &'static str) -> io::Result<Option<Self>> {
+        match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            metadata => {
+                let bytes = metadata?.len();
+                Ok(Some(Self { path, holds, bytes }))
+            }
+        }
+    }
+}
+
+/// What was erased, or would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Whether it was; else it is only what would be.
+    pub is_erased: bool,
+    /// The folder of logs.
+    pub folder: PathBuf,
+    /// The logs, oldest first.
+    pub sessions: Vec<Session>,
+    /// What lies beside them.
+    pub files: Vec<Item>,
+    /// Files that stay: settings, and what is not the host's.
+    pub stays: Vec<PathBuf>,
+    /// What could not be erased, and why.
+    pub failures: Vec<String>,
+}
+
+impl Plan {
+    /// Looks at what there is, and takes every trace away from whoever might begin to write it.
+    ///
+    /// # Errors
+    /// [`StillWriting`]; what the file system says.
+    pub fn make(paths: &Paths) -> anyhow::Result<Self> {
+        let folder = paths.traces();
+        let claim = |trace: StoredTrace| match trace.claim() {
+            Err(WriteError::Locked { path, pid }) => Err(StillWriting { pid, path }.into()),
+            result => result.map_err(anyhow::Error::from),
+        };
+        let traces = StoredTrace::list(&folder)?;
+        let traces: Vec<ClaimedTrace> = traces.into_iter().map(claim).collect::<Result<_, _>>()?;
+        // The key first: if all else fails, what was hashed under it says nothing any more.
+        let mut files = Vec::from_iter(Item::find(paths.host_key(), "the key of hashed names")?);
+        files.extend(Item::find(paths.knowledge(), "what was learnt of hosts")?);
+        let mut stays = Vec::new();
+        for path in list(paths.state())? {
+            // What a host was writing when it was stopped.
+            if is_unfinished(&path) {
+                files.extend(Item::find(path, "an unfinished file")?);
+            } else if path != folder && files.iter().all(|item| item.path != path) {
+                stays.push(path);
+            }
+        }
+        let is_of = |path: &PathBuf, trace: &StoredTrace| {
+            let lock = format!("{}.lock", trace.session.simple());
+            trace.files.contains(path) || path.ends_with(lock)
+        };
+        let mut others = list(&folder)?;
+        others.retain(|path| !traces.iter().any(|claimed| is_of(path, claimed.trace())));
+        stays.append(&mut others);
+        stays.append(&mut list(paths.config())?);
+        Ok(Self {
+            traces,
+            folder,
+            files,
+            stays,
+        })
+    }
+
+    /// Says what goes and what stays.
+    pub fn report(&self) -> Report {
+        let session = |claimed: &ClaimedTrace| {
+            let trace = claimed.trace();
+            Session {
+                session: trace.session.to_string(),
+                last_opened_ms: trace.last_opened_ms,
+                files: trace.files.len(),
+                bytes: trace.bytes,
+            }
+        };
+        Report {
+            is_erased: false,
+            folder: self.folder.clone(),
+            // One that is only a lock has nothing in it.
+            sessions: (self.traces.iter().map(session))
+                .filter(|it| it.files > 0)
+                .collect(),
+            files: self.files.clone(),
+            stays: self.stays.clone(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// Whether there is nothing to erase.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.traces.iter().all(|it| it.trace().files.is_empty())
+    }
+
+    /// Erases it. What cannot be erased is told, and the rest goes all the same.
+    pub fn carry_out(self) -> Report {
+        let mut report = self.report();
+        report.is_erased = true;
+        let mut failures = Vec::new();
+        for item in &self.files {
+            if let Err(error) = remove_file(&item.path) {
+                failures.push(format!("{}: {error}", item.path.display()));
+            }
+        }
+        for trace in self.traces {
+            if let Err(error) = trace.remove() {
+                failures.push(error.to_string());
+            }
+        }
+        match fs::remove_dir(&self.folder) {
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
+                failures.push(format!("{}: {error}", self.folder.display()));
+            }
+            _ => {}
+        }
+        report.failures = failures;
+        report
+    }
+}
+
+impl Report {
+    /// Says it for people.
+    pub fn to_text(&self) -> String {
+        let goes = if self.is_erased { "erased" } else { "to erase" };
+        let mut lines = Vec::new();
+        for Item { path, holds, .. } in &self.files {
+            lines.push(format!("{goes}: {} ({holds})", path.display()));
+        }
+        if !self.sessions.is_empty() {
+            let files: usize = self.sessions.iter().map(|session| session.files).sum();
+            let bytes: u64 = self.sessions.iter().map(|session| session.bytes).sum();
+            lines.push(format!(
+                "{goes}: {} (browser sessions: {}; files: {files}; bytes: {bytes})",
+                self.folder.display(),
+                self.sessions.len()
+            ));
+        }
+        if lines.is_empty() {
+            lines.push("nothing to erase".to_owned());
+        }
+        for path in &self.stays {
+            lines.push(format!("stays: {}", path.display()));
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+/// Whether a file is one that is written whole and then renamed, and was not.
+fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(UNFINISHED))
+}
+
+fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all(),
+    }
+}
