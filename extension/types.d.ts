@@ -179,7 +179,20 @@ export interface Status {
   focus: { enabled: boolean; proactive: boolean } | null;
   /** Null where the host is older than its health checks. */
   health: Health | null;
+  /** Null with a host from before there was a choice. */
+  privacy: PrivacyStatus | null;
   policy_error?: null | { file?: string; line?: number; field?: string; problem?: string };
+}
+
+/** How the log writes the hosts of pages. */
+export type Privacy = "hostname" | "site" | "keyed-hash";
+
+/** What the log tells, and how long it is kept. */
+export interface PrivacyStatus {
+  privacy: Privacy;
+  keep_days: number;
+  keep_mib: number;
+  removed: null | { traces: number; bytes: number; at_ms: number };
 }
 
 /** What a setting takes, as the host describes it. */
@@ -213,6 +226,7 @@ export type Question =
   | { ask: "change_policy"; policy?: Record<string, unknown>; preset?: string }
   | { ask: "set_mode"; mode: "observe" | "enforce" }
   | { ask: "pause"; until_ms: number | null }
+  | { ask: "set_privacy"; privacy?: Privacy; keep_days?: number; keep_mib?: number }
   | { ask: "prune" }
   | { ask: "retry" };
 

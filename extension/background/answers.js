@@ -5,7 +5,9 @@
  * that is none throws; of a status, what makes no sense counts as not known. Texts are cut to what
  * fits on a screen. Nothing here looks at the browser.
  *
- * @import {DiscardOrder, Health, HostMessage, RecentDecision, Status} from "../types"
+ * @import {
+ *   DiscardOrder, Health, HostMessage, Privacy, PrivacyStatus, RecentDecision, Status,
+ * } from "../types"
  */
 
 /** The longest text of the host that is kept or shown. */
@@ -89,6 +91,7 @@ export function statusFrom(answer) {
     focus: isRecord(focus)
       ? { enabled: focus.enabled === true, proactive: focus.proactive === true }
       : null,
+    privacy: privacyFrom(answer.privacy),
   });
 }
 
@@ -109,6 +112,36 @@ function healthFrom(value) {
       fix: text(check.fix) ?? "",
     })),
   });
+}
+
+/**
+ * @param {unknown} value
+ * @returns {PrivacyStatus | null}
+ */
+function privacyFrom(value) {
+  if (!isRecord(value)) return null;
+  const { privacy, keep_days, keep_mib, removed } = value;
+  if (!isPrivacy(privacy) || !isWhole(keep_days) || !isWhole(keep_mib)) return null;
+  return {
+    privacy,
+    keep_days,
+    keep_mib,
+    removed: isRecord(removed)
+      ? {
+          traces: number(removed.traces) ?? 0,
+          bytes: number(removed.bytes) ?? 0,
+          at_ms: number(removed.at_ms) ?? 0,
+        }
+      : null,
+  };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is Privacy}
+ */
+function isPrivacy(value) {
+  return typeof value === "string" && ["hostname", "site", "keyed-hash"].includes(value);
 }
 
 /**

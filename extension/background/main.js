@@ -183,6 +183,10 @@ async function answer(browser, { outbox, port }, question) {
       return port.request({ type: "set_mode", mode: question.mode });
     case "pause":
       return port.request({ type: "pause", until_ms: question.until_ms });
+    case "set_privacy": {
+      const { ask: type, ...choice } = question;
+      return port.request({ type, ...choice });
+    }
     case "prune":
       outbox.append(browser.now(), { type: "prune_requested", tab: null });
       return null;

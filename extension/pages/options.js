@@ -1,16 +1,16 @@
 /**
- * The settings: mode, forms, and the whole policy.
+ * The settings: mode, forms, privacy, and the whole policy.
  *
  * The policy is the host's: it is read from it, changed by it, and refused by it. Here nothing is
  * kept but what is being edited.
  *
- * @import {PolicyAnswer, View} from "../types"
+ * @import {PolicyAnswer, Privacy, PrivacyStatus, View} from "../types"
  */
 
 import { Refused, ask, giveUpPages, requestPages } from "./bridge.js";
 import { element, make, setText } from "./elements.js";
 import { PolicyForm, documentOf } from "./policy-form.js";
-import { countText, isTrouble, stateText } from "./words.js";
+import { countText, isTrouble, removedText, stateText } from "./words.js";
 
 const EVERY_MS = 2_000;
 
@@ -21,6 +21,11 @@ const page = {
   formsState: element("forms-state"),
   seeForms: element("see-forms", HTMLButtonElement),
   forgetForms: element("forget-forms", HTMLButtonElement),
+  privacy: element("privacy", HTMLFieldSetElement),
+  keep: element("keep", HTMLFieldSetElement),
+  keepDays: element("keep-days", HTMLInputElement),
+  keepMib: element("keep-mib", HTMLInputElement),
+  privacyAnswer: element("privacy-answer"),
   policyMissing: element("policy-missing"),
   policy: element("policy", HTMLFormElement),
   file: element("file"),
@@ -36,6 +41,8 @@ const page = {
 let form = null;
 /** The policy that the form was made from. */
 let shownHash = "";
+/** Whether the last choice of privacy was refused, which is told until there is another. */
+let hasPrivacyTrouble = false;
 
 async function refresh() {
   /** @type {View} */
@@ -57,6 +64,8 @@ async function refresh() {
   page.seeForms.hidden = forms_seen;
   page.forgetForms.hidden = !forms_seen;
 
+  showPrivacy(status?.privacy ?? null);
+
   page.policyMissing.hidden = status !== null;
   page.policy.hidden = status === null;
   if (status === null) return;
@@ -70,6 +79,41 @@ async function refresh() {
   // Somebody changed the file, or another page did. What is being edited here stays.
   const isStale = form === null || (status.policy_hash ?? shownHash) !== shownHash;
   if (isStale && (form?.changes().length ?? 0) === 0) show(await ask({ ask: "policy" }));
+}
+
+/** @param {PrivacyStatus | null} privacy null without a host, or with one that knows no choice */
+function showPrivacy(privacy) {
+  page.privacy.disabled = privacy === null;
+  page.keep.disabled = privacy === null;
+  if (privacy === null) return;
+  for (const radio of page.privacy.querySelectorAll("input")) {
+    radio.checked = radio.value === privacy.privacy;
+  }
+  // What is being typed stays.
+  if (document.activeElement !== page.keepDays) page.keepDays.value = String(privacy.keep_days);
+  if (document.activeElement !== page.keepMib) page.keepMib.value = String(privacy.keep_mib);
+  if (!hasPrivacyTrouble) setText(page.privacyAnswer, removedText(privacy.removed, timeText));
+}
+
+/** @param {number} ms */
+function timeText(ms) {
+  return new Date(ms).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
+
+/**
+ * Asks the host for another choice of privacy, and shows what it says.
+ *
+ * @param {{ privacy?: Privacy, keep_days?: number, keep_mib?: number }} wanted
+ */
+async function choosePrivacy(wanted) {
+  try {
+    await ask({ ask: "set_privacy", ...wanted });
+    hasPrivacyTrouble = false;
+  } catch (error) {
+    hasPrivacyTrouble = true;
+    setText(page.privacyAnswer, `Not changed: ${error instanceof Error ? error.message : error}`);
+  }
+  await refresh();
 }
 
 /** @param {PolicyAnswer} answer */
@@ -132,6 +176,16 @@ function showFailure(error) {
 page.mode.addEventListener("change", (event) => {
   const { value } = /** @type {HTMLInputElement} */ (event.target);
   void run(() => ask({ ask: "set_mode", mode: value === "enforce" ? "enforce" : "observe" }));
+});
+page.privacy.addEventListener("change", (event) => {
+  const { value } = /** @type {HTMLInputElement} */ (event.target);
+  void run(() => choosePrivacy({ privacy: /** @type {Privacy} */ (value) }));
+});
+page.keepDays.addEventListener("change", () => {
+  void run(() => choosePrivacy({ keep_days: page.keepDays.valueAsNumber }));
+});
+page.keepMib.addEventListener("change", () => {
+  void run(() => choosePrivacy({ keep_mib: page.keepMib.valueAsNumber }));
 });
 page.seeForms.addEventListener("click", () => void run(requestPages));
 page.forgetForms.addEventListener("click", () => void run(giveUpPages));

@@ -4,7 +4,7 @@
  * Pure, so that tests can read it. A word that is not known is shown as it is: an honest code is
  * better than a guess.
  *
- * @import {Connection, ConnectionState, Health, HealthState, RecentDecision} from "../types"
+ * @import {Connection, ConnectionState, Health, HealthState, PrivacyStatus, RecentDecision} from "../types"
  */
 
 /** A pause with no end of its own: the last moment of the year 9999. */
@@ -54,6 +54,8 @@ const GUARDS = /** @type {Record<string, string>} */ ({
   NOT_DISCARDED: "the browser did not do it",
   NOT_STORED: "it could not be noted down first",
   WORKER_STOPPED: "the extension was stopped just then",
+  // What the log says where the browser's own words might have named a page.
+  error: "the browser refused",
 });
 
 /** @type {Record<ConnectionState, string>} */
@@ -260,6 +262,18 @@ function wordFor(words, code) {
 /** @param {string} text */
 function sentence(text) {
   return text === "" || /[.!?]$/.test(text) ? capitalised(text) : `${capitalised(text)}.`;
+}
+
+/**
+ * What was removed of old logs.
+ *
+ * @param {PrivacyStatus["removed"]} removed
+ * @param {(ms: number) => string} timeText
+ */
+export function removedText(removed, timeText) {
+  if (removed === null) return "";
+  const logs = countText(removed.traces, "log");
+  return `Removed for age or size at ${timeText(removed.at_ms)}: ${logs}, ${bytesText(removed.bytes)}.`;
 }
 
 /** @param {string} sentence */

@@ -199,6 +199,8 @@ test("the user's wishes reach the host", async () => {
   for (const [question, expect] of [
     [{ ask: "set_mode", mode: "enforce" }, { type: "set_mode", mode: "enforce" }],
     [{ ask: "pause", until_ms: null }, { type: "pause", until_ms: null }],
+    [{ ask: "set_privacy", privacy: "site" }, { type: "set_privacy", privacy: "site" }],
+    [{ ask: "set_privacy", keep_days: 7 }, { type: "set_privacy", keep_days: 7 }],
     [{ ask: "policy" }, { type: "policy" }],
     [{ ask: "change_policy", preset: "eager" }, { type: "change_policy", preset: "eager" }],
     [

@@ -13,6 +13,7 @@ import {
   observedText,
   outcomeText,
   reasonText,
+  removedText,
   stateText,
   troubleText,
   whyText,
@@ -134,4 +135,14 @@ test("what is not well with the host, in words, with what to do", () => {
     { name: "The log", state: "UNHEALTHY", detail: "The disk is full.", fix: "Make room on the disk." },
     { name: "the log can be written", state: "DEGRADED", detail: "It is.", fix: "" },
   ]);
+});
+
+test("what was removed of old logs", () => {
+  const timeText = (ms) => `time ${ms}`;
+  assert.equal(removedText(null, timeText), "");
+  assert.equal(
+    removedText({ traces: 2, bytes: 40 * MEGABYTE, at_ms: 5 }, timeText),
+    "Removed for age or size at time 5: 2 logs, 40 MB.",
+  );
+  assert.match(removedText({ traces: 1, bytes: 0, at_ms: 5 }, timeText), /: 1 log, /);
 });
