@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::{Mode, PolicyDocument, Settings};
 use native_host::clock::Reading;
+use native_host::kept::PrivacyChoice;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use recorder::{Body, HostKey, Line, Naming, Privacy};
@@ -316,6 +317,55 @@ fn an_event_of_a_private_window_is_refused() {
     host.close();
     assert_eq!(home.read_trace().of_type("dropped").len(), 2);
     assert!(!bytes_below(&home.state()).contains("private.test"));
+}
+
+/// `PRIVACY.md` shows a line of each mode.
+#[test]
+fn the_examples_for_people_are_what_is_written() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../PRIVACY.md");
+    let page = fs::read_to_string(page).unwrap();
+    let shown: Vec<&str> = page
+        .split("```json\n")
+        .skip(1)
+        .map(|rest| rest.split_once('\n').unwrap().0)
+        .collect();
+    let told = Line::parse(shown[0].as_bytes()).unwrap();
+    let key = || HostKey::new([7; 32]);
+    let namings = [
+        Naming::Hostname,
+        Naming::Site(key()),
+        Naming::KeyedHash(key()),
+    ];
+    assert_eq!(shown.len(), namings.len());
+    for (naming, shown) in namings.iter().zip(shown) {
+        let mut line = told.clone();
+        naming.rename(&mut line.body, &PolicyDocument::default());
+        let mut written = Vec::new();
+        line.write(&mut written);
+        assert_eq!(String::from_utf8(written).unwrap().trim_end(), shown);
+    }
+    let PrivacyChoice {
+        keep_days,
+        keep_mib,
+        ..
+    } = PrivacyChoice::default();
+    for said in [
+        format!("**{keep_days} days**"),
+        format!("**{keep_mib} MiB**"),
+    ] {
+        assert!(page.contains(&said), "{said}");
+    }
+    // Everything that is kept is told.
+    let home = Home::new();
+    let (mut host, _) = Host::connect(&home, &new_session());
+    choose(&mut host, "keyed-hash");
+    host.ask(json!({"type": "set_mode", "mode": "enforce"}));
+    host.close();
+    for file in files_below(home.path()) {
+        let name = Path::new(&file).file_name().unwrap().to_str().unwrap();
+        let is_told = page.contains(&format!("`{name}`")) || file.contains("/traces/");
+        assert!(is_told, "{file}");
+    }
 }
 
 // ---- Retention and erasing --------------------------------------------------------------------

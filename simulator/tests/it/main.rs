@@ -21,6 +21,7 @@ mod memory;
 mod merge;
 mod packed;
 mod page;
+mod privacy;
 mod properties;
 mod recorded;
 mod recording;

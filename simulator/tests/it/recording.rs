@@ -8,9 +8,9 @@ use engine::{
     SEMANTICS, Seq, TabId, UserState, WindowId,
 };
 use recorder::{
-    Body, DiscardOutcome, Line, Metrics, ModeChanged, Opening, Origin, PolicyChanged, PolicySource,
-    Privacy, SessionStarted, Source, Tab, TabActivated, TabDiscarded, TabLoaded, TabReplaced,
-    TabRestored, TraceWriter, Window,
+    Body, DiscardOutcome, Line, Metrics, ModeChanged, Naming, Opening, Origin, PolicyChanged,
+    PolicySource, Privacy, SessionStarted, Source, Tab, TabActivated, TabDiscarded, TabLoaded,
+    TabReplaced, TabRestored, TraceWriter, Window,
 };
 use tempfile::TempDir;
 
@@ -64,6 +64,33 @@ impl Recording {
     }
 
     pub(crate) fn with(mode: Mode, origin: Origin, engine: u32) -> Self {
+        let mut recording = Self::begin(Privacy::Hostname, origin, engine);
+        recording.host(Body::PolicyChanged(recording.default_policy()));
+        recording.host(Body::ModeChanged(ModeChanged { mode }));
+        recording
+    }
+
+    /// What was said, as it would have been under other names.
+    pub(crate) fn retell(said: Vec<Line>, naming: &Naming) -> Self {
+        let mut recording = Self::begin(naming.privacy(), Origin::Recorded, SEMANTICS);
+        let mut policy = PolicyDocument::default();
+        for line in said {
+            let mut body = line.body;
+            if let Body::PolicyChanged(it) = &mut body {
+                policy = naming.policy(&it.policy);
+                it.policy_hash = policy.hash();
+                policy = std::mem::replace(&mut *it.policy, policy);
+            }
+            naming.rename(&mut body, &policy);
+            if line.src != Source::Engine {
+                recording.t_ms = line.t_ms;
+                recording.write(line.src, line.n, line.at_ms, body);
+            }
+        }
+        recording
+    }
+
+    fn begin(privacy: Privacy, origin: Origin, engine: u32) -> Self {
         let root = tempfile::tempdir().unwrap();
         let opening = Opening {
             session: "019b7700-0000-7000-8000-000000000001".parse().unwrap(),
@@ -71,7 +98,7 @@ impl Recording {
             engine,
             host_version: "0.1.0".to_owned(),
             platform: "linux-x86_64".to_owned(),
-            privacy: Privacy::Hostname,
+            privacy,
             origin,
             generator: None,
             seed: None,
@@ -80,7 +107,7 @@ impl Recording {
         };
         let writer = TraceWriter::create(&root.path().join("trace"), &opening, START_MS).unwrap();
         let policy = Orchestrator::new(PolicyDocument::default());
-        let mut recording = Self {
+        Self {
             root,
             writer,
             engine: Engine::new(policy, Mode::Observe),
@@ -89,10 +116,7 @@ impl Recording {
             orders: Vec::new(),
             falsify: Some,
             state_hash: |hash| hash,
-        };
-        recording.host(Body::PolicyChanged(recording.default_policy()));
-        recording.host(Body::ModeChanged(ModeChanged { mode }));
-        recording
+        }
     }
 
     pub(crate) fn default_policy(&self) -> PolicyChanged {
