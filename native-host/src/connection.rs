@@ -12,10 +12,11 @@ use crate::clock::Reading;
 use crate::framing::{FramingError, MAX_MESSAGE_BYTES};
 use crate::health::{self, Face, Live, LiveLog, Machine, Registry, Report, Steady, Subject};
 use crate::host_key;
-use crate::kept::{self, KeptKnowledge, PrivacyChoice};
+use crate::kept::{self, KeptKnowledge};
 use crate::metrics::Sampler;
 use crate::paths::Paths;
 use crate::policy_file::{PolicyFile, Refusal, lay_over};
+use crate::privacy_file::{PrivacyChoice, PrivacyFile};
 use crate::protocol::{
     Cluster, ErrorCode, ErrorMessage, ExtensionHello, FocusStatus, HostHello, Incoming, LogState,
     LogStatus, MAX_EVENTS, Observed, Outgoing, PROTOCOL, PolicyAnswer, PrivacyStatus,
@@ -72,6 +73,7 @@ pub struct Connection {
     policy_file: PolicyFile,
     policy: PolicyDocument,
     mode: Mode,
+    privacy_file: PrivacyFile,
     privacy: PrivacyChoice,
     hello: Option<ExtensionHello>,
     log: Log,
@@ -112,12 +114,13 @@ impl Connection {
         let paths = &outside.paths;
         let (policy_file, policy) = PolicyFile::open(paths.policy(), paths.last_good_policy());
         let mode = kept::read_mode(&paths.mode());
-        let privacy = kept::read_privacy(&paths.privacy());
+        let (privacy_file, privacy) = PrivacyFile::open(paths.privacy());
         Self {
             outside,
             policy_file,
             policy,
             mode,
+            privacy_file,
             privacy,
             hello: None,
             log: Log::Closed,
@@ -176,14 +179,16 @@ impl Connection {
         if now.boot_ms >= self.next_policy_poll_ms {
             self.next_policy_poll_ms = now.boot_ms + POLICY_POLL_MS;
             self.poll_policy(now);
+            if let Some(choice) = self.privacy_file.poll() {
+                self.use_privacy(choice, now);
+            }
         }
         self.retry_log(now);
         self.with_log(now, |session, tools| session.tick(now, tools));
         if now.boot_ms >= self.next_knowledge_ms {
             self.next_knowledge_ms = now.boot_ms + KNOWLEDGE_MS;
             if let Log::Open(session) = &self.log {
-                let privacy = self.privacy.privacy;
-                keep_knowledge(&self.outside.paths, privacy, session.knowledge());
+                keep_knowledge(&self.outside.paths, &session.knowledge());
             }
         }
         if now.boot_ms >= self.next_retention_ms && matches!(self.log, Log::Open(_)) {
@@ -243,7 +248,7 @@ impl Connection {
             crate::report(format_args!("the log stays unsealed: {error}"));
             return Ending::DataLost;
         }
-        keep_knowledge(&self.outside.paths, self.privacy.privacy, knowledge);
+        keep_knowledge(&self.outside.paths, &knowledge);
         ending
     }
 
@@ -408,8 +413,7 @@ impl Connection {
         }
         // The file first: a choice that it does not have would be gone with the next start, and
         // names would be told again.
-        let path = self.outside.paths.privacy();
-        if let Err(error) = kept::write_privacy(&path, &choice) {
+        if let Err(error) = self.privacy_file.store(&choice) {
             let problem = format!("the choice cannot be kept: {error}");
             let fix =
                 "make the folder writable for yourself; what was chosen before stays in force";
@@ -417,12 +421,7 @@ impl Connection {
             self.send(error.answering(request));
             return;
         }
-        let before = std::mem::replace(&mut self.privacy, choice);
-        if before.privacy != choice.privacy {
-            self.begin_anew(before.privacy, now);
-        }
-        // What is left out of the new choice goes now, and not tomorrow.
-        self.next_retention_ms = now.boot_ms;
+        self.use_privacy(choice, now);
         if matches!(self.log, Log::Open(_)) {
             self.send_status(request, now);
         } else {
@@ -430,14 +429,22 @@ impl Connection {
         }
     }
 
-    /// Seals the log, and begins another with what is chosen now. `before` is how hostnames were
-    /// written until here.
-    fn begin_anew(&mut self, before: Privacy, now: Reading) {
+    fn use_privacy(&mut self, choice: PrivacyChoice, now: Reading) {
+        self.privacy = choice;
+        if matches!(&self.log, Log::Open(session) if session.privacy() != choice.privacy) {
+            self.begin_anew(now);
+        }
+        // What is left out of the new choice goes now, and not tomorrow.
+        self.next_retention_ms = now.boot_ms;
+    }
+
+    /// Seals the log, and begins another with what is chosen now.
+    fn begin_anew(&mut self, now: Reading) {
         let Log::Open(session) = std::mem::replace(&mut self.log, Log::Closed) else {
             unreachable!("it is called with an open log");
         };
         let paused_until_ms = session.paused_until_ms();
-        keep_knowledge(&self.outside.paths, before, session.knowledge());
+        keep_knowledge(&self.outside.paths, &session.knowledge());
         let Outside { port, sampler, .. } = &mut self.outside;
         let mut tools = Tools {
             port: &mut **port,
@@ -559,7 +566,7 @@ impl Connection {
         }
         self.policy = policy.clone();
         if matches!(&self.log, Log::Open(session) if !session.marks_hold(policy)) {
-            self.begin_anew(self.privacy.privacy, now);
+            self.begin_anew(now);
             return matches!(self.log, Log::Open(_));
         }
         self.with_log(now, |session, tools| {
@@ -648,8 +655,11 @@ impl Connection {
         let wait_ms = (failure.wait_ms * 2).min(LONGEST_RETRY_MS);
         match failure.session {
             None => self.open_log(failure.lost_samples, wait_ms, now),
-            // The list of protected domains was changed meanwhile.
-            Some(session) if !session.marks_hold(&self.policy) => {
+            // The list of protected domains or the choice of privacy was changed meanwhile.
+            Some(session)
+                if !session.marks_hold(&self.policy)
+                    || session.privacy() != self.privacy.privacy =>
+            {
                 drop(session);
                 self.open_log(failure.lost_samples, wait_ms, now);
             }
@@ -846,20 +856,23 @@ fn knowledge(naming: &Naming, is_key_new: bool, paths: &Paths) -> Vec<HostKnowle
             "what was learnt of {count} hosts is dropped: {why}"
         ));
     }
-    if before != naming.privacy() || why_dropped.is_some() {
-        let is_kept = keep_knowledge(paths, naming.privacy(), hosts.clone());
+    let knowledge = KeptKnowledge {
+        privacy: naming.privacy(),
+        hosts,
+    };
+    if before != knowledge.privacy || why_dropped.is_some() {
+        let is_kept = keep_knowledge(paths, &knowledge);
         // A full disk takes no new file and lets an old one go.
         if !is_kept && let Err(error) = std::fs::remove_file(paths.knowledge()) {
             crate::report(format_args!("what was learnt before stays: {error}"));
         }
     }
-    hosts
+    knowledge.hosts
 }
 
 /// Keeps what was learnt. False if that did not work.
-fn keep_knowledge(paths: &Paths, privacy: Privacy, hosts: Vec<HostKnowledge>) -> bool {
-    let knowledge = KeptKnowledge { privacy, hosts };
-    kept::write_knowledge(&paths.knowledge(), &knowledge)
+fn keep_knowledge(paths: &Paths, knowledge: &KeptKnowledge) -> bool {
+    kept::write_knowledge(&paths.knowledge(), knowledge)
         .inspect_err(|error| {
             crate::report(format_args!("what was learnt is not kept: {error}"));
         })

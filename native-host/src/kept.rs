@@ -1,12 +1,11 @@
-//! What outlives a browser session besides the policy: the mode, the choice of privacy, and what
-//! was learnt of the hosts.
+//! What outlives a browser session besides what people choose in files: the mode, and what was
+//! learnt of the hosts.
 
 use std::io;
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use engine::{HostKnowledge, Mode};
-use recorder::{Naming, Privacy, Retention};
+use recorder::{Naming, Privacy};
 use serde::{Deserialize, Serialize};
 
 use crate::paths::{read_file, write_private_file};
@@ -16,61 +15,6 @@ const MAX_FILE_BYTES: usize = 4 << 20;
 #[derive(Serialize, Deserialize)]
 struct KeptMode {
     mode: Mode,
-}
-
-/// For how many days logs may be kept.
-pub const KEEP_DAYS: RangeInclusive<u32> = 1..=3_650;
-
-/// How much of logs may be kept, in MiB. A segment takes up to 16.
-pub const KEEP_MIB: RangeInclusive<u32> = 16..=1_048_576;
-
-/// How hostnames are written, and how long logs are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PrivacyChoice {
-    /// How hostnames are written.
-    pub privacy: Privacy,
-    /// For how many days a log is kept.
-    pub keep_days: u32,
-    /// How much of logs is kept together, in MiB.
-    pub keep_mib: u32,
-}
-
-impl Default for PrivacyChoice {
-    fn default() -> Self {
-        Self {
-            privacy: Privacy::Hostname,
-            keep_days: 30,
-            keep_mib: 256,
-        }
-    }
-}
-
-impl PrivacyChoice {
-    /// Checks that each number is within its range.
-    ///
-    /// # Errors
-    /// The name of the first that is not, with what was found and what was expected.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        for (name, found, range) in [
-            ("keep_days", self.keep_days, KEEP_DAYS),
-            ("keep_mib", self.keep_mib, KEEP_MIB),
-        ] {
-            if !range.contains(&found) {
-                let (from, to) = (range.start(), range.end());
-                return Err((name, format!("found {found}, expected {from} to {to}")));
-            }
-        }
-        Ok(())
-    }
-
-    /// How long logs are kept.
-    pub fn retention(&self) -> Retention {
-        Retention {
-            days: self.keep_days,
-            bytes: u64::from(self.keep_mib) << 20,
-        }
-    }
 }
 
 /// What was learnt of the hosts, under the names that they had in the log.
@@ -125,34 +69,6 @@ pub fn read_mode(path: &Path) -> Mode {
 /// What the system says.
 pub fn write_mode(path: &Path, mode: Mode) -> io::Result<()> {
     write(path, &KeptMode { mode })
-}
-
-/// Reads the choice of privacy. Where there is one that cannot be read, names are hashed: what
-/// somebody may have wanted hidden is not told for a slip of an editor.
-pub fn read_privacy(path: &Path) -> PrivacyChoice {
-    if matches!(read_file(path, MAX_FILE_BYTES), Ok(None)) {
-        return PrivacyChoice::default();
-    }
-    let kept = read::<PrivacyChoice>(path).filter(|kept| match kept.check() {
-        Ok(()) => true,
-        Err((name, problem)) => {
-            let path = path.display();
-            crate::report(format_args!("{path} is passed over: {name}: {problem}"));
-            false
-        }
-    });
-    kept.unwrap_or(PrivacyChoice {
-        privacy: Privacy::KeyedHash,
-        ..PrivacyChoice::default()
-    })
-}
-
-/// Keeps the choice of privacy.
-///
-/// # Errors
-/// What the system says.
-pub fn write_privacy(path: &Path, choice: &PrivacyChoice) -> io::Result<()> {
-    write(path, choice)
 }
 
 /// Reads what was learnt of the hosts; `None` where there is nothing that can be read.
@@ -225,30 +141,6 @@ mod tests {
         assert_eq!(read_knowledge(&path).unwrap().privacy, Privacy::Hostname);
         std::fs::write(&path, "{").unwrap();
         assert_eq!(read_knowledge(&path), None);
-    }
-
-    #[test]
-    fn a_choice_of_privacy_that_cannot_be_read_hides_the_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("privacy.json");
-        assert_eq!(read_privacy(&path), PrivacyChoice::default());
-        let choice = PrivacyChoice {
-            privacy: Privacy::Site,
-            keep_days: 7,
-            keep_mib: 16,
-        };
-        write_privacy(&path, &choice).unwrap();
-        assert_eq!(read_privacy(&path), choice);
-        for damaged in [
-            "",
-            r#"{"privacy":"none","keep_days":7,"keep_mib":16}"#,
-            r#"{"privacy":"hostname","keep_days":0,"keep_mib":16}"#,
-            r#"{"privacy":"hostname","keep_days":7,"keep_mib":15}"#,
-            r#"{"privacy":"hostname"}"#,
-        ] {
-            std::fs::write(&path, damaged).unwrap();
-            assert_eq!(read_privacy(&path).privacy, Privacy::KeyedHash, "{damaged}");
-        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod paths;
 pub mod policy_file;
 pub mod power;
 pub mod pressure_stall;
+pub mod privacy_file;
 pub mod process_tree;
 pub mod protocol;
 pub mod recent;

@@ -215,14 +215,15 @@ fn name_of(path: &Path) -> String {
 
 /// What tells one content of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     inode: u64,
     bytes: u64,
     changed: (i64, i64),
 }
 
 impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
+    /// Looks at a file; `None` where there is none.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         Some(Self {
             inode: metadata.ino(),

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::health;
-use crate::kept::PrivacyChoice;
 use crate::policy_file::Refusal;
+use crate::privacy_file::PrivacyChoice;
 
 /// The protocols that this host speaks: from, to.
 pub const PROTOCOL: [u32; 2] = [1, 1];

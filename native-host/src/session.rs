@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::clock::{Reading, TraceClock};
 use crate::history::History;
+use crate::kept::KeptKnowledge;
 use crate::metrics::{Detail, Sampler};
 use crate::names::Names;
 use crate::orders::Orders;
@@ -600,8 +601,16 @@ impl Session {
     }
 
     /// What a later session should know of the hosts.
-    pub fn knowledge(&self) -> Vec<HostKnowledge> {
-        self.history.engine().knowledge()
+    pub fn knowledge(&self) -> KeptKnowledge {
+        KeptKnowledge {
+            privacy: self.privacy(),
+            hosts: self.history.engine().knowledge(),
+        }
+    }
+
+    /// How hostnames are written.
+    pub fn privacy(&self) -> Privacy {
+        self.naming.privacy()
     }
 
     /// The end of a pause, by the wall clock.
@@ -624,7 +633,7 @@ impl Session {
         let real = self.names.of(tab);
         match real.filter(|real| self.naming.name_of(real) == logged) {
             Some(real) => Some(real.to_owned()),
-            None if self.naming.privacy() == Privacy::KeyedHash => None,
+            None if self.privacy() == Privacy::KeyedHash => None,
             None => Some(logged.to_owned()),
         }
     }

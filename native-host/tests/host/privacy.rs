@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::{Mode, PolicyDocument, Settings};
 use native_host::clock::Reading;
-use native_host::kept::PrivacyChoice;
+use native_host::privacy_file::PrivacyChoice;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use recorder::{Body, HostKey, Line, Naming, Privacy};
@@ -90,13 +90,18 @@ fn a_choice_holds_at_once_and_begins_a_new_trace() {
     let expect = json!({"privacy": "hostname", "keep_days": 30, "keep_mib": 256, "removed": null});
     assert_eq!(status["privacy"], expect);
     let open = ["www.one.test", "www.two.test"];
-    host.log_events(&[started(&open)]);
+    let last_n = host.log_events(&[started(&open)]);
     let until_ms = now_ms() + 3_600_000;
     host.ask(json!({"type": "pause", "until_ms": until_ms}));
 
     let second = choose(&mut host, "keyed-hash");
     assert_ne!(second["session"], first["session"]);
     assert_eq!(second["last_n"], 0);
+    // It begins with the first event that the one before does not have.
+    host.go_back_to(last_n + 1);
+    host.send_events(&[started(&open)]);
+    assert_eq!(host.expect_error("event_gap")["expected"], last_n + 1);
+    host.go_back_to(last_n);
     host.log_events(&[started(&open)]);
     let status = host.status();
     assert_eq!(status["paused_until_ms"], until_ms, "a pause goes on");
@@ -317,6 +322,22 @@ fn an_event_of_a_private_window_is_refused() {
     host.close();
     assert_eq!(home.read_trace().of_type("dropped").len(), 2);
     assert!(!bytes_below(&home.state()).contains("private.test"));
+}
+
+#[test]
+fn what_one_browser_is_told_holds_in_the_other() {
+    let home = Home::new();
+    let (mut one, _) = Host::connect(&home, &new_session());
+    let (mut other, before) = Host::connect(&home, &new_session());
+    choose(&mut one, "keyed-hash");
+    let after = other.expect("hello");
+    assert_ne!(after["session"], before["session"]);
+    let status = other.status();
+    assert_eq!(status["privacy"]["privacy"], "keyed-hash");
+    other.log_events(&[started(&["www.one.test"])]);
+    other.close();
+    one.close();
+    assert!(!bytes_below(&home.state()).contains("one.test"));
 }
 
 /// `PRIVACY.md` shows a line of each mode.
