@@ -541,7 +541,7 @@ pub enum ErrorCode {
     LogUnavailable,
     /// Another host writes the log.
     LogLocked,
-    /// The extension runs in a private window, or an event comes from one.
+    /// The extension runs in a private window.
     PrivateWindow,
     /// The choice of privacy is not valid, or cannot be kept.
     BadPrivacy,

@@ -236,7 +236,12 @@ class Lab {
 
   /** Leaves the popup, which asks the worker every other second, for a page that asks nothing. */
   async leavePopup() {
-    await navigate(this.controller, `chrome-extension://${this.id}/${QUIET_PAGE}`);
+    await this.goTo(QUIET_PAGE);
+  }
+
+  /** Shows another page of the extension in the controller's tab. */
+  async goTo(page) {
+    await navigate(this.controller, `chrome-extension://${this.id}/${page}`);
   }
 
   /** Waits for a page that is open. */
