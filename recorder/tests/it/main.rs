@@ -4,6 +4,7 @@
 
 mod any;
 mod composing;
+mod damage;
 mod faulty;
 mod lines;
 mod reading;
