@@ -23,6 +23,7 @@ mod writer;
 pub use composer::{Compression, TraceComposer};
 pub use error::*;
 pub use line::*;
+pub use lock::TraceLock;
 pub use reader::*;
 pub use salvage::{Damage, Found, Salvage, SalvageReader, Vouched};
 pub use schema::schema;

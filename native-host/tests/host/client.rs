@@ -338,7 +338,7 @@ impl Host {
         error
     }
 
-    fn expect_that(&mut self, what: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn expect_that(&mut self, what: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
         if let Some(index) = self.passed.iter().position(&is_wanted) {
             return self.passed.remove(index);
         }
