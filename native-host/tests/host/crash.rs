@@ -176,8 +176,8 @@ impl Campaign {
         let trace = self.hold(home, extension).expect("a log");
         assert!(trace.is_sealed);
         assert_eq!((trace.torn_bytes, trace.not_written), (0, 0));
-        let last = trace.numbers().last().copied();
-        assert_eq!(last, Some(extension.sent.len() as u64), "the last event");
+        let last_n = extension.find_everything_in(&trace.lines);
+        assert_eq!(last_n, extension.sent.len() as u64, "the last event");
         let found = &mut self.found;
         found.logs += 1;
         found.segments += trace.of_type("log_opened").len() as u64;
@@ -495,8 +495,9 @@ impl Extension {
     }
 
     /// Finds every event once, as it was sent and in its order, or told as lost where that is true;
-    /// all that were acknowledged; and every order as the decision that it was.
-    fn find_everything_in(&self, lines: &[Line]) {
+    /// all that were acknowledged; and every order as the decision that it was. Returns the highest
+    /// number.
+    fn find_everything_in(&self, lines: &[Line]) -> u64 {
         let mut next_n = 1;
         for line in lines {
             if let Some(n) = line.n {
@@ -529,6 +530,7 @@ impl Extension {
             let decided = decisions.find(|&(decided, _)| decided == seq);
             assert_eq!(decided, Some((seq, tab.as_i64().unwrap())));
         }
+        next_n - 1
     }
 }
 

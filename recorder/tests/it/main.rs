@@ -7,6 +7,7 @@ mod composing;
 mod damage;
 mod faulty;
 mod lines;
+mod machine;
 mod reading;
 mod resuming;
 mod schema;
