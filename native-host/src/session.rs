@@ -11,7 +11,7 @@ use engine::{HostKnowledge, Mode, Output, PolicyDocument, SEMANTICS, TabId};
 use recorder::{
     Body, Dropped, ExtEvent, KnowledgeCarried, Line, LogResumed, ModeChanged, Naming, Opening,
     Origin, Paused, PolicyChanged, PolicySource, Privacy, ResumeReason, Resumed, Source, Storage,
-    TabMemory, TraceWriter, WriteError,
+    TabMemory, TraceLock, TraceWriter, WriteError,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -130,6 +130,7 @@ impl Session {
             importer: None,
             derived_from: None,
         };
+        let _lock = TraceLock::take_for_opening(folder, beginning.extension_session)?;
         let mut history = History::default();
         // The log's time is not known before the log is read: what the writer begins gets that of
         // the last line.

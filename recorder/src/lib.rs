@@ -27,6 +27,7 @@ mod writer;
 pub use composer::{Compression, TraceComposer};
 pub use error::*;
 pub use line::*;
+pub use lock::TraceLock;
 pub use privacy::{HostKey, Naming, site_of};
 pub use reader::*;
 pub use retention::{ClaimedTrace, Removal, Retention, StoredTrace};

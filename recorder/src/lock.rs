@@ -1,4 +1,4 @@
-//! One trace, one writer.
+//! One trace, one writer; and one host at a time that looks for the trace of an extension's session.
 //!
 //! A lock of the kernel's on a file of its own, beside the segments, since segments come and go.
 //! The kernel drops it with the process, however that ends; the process id in it is only told to
@@ -13,21 +13,37 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 use uuid::Uuid;
 
-use crate::storage::open_private;
-use crate::writer::WriteError;
+use crate::storage::{create_folder, open_private};
+use crate::writer::{LOCK_WAIT, WriteError};
 
 /// How often a held lock is tried again.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// The right to write a trace.
+/// The right to write a trace, or to look for one to go on with and begin it where there is none.
+/// It ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct TraceLock {
+pub struct TraceLock {
     path: PathBuf,
     /// Holds the lock as long as it is open.
     _file: File,
 }
 
 impl TraceLock {
+    /// Takes the lock on the opening of a trace for an extension's session, and makes the folder
+    /// where there is none. Held while a trace is resumed or else created, it keeps two hosts that
+    /// are started together from beginning one each.
+    ///
+    /// # Errors
+    /// [`WriteError::Locked`] where another process still holds it after 3 s; what the file system
+    /// refuses.
+    pub fn take_for_opening(folder: &Path, extension_session: Uuid) -> Result<Self, WriteError> {
+        create_folder(folder).map_err(|error| WriteError::Io {
+            path: folder.to_owned(),
+            error,
+        })?;
+        Self::take(folder, extension_session, LOCK_WAIT)
+    }
+
     /// Takes the lock of a trace; waits that long for whoever holds it.
     pub(crate) fn take(folder: &Path, session: Uuid, wait: Duration) -> Result<Self, WriteError> {
         let path = folder.join(format!("{}.lock", session.simple()));

@@ -367,6 +367,13 @@ impl TraceReader {
                         found.events, found.sha256, expected.events, expected.sha256
                     )));
                 }
+                // No sum covers the seal itself. Its other fields say what is known already.
+                if line.t_ms != self.place.last_t_ms {
+                    return Err(Flaw::SealMismatch(format!(
+                        "its t_ms is {}, and that of the line before it {}",
+                        line.t_ms, self.place.last_t_ms
+                    )));
+                }
                 let next = self.segments[self.index].header.segment + 1;
                 if let Some(named) = found.next_segment.filter(|&named| named != next) {
                     return Err(Flaw::SealMismatch(format!(

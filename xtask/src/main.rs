@@ -3,6 +3,7 @@
 //! Each chore is a list of named and timed steps. The first one that fails ends it.
 
 mod comparison;
+mod crash;
 mod notebooks;
 mod python;
 mod schema;
@@ -47,6 +48,18 @@ enum Chore {
     Synthetic,
     /// Run the benches
     Bench,
+    /// Kill the real host at random moments, and hold its log to what was acknowledged
+    ///
+    /// The test of `cargo xtask test`, at length, and with `sim verify` after every kill. What it
+    /// found stands in recorder/FAULTS.md.
+    Crash {
+        /// How many times
+        #[arg(long, default_value_t = 2_000)]
+        kills: u64,
+        /// What the moments are drawn from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Run the notebooks top to bottom
     ///
     /// Makes a Python environment of what notebooks/requirements.txt pins, builds `sim`, and runs
@@ -77,6 +90,7 @@ fn main() -> ExitCode {
         Chore::Comparison => steps.run("write the comparison", comparison::write),
         Chore::Synthetic => steps.run("make the synthetic traces", synthetic::write),
         Chore::Bench => bench(&mut steps),
+        Chore::Crash { kills, seed } => crash::test(&mut steps, kills, seed),
         Chore::Notebooks { open: true, .. } => notebooks::open(&mut steps),
         Chore::Notebooks { strip: true, .. } => notebooks::strip(&mut steps),
         Chore::Notebooks { .. } => notebooks::run(&mut steps),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::{Engine, Mode, Orchestrator, Output, PolicyDocument};
 use native_host::browsers::{Os, Roots};
-use native_host::framing::MessageReader;
+use native_host::framing::{FramingError, MessageReader};
 use recorder::{Body, Line, Trace};
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ high_score = 2
 ";
 
 /// No answer takes this long. What takes longer is a failure.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Folders for one user.
 pub(crate) struct Home(tempfile::TempDir);
@@ -91,6 +91,25 @@ impl Home {
         command
     }
 
+    /// Makes a home with the same files.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::new();
+        let mut folders = vec![PathBuf::new()];
+        while let Some(folder) = folders.pop() {
+            fs::create_dir_all(copy.path().join(&folder)).unwrap();
+            for entry in fs::read_dir(self.path().join(&folder)).unwrap() {
+                let entry = entry.unwrap();
+                let name = folder.join(entry.file_name());
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(name);
+                } else {
+                    fs::copy(entry.path(), copy.path().join(name)).unwrap();
+                }
+            }
+        }
+        copy
+    }
+
     /// Reads the one trace there is, and steps an engine of its own on it: the decisions and the
     /// state at every checkpoint must be those that the log has.
     pub(crate) fn read_trace(&self) -> ReadTrace {
@@ -104,6 +123,8 @@ pub(crate) struct ReadTrace {
     pub(crate) is_sealed: bool,
     pub(crate) torn_bytes: u64,
     pub(crate) state_hash: String,
+    /// Outputs of the last input that the log does not have: its writer was killed before.
+    pub(crate) not_written: usize,
 }
 
 impl ReadTrace {
@@ -122,6 +143,13 @@ impl ReadTrace {
 }
 
 pub(crate) fn read_trace(path: &Path) -> ReadTrace {
+    let trace = read_killed_trace(path);
+    assert_eq!(trace.not_written, 0, "an output is missing at the end");
+    trace
+}
+
+/// Reads the trace of a host that was killed: outputs of its last input may be missing.
+pub(crate) fn read_killed_trace(path: &Path) -> ReadTrace {
     let trace = Trace::open(path).unwrap();
     let mut reader = trace.read();
     let lines: Vec<Line> = reader.by_ref().map(|line| line.unwrap()).collect();
@@ -144,7 +172,10 @@ pub(crate) fn read_trace(path: &Path) -> ReadTrace {
             assert_eq!(checkpoint.state.as_deref(), Some(&*engine.state_hash()));
         }
     }
-    assert!(awaited.is_empty(), "an output is missing at the end");
+    assert!(
+        awaited.is_empty() || !reader.sealed(),
+        "a sealed log has all outputs"
+    );
     assert!(
         checkpoints > 0 || !reader.sealed(),
         "a sealed log has a checkpoint"
@@ -153,9 +184,14 @@ pub(crate) fn read_trace(path: &Path) -> ReadTrace {
         is_sealed: reader.sealed(),
         torn_bytes: reader.torn_tail().map_or(0, |tail| tail.bytes),
         state_hash: engine.state_hash(),
+        not_written: awaited.len(),
         lines,
     }
 }
+
+/// The host closed its output.
+#[derive(Debug)]
+pub(crate) struct HasLeft;
 
 /// A running host, and the extension's side of the connection.
 pub(crate) struct Host {
@@ -190,9 +226,14 @@ impl Host {
         let mut reader = MessageReader::new(child.stdout.take().unwrap());
         let (sender, messages) = channel();
         thread::spawn(move || {
-            // Anything on stdout that is no message ends this in a panic, and the test with it.
-            while let Some(message) = reader.read().unwrap() {
-                let message = serde_json::from_slice(&message).unwrap();
+            // Anything on stdout that is no message ends this in a panic, and the test with it; but
+            // for half a message at the end, which a host leaves that is killed.
+            loop {
+                let message = match reader.read() {
+                    Ok(Some(message)) => serde_json::from_slice(&message).unwrap(),
+                    Ok(None) | Err(FramingError::Truncated { .. }) => return,
+                    Err(error) => panic!("{error}"),
+                };
                 if sender.send(message).is_err() {
                     return;
                 }
@@ -224,8 +265,9 @@ impl Host {
     }
 
     pub(crate) fn send_frame(&mut self, length: u32, bytes: &[u8]) {
-        let stdin = self.stdin.as_mut().unwrap();
-        // The host may have left already: then what it said before tells why.
+        // The host may have left already, and then what it said before tells why; or the input was
+        // closed.
+        let Some(stdin) = &mut self.stdin else { return };
         let _ = stdin.write_all(&length.to_ne_bytes());
         let _ = stdin.write_all(bytes);
         let _ = stdin.flush();
@@ -311,7 +353,7 @@ impl Host {
         error
     }
 
-    fn expect_that(&mut self, what: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn expect_that(&mut self, what: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
         if let Some(index) = self.passed.iter().position(&is_wanted) {
             return self.passed.remove(index);
         }
@@ -326,6 +368,18 @@ impl Host {
                     panic!("the host left without {what}; but {:?}", self.passed)
                 }
             }
+        }
+    }
+
+    /// The next message, whatever it is; `None` where none comes in that time.
+    ///
+    /// # Errors
+    /// When the host has left and all that it said was taken.
+    pub(crate) fn next_message(&mut self, wait: Duration) -> Result<Option<Value>, HasLeft> {
+        match self.messages.recv_timeout(wait) {
+            Ok(message) => Ok(Some(message)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(HasLeft),
         }
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
 mod client;
+mod crash;
 mod doctor;
 mod installing;
 mod log;

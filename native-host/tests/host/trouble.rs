@@ -202,6 +202,46 @@ fn a_log_that_another_host_writes_is_waited_for() {
     assert_eq!(home.read_trace().numbers(), [1, 2]);
 }
 
+/// Starts two hosts for one session at once. One of them writes; the other says which one that is.
+fn start_together(home: &Home, session: &str) {
+    let mut hosts = [Host::start(home), Host::start(home)];
+    for host in &mut hosts {
+        host.send(&hello(session));
+    }
+    let answers = hosts.each_mut().map(|host| {
+        host.expect_that("hello or log_locked", |it| {
+            it["type"] == "hello" || it["code"] == "log_locked"
+        })
+    });
+    let [first, second] = &mut hosts;
+    let (writer, other, refusal) = match [&answers[0]["type"], &answers[1]["type"]] {
+        [one, two] if one == "hello" && two == "error" => (first, second, &answers[1]),
+        [one, two] if one == "error" && two == "hello" => (second, first, &answers[0]),
+        _ => panic!("not exactly one of two hosts writes: {answers:?}"),
+    };
+    assert_eq!(refusal["pid"], writer.child.id());
+    let n = writer.log_events(&[session_started(3), opened(10)]);
+    other.hang_up();
+    assert_eq!(other.await_end().0, Some(3), "it never had a log");
+    writer.hang_up();
+    assert_eq!(writer.await_end().0, Some(0));
+    let trace = home.read_trace();
+    assert_eq!(trace.numbers(), (1..=n).collect::<Vec<_>>());
+    assert!(trace.is_sealed);
+}
+
+#[test]
+fn of_two_hosts_that_are_started_together_one_writes_and_the_other_says_who() {
+    // They wait for three seconds: most of that side by side.
+    for _ in 0..4 {
+        std::thread::scope(|scope| {
+            for _ in 0..25 {
+                scope.spawn(|| start_together(&Home::new(), &new_session()));
+            }
+        });
+    }
+}
+
 #[test]
 fn a_log_that_was_taken_away_is_begun_anew() {
     let home = Home::new();

@@ -1,7 +1,9 @@
 //! A disk that fails when it is told to.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -23,6 +25,48 @@ pub(crate) struct Plan {
     pub(crate) create_fails: bool,
     /// How many times `write` was called.
     pub(crate) writes: usize,
+    /// How many operations there were.
+    pub(crate) operations: usize,
+    /// The operations that fail, counted from 0, and how.
+    pub(crate) outage: Range<usize>,
+    pub(crate) trouble: Trouble,
+    /// Of the files that were opened: how many bytes are surely on the disk.
+    pub(crate) synced_bytes: BTreeMap<PathBuf, u64>,
+}
+
+/// What is wrong with a disk during an outage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It is full: the first write takes a part, the next ones and new files are refused.
+    #[default]
+    Full,
+    /// What was written cannot be synced, and is lost.
+    SyncFails,
+    /// Nothing works, cutting off a part of a line neither.
+    Broken,
+}
+
+/// What a disk can be asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Create,
+    Write,
+    Sync,
+    Truncate,
+}
+
+impl Plan {
+    /// Counts an operation, and tells whether the outage lets it fail.
+    fn fails(&mut self, operation: Operation) -> bool {
+        let number = self.operations;
+        self.operations += 1;
+        self.outage.contains(&number)
+            && match self.trouble {
+                Trouble::Full => matches!(operation, Operation::Create | Operation::Write),
+                Trouble::SyncFails => operation == Operation::Sync,
+                Trouble::Broken => true,
+            }
+    }
 }
 
 impl Faults {
@@ -43,22 +87,19 @@ impl Faults {
         path: &Path,
         file: io::Result<Box<dyn SegmentFile>>,
     ) -> io::Result<Box<dyn SegmentFile>> {
-        let synced_bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let file = file?;
         let (faults, path) = (self.clone(), path.to_owned());
-        Ok(Box::new(FaultyFile {
-            file: file?,
-            faults,
-            path,
-            synced_bytes,
-        }))
+        Ok(Box::new(FaultyFile { file, faults, path }))
     }
 }
 
 impl Storage for Faults {
     fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        if self.0.lock().unwrap().create_fails {
+        let mut plan = self.0.lock().unwrap();
+        if plan.fails(Operation::Create) || plan.create_fails {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        plan.synced_bytes.insert(path.to_owned(), 0);
         self.wrap(path, Disk.create(path))
     }
 
@@ -71,13 +112,21 @@ struct FaultyFile {
     file: Box<dyn SegmentFile>,
     faults: Faults,
     path: PathBuf,
-    synced_bytes: u64,
 }
 
 impl SegmentFile for FaultyFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut plan = self.faults.0.lock().unwrap();
         plan.writes += 1;
+        if plan.fails(Operation::Write) {
+            // What goes wrong goes wrong in the middle of a line.
+            let half = bytes.len() / 2;
+            let is_first = plan.operations - 1 == plan.outage.start;
+            if !is_first || half == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            return self.file.write(&bytes[..half]);
+        }
         let fits = plan.space.unwrap_or(bytes.len()).min(bytes.len());
         if fits == 0 {
             return Err(io::ErrorKind::StorageFull.into());
@@ -87,22 +136,26 @@ impl SegmentFile for FaultyFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if self.faults.0.lock().unwrap().sync_fails {
+        let mut plan = self.faults.0.lock().unwrap();
+        let fails = plan.fails(Operation::Sync) || plan.sync_fails;
+        let synced_bytes = plan.synced_bytes.entry(self.path.clone()).or_default();
+        if fails {
             // The worst that a disk may do: what it could not keep reads as something else.
             let mut bytes = fs::read(&self.path)?;
-            for byte in &mut bytes[usize::try_from(self.synced_bytes).unwrap()..] {
+            for byte in &mut bytes[usize::try_from(*synced_bytes).unwrap()..] {
                 *byte = 0;
             }
             fs::write(&self.path, bytes)?;
             return Err(io::Error::other("the disk is broken"));
         }
         self.file.sync()?;
-        self.synced_bytes = fs::metadata(&self.path)?.len();
+        *synced_bytes = fs::metadata(&self.path)?.len();
         Ok(())
     }
 
     fn truncate(&mut self, bytes: u64) -> io::Result<()> {
-        if self.faults.0.lock().unwrap().truncate_fails {
+        let mut plan = self.faults.0.lock().unwrap();
+        if plan.fails(Operation::Truncate) || plan.truncate_fails {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         self.file.truncate(bytes)

@@ -4,8 +4,10 @@
 
 mod any;
 mod composing;
+mod damage;
 mod faulty;
 mod lines;
+mod machine;
 mod reading;
 mod resuming;
 mod retaining;

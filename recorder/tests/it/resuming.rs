@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Write as _;
 
-use proptest::prelude::*;
 use recorder::*;
 
 use crate::support::*;
@@ -194,84 +193,4 @@ fn a_damaged_trace_is_not_gone_on_with_and_not_touched() {
     assert!(matches!(error, WriteError::Unreadable(error) if error.is_corruption()));
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     assert_eq!(files(folder.path()), [path]);
-}
-
-/// What happens to a host.
-#[derive(Clone, Debug)]
-enum Step {
-    Events(u64),
-    Sync,
-    Checkpoint,
-    Rotate,
-    /// It is closed in order, and another goes on.
-    Restart,
-    /// It is killed, and only so much of what it wrote since the last sync is left.
-    Kill {
-        left_percent: u64,
-    },
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => (1..6_u64).prop_map(Step::Events),
-        2 => Just(Step::Sync),
-        1 => Just(Step::Checkpoint),
-        1 => Just(Step::Rotate),
-        1 => Just(Step::Restart),
-        2 => (0..=100_u64).prop_map(|left_percent| Step::Kill { left_percent }),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Whatever happens to its hosts, a trace is in order, has every event that was acknowledged,
-    /// and none twice.
-    #[test]
-    fn no_acknowledged_event_is_lost_and_none_is_doubled(steps in proptest::collection::vec(step(), 1..30)) {
-        let folder = folder();
-        let mut writer = create(folder.path());
-        let mut synced_bytes = fs::metadata(writer.path()).unwrap().len();
-        for step in steps {
-            match step {
-                Step::Events(count) => {
-                    let from = writer.last_n() + 1;
-                    append_events(&mut writer, from, count);
-                }
-                Step::Sync => writer.sync().unwrap(),
-                Step::Checkpoint => {
-                    writer.checkpoint(START_MS, Some("ab")).unwrap();
-                }
-                Step::Rotate => {
-                    writer.rotate(START_MS, None).unwrap();
-                }
-                Step::Restart => {
-                    let last_n = writer.last_n();
-                    writer.close(START_MS, None).unwrap();
-                    let resumed = resume(folder.path(), START_MS);
-                    prop_assert_eq!(resumed.last_n, last_n);
-                    prop_assert!(resumed.was_sealed);
-                    writer = resumed.writer;
-                }
-                Step::Kill { left_percent } => {
-                    let acknowledged = writer.synced_n();
-                    let path = writer.path().to_owned();
-                    drop(writer);
-                    let bytes = fs::metadata(&path).unwrap().len();
-                    let left = synced_bytes + (bytes - synced_bytes) * left_percent / 100;
-                    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(left).unwrap();
-                    let resumed = resume(folder.path(), START_MS);
-                    prop_assert!(resumed.last_n >= acknowledged);
-                    writer = resumed.writer;
-                }
-            }
-            if writer.unsynced_lines() == 0 {
-                synced_bytes = fs::metadata(writer.path()).unwrap().len();
-            }
-        }
-        let last_n = writer.last_n();
-        writer.close(START_MS, None).unwrap();
-        let (lines, reader) = read(folder.path());
-        prop_assert!(reader.sealed());
-        prop_assert_eq!(counters(&lines), Vec::from_iter(1..=last_n));
-    }
 }
