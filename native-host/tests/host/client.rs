@@ -15,6 +15,8 @@ use native_host::framing::{FramingError, MessageReader};
 use recorder::{Body, Line, Trace};
 use serde_json::{Value, json};
 
+use crate::extension::Wire;
+
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tab-orchestrator-host");
 
 pub(crate) const OWN_ORIGIN: &str = "chrome-extension://kmlfpgoielmcmbgmfohfgkbbbikedcba/";
@@ -407,6 +409,12 @@ impl Host {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+impl Wire for Host {
+    fn carry(&mut self, message: &Value) {
+        self.send(message);
     }
 }
 
