@@ -15,6 +15,7 @@ mod diff;
 mod explain;
 mod fork;
 mod frontier;
+mod hostile;
 mod import;
 mod import_browser;
 mod memory;

@@ -64,20 +64,18 @@ impl Recording {
     }
 
     pub(crate) fn with(mode: Mode, origin: Origin, engine: u32) -> Self {
+        Self::opened(
+            mode,
+            Opening {
+                origin,
+                engine,
+                ..opening()
+            },
+        )
+    }
+
+    pub(crate) fn opened(mode: Mode, opening: Opening) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let opening = Opening {
-            session: "019b7700-0000-7000-8000-000000000001".parse().unwrap(),
-            extension_session: Some("session-1".to_owned()),
-            engine,
-            host_version: "0.1.0".to_owned(),
-            platform: "linux-x86_64".to_owned(),
-            privacy: Privacy::Hostname,
-            origin,
-            generator: None,
-            seed: None,
-            importer: None,
-            derived_from: None,
-        };
         let writer = TraceWriter::create(&root.path().join("trace"), &opening, START_MS).unwrap();
         let policy = Orchestrator::new(PolicyDocument::default());
         let mut recording = Self {
@@ -183,7 +181,7 @@ impl Recording {
     /// Carries out what was decided as the extension does: each tab gets another id, 100 higher.
     pub(crate) fn carry_out(&mut self) -> &mut Self {
         for (decision, old) in std::mem::take(&mut self.orders) {
-            let tab = TabId(old.0 + 100);
+            let tab = TabId(old.0.wrapping_add(100));
             self.wait(40);
             self.ext(Body::TabReplaced(TabReplaced { tab, old }));
             let by = DiscardedBy::Orchestrator;
@@ -265,6 +263,23 @@ impl Recording {
             self.orders.extend(order.map(|tab| (seq, tab)));
         }
         seq
+    }
+}
+
+/// What a host says at the beginning.
+pub(crate) fn opening() -> Opening {
+    Opening {
+        session: "019b7700-0000-7000-8000-000000000001".parse().unwrap(),
+        extension_session: Some("session-1".to_owned()),
+        engine: SEMANTICS,
+        host_version: "0.1.0".to_owned(),
+        platform: "linux-x86_64".to_owned(),
+        privacy: Privacy::Hostname,
+        origin: Origin::Recorded,
+        generator: None,
+        seed: None,
+        importer: None,
+        derived_from: None,
     }
 }
 
