@@ -288,7 +288,7 @@ fn a_disk_that_fails_at_any_operation_stops_the_host_only_for_a_while() {
                 plan.outage = plan.operations + first..plan.operations + first + 3;
             });
             for _ in 0..2 {
-                for _ in 0..4 {
+                for _ in 0..2 {
                     conversation.step(&Step::Act);
                     let ms = conversation.extension.random.random_range(1..2_000);
                     conversation.step(&Step::Pass { ms });
