@@ -45,6 +45,11 @@ impl Home {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// A home on a disk.
+    pub(crate) fn below(folder: &Path) -> Self {
+        Self(tempfile::tempdir_in(folder).unwrap())
+    }
+
     /// A home with a policy.
     pub(crate) fn with_policy(policy: &str) -> Self {
         let home = Self::new();

@@ -9,6 +9,7 @@ mod extension;
 // The recorder's tests and these fail the same disk.
 #[path = "../../../recorder/tests/it/faulty.rs"]
 mod faulty;
+mod full_disk;
 mod installing;
 mod log;
 mod messages;
