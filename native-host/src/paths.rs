@@ -54,6 +54,11 @@ impl Paths {
         &self.state
     }
 
+    /// Keeps everything in these folders. Nothing is created.
+    pub fn in_folders(config: PathBuf, state: PathBuf) -> Self {
+        Self { config, state }
+    }
+
     /// The policy, for people to edit.
     pub fn policy(&self) -> PathBuf {
         self.config.join("policy.toml")

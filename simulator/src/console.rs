@@ -26,10 +26,11 @@ impl Console {
         Ok(())
     }
 
-    /// Writes a JSON object on a line of its own.
+    /// Writes a JSON object on a line of its own. It may be read on a terminal, too: what
+    /// [`Safe`] escapes is escaped here as JSON does.
     pub(crate) fn json(&mut self, object: &impl Serialize) -> anyhow::Result<()> {
         let text = serde_json::to_string(object)?;
-        self.line(text)
+        self.line(in_safe_json(text))
     }
 
     /// Whether data is read by people as it comes.
@@ -99,6 +100,24 @@ fn is_unsafe(char: char) -> bool {
             '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}')
+}
+
+/// JSON that says the same. What is not safe stands in strings alone.
+fn in_safe_json(json: String) -> String {
+    if !json.contains(is_unsafe) {
+        return json;
+    }
+    let mut text = String::with_capacity(json.len());
+    for char in json.chars() {
+        if is_unsafe(char) {
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                text += &format!("\\u{unit:04x}");
+            }
+        } else {
+            text.push(char);
+        }
+    }
+    text
 }
 
 /// Text from a trace, cut to a width with an ellipsis.
@@ -200,6 +219,14 @@ mod tests {
             format!("{:>6}|{:<4}|", Safe("ab"), Safe("c")),
             "    ab|c   |"
         );
+    }
+
+    #[test]
+    fn json_for_a_terminal_says_the_same() {
+        let said = "\u{9b}2J\u{202e}\u{e0041}\u{7f}ü\n";
+        let json = in_safe_json(serde_json::to_string(said).unwrap());
+        assert_eq!(json, r#""\u009b2J\u202e\udb40\udc41\u007fü\n""#);
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), said);
     }
 
     #[test]

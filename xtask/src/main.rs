@@ -4,6 +4,7 @@
 
 mod comparison;
 mod crash;
+mod fuzz;
 mod notebooks;
 mod python;
 mod schema;
@@ -60,6 +61,14 @@ enum Chore {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Fuzz what reads input of others, and see that the fuzzer finds a bug that is there
+    ///
+    /// Wants cargo-fuzz (cargo install cargo-fuzz) and a C++ compiler.
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, default_value_t = 5)]
+        minutes: u64,
+    },
     /// Run the notebooks top to bottom
     ///
     /// Makes a Python environment of what notebooks/requirements.txt pins, builds `sim`, and runs
@@ -90,6 +99,7 @@ fn main() -> ExitCode {
         Chore::Comparison => steps.run("write the comparison", comparison::write),
         Chore::Synthetic => steps.run("make the synthetic traces", synthetic::write),
         Chore::Bench => bench(&mut steps),
+        Chore::Fuzz { minutes } => fuzz::run(&mut steps, minutes),
         Chore::Crash { kills, seed } => crash::test(&mut steps, kills, seed),
         Chore::Notebooks { open: true, .. } => notebooks::open(&mut steps),
         Chore::Notebooks { strip: true, .. } => notebooks::strip(&mut steps),

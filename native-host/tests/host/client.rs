@@ -16,6 +16,8 @@ use native_host::framing::{FramingError, MessageReader};
 use recorder::{Body, Line, Trace};
 use serde_json::{Value, json};
 
+use crate::extension::Wire;
+
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tab-orchestrator-host");
 
 pub(crate) const OWN_ORIGIN: &str = "chrome-extension://kmlfpgoielmcmbgmfohfgkbbbikedcba/";
@@ -42,6 +44,11 @@ pub(crate) struct Home(tempfile::TempDir);
 impl Home {
     pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
+    }
+
+    /// A home on a disk.
+    pub(crate) fn below(folder: &Path) -> Self {
+        Self(tempfile::tempdir_in(folder).unwrap())
     }
 
     /// A home with a policy.
@@ -422,6 +429,12 @@ impl Host {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+impl Wire for Host {
+    fn carry(&mut self, message: &Value) {
+        self.send(message);
     }
 }
 

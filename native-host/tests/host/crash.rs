@@ -7,7 +7,7 @@
 //! of that stands in `recorder/FAULTS.md`. A killed process leaves behind what it had handed to
 //! the kernel: what a power cut takes with it is the matter of the recorder's tests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::{self, Write as _};
@@ -18,14 +18,13 @@ use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use recorder::{Body, ExtEvent, Line, SEGMENT_BYTES};
+use recorder::{Body, SEGMENT_BYTES};
 use rustix::process::{Signal, kill_process};
-use serde_json::{Value, json};
 
 use crate::client::{
-    EAGER_POLICY, HasLeft, Home, Host, PATIENCE, ReadTrace, discarded, hello, new_session, now_ms,
-    read_killed_trace, session_started,
+    EAGER_POLICY, HasLeft, Home, Host, PATIENCE, ReadTrace, hello, read_killed_trace,
 };
+use crate::extension::Extension;
 
 const DEFAULT_KILLS: u64 = 40;
 const DEFAULT_SEED: u64 = 1;
@@ -35,9 +34,6 @@ const KILLS_OF_A_LOG: u64 = 25;
 
 /// One kill in so many is aimed at the closing of a full segment.
 const KILLS_TO_A_ROTATION: u64 = 40;
-
-/// How many events a message may carry.
-const MESSAGE_EVENTS: usize = 256;
 
 #[test]
 fn a_host_that_is_killed_at_random_moments_loses_nothing_that_it_acknowledged() {
@@ -142,7 +138,7 @@ impl Campaign {
                     self.random.random_range(0..up_to_micros)
                 }
             });
-            extension.meet_and_kill(&home, moment, delay);
+            meet_and_kill(&mut extension, &home, moment, delay);
             self.hold_killed(&home, &extension);
         }
         self.end(&home, &mut extension);
@@ -158,7 +154,7 @@ impl Campaign {
         for _ in 0..kills {
             let (home, mut extension) = (full.copy(), extension_of_full.clone());
             let delay = Duration::from_micros(self.random.random_range(0..200_000));
-            extension.meet_and_kill(&home, Moment::Greeted, delay);
+            meet_and_kill(&mut extension, &home, Moment::Greeted, delay);
             let trace = self.hold_killed(&home, &extension).expect("a log");
             let is_closed = trace.lines.iter().any(|line| {
                 matches!(&line.body, Body::LogClosed(closed) if closed.next_segment.is_some())
@@ -172,7 +168,7 @@ impl Campaign {
 
     /// A last host brings the log to its end. Then nothing may be missing.
     fn end(&mut self, home: &Home, extension: &mut Extension) {
-        extension.resend_and_close(home);
+        resend_and_close(extension, home);
         let trace = self.hold(home, extension).expect("a log");
         assert!(trace.is_sealed);
         assert_eq!((trace.torn_bytes, trace.not_written), (0, 0));
@@ -278,260 +274,54 @@ fn fill_segment() -> (Home, Extension) {
     (home, extension)
 }
 
-/// An event as it was sent.
-#[derive(Clone)]
-struct Sent {
-    message: Value,
-    /// What the log has of it; `None` for one that no log may have.
-    event: Option<ExtEvent>,
-}
-
-/// The extension, as far as the wire goes: it numbers events, keeps them, sends again what a new
-/// host has not got, and carries orders out.
-#[derive(Clone)]
-struct Extension {
-    random: ChaCha8Rng,
-    session: String,
-    /// All its events; the first one has the number 1.
-    sent: Vec<Sent>,
-    acknowledged: u64,
-    /// Events that were given up before they were acknowledged.
-    lost: BTreeSet<u64>,
-    /// The decisions that were to be carried out, and their tabs.
-    orders: BTreeMap<u64, Value>,
-    next_tab: i64,
-    /// Whether its session fills a message.
-    large_session: bool,
-}
-
-impl Extension {
-    fn new(seed: u64) -> Self {
-        Self {
-            random: ChaCha8Rng::seed_from_u64(seed),
-            session: new_session(),
-            sent: Vec::new(),
-            acknowledged: 0,
-            lost: BTreeSet::new(),
-            orders: BTreeMap::new(),
-            next_tab: 1_000,
-            large_session: false,
-        }
+/// Connects to a host of its own and works with it until that is killed.
+fn meet_and_kill(extension: &mut Extension, home: &Home, moment: Moment, delay: Duration) {
+    let mut host = Host::start(home);
+    let mut killer = None;
+    if matches!(moment, Moment::Started) {
+        killer = Some(kill_after(&host, delay));
     }
-
-    /// Connects to a host of its own and works with it until that is killed.
-    fn meet_and_kill(&mut self, home: &Home, moment: Moment, delay: Duration) {
-        let mut host = Host::start(home);
-        let mut killer = None;
-        if matches!(moment, Moment::Started) {
-            killer = Some(kill_after(&host, delay));
-        }
-        host.send(&hello(&self.session));
-        let (mut greeted, mut heard) = (false, 0);
-        let until = Instant::now() + PATIENCE;
-        loop {
-            assert!(Instant::now() < until, "the kill at {moment:?} never came");
-            // Between two messages the extension does something of its own.
-            let pause = Duration::from_micros(self.random.random_range(0..1_500));
-            match host.next_message(pause) {
-                Err(HasLeft) => break,
-                Ok(None) if greeted => self.act(&mut host),
-                Ok(None) => {}
-                Ok(Some(message)) => {
-                    heard += u32::from(greeted);
-                    greeted |= message["type"] == "hello";
-                    // Armed before the answer, so that it can hit what the answer causes.
-                    if killer.is_none() && moment.has_come(greeted, heard) {
-                        if matches!(moment, Moment::HungUp(_)) {
-                            host.hang_up();
-                        }
-                        killer = Some(kill_after(&host, delay));
+    host.send(&hello(&extension.session));
+    let (mut greeted, mut heard) = (false, 0);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < until, "the kill at {moment:?} never came");
+        // Between two messages the extension does something of its own.
+        let pause = Duration::from_micros(extension.random.random_range(0..1_500));
+        match host.next_message(pause) {
+            Err(HasLeft) => break,
+            Ok(None) if greeted => extension.act(&mut host),
+            Ok(None) => {}
+            Ok(Some(message)) => {
+                heard += u32::from(greeted);
+                greeted |= message["type"] == "hello";
+                // Armed before the answer, so that it can hit what the answer causes.
+                if killer.is_none() && moment.has_come(greeted, heard) {
+                    if matches!(moment, Moment::HungUp(_)) {
+                        host.hang_up();
                     }
-                    self.take(&message, &mut host);
+                    killer = Some(kill_after(&host, delay));
                 }
+                extension.take(&message, &mut host);
             }
         }
-        killer.expect("no host leaves by itself").join().unwrap();
-        host.kill();
     }
+    killer.expect("no host leaves by itself").join().unwrap();
+    host.kill();
+}
 
-    /// Connects to a host, sends again what is missing, and lets it end in order.
-    fn resend_and_close(&mut self, home: &Home) {
-        let mut host = Host::start(home);
-        host.send(&hello(&self.session));
-        let until = Instant::now() + PATIENCE;
-        while self.sent.is_empty() || self.acknowledged < self.sent.len() as u64 {
-            assert!(Instant::now() < until, "an acknowledgement is missing");
-            if let Some(message) = host.next_message(PATIENCE).unwrap() {
-                self.take(&message, &mut host);
-            }
-        }
-        host.close();
-    }
-
-    /// Takes a message of the host in, and answers it.
-    fn take(&mut self, message: &Value, host: &mut Host) {
-        let sent = self.sent.len() as u64;
-        match message["type"].as_str().unwrap() {
-            "hello" => {
-                let last_n = message["last_n"].as_u64().unwrap();
-                assert!(
-                    (self.acknowledged..=sent).contains(&last_n),
-                    "the log has {last_n}; acknowledged were {} of {sent}",
-                    self.acknowledged
-                );
-                self.resend(last_n, host);
-                self.send_session(host);
-            }
-            "ack" => {
-                let n = message["n"].as_u64().unwrap();
-                assert!((self.acknowledged + 1..=sent).contains(&n), "{message}");
-                self.acknowledged = n;
-            }
-            "discard_tab" => {
-                let decision = message["decision"].as_u64().unwrap();
-                let before = self.orders.insert(decision, message["tab"].clone());
-                assert_eq!(before, None, "the decision {decision} was sent twice");
-                self.next_tab += 1;
-                let outcome = discarded(message, self.next_tab);
-                self.send(&outcome, host);
-            }
-            "error" => assert_eq!(message["code"], "bad_event", "{message}"),
-            _ => {}
+/// Connects to a host, sends again what is missing, and lets it end in order.
+fn resend_and_close(extension: &mut Extension, home: &Home) {
+    let mut host = Host::start(home);
+    host.send(&hello(&extension.session));
+    let until = Instant::now() + PATIENCE;
+    while extension.sent.is_empty() || extension.acknowledged < extension.sent.len() as u64 {
+        assert!(Instant::now() < until, "an acknowledgement is missing");
+        if let Some(message) = host.next_message(PATIENCE).unwrap() {
+            extension.take(&message, &mut host);
         }
     }
-
-    /// Sends again what the log has not got, or gives some of it up.
-    fn resend(&mut self, last_n: u64, host: &mut Host) {
-        let mut from = last_n + 1;
-        let sent = self.sent.len() as u64;
-        if from < sent && self.random.random_bool(0.2) {
-            let count = self.random.random_range(1..=sent - last_n);
-            host.send(&json!({
-                "type": "lost", "from": from, "count": count, "why": "outbox_full",
-            }));
-            self.lost.extend(from..from + count);
-            from += count;
-        }
-        let again = usize::try_from(from - 1).unwrap();
-        for chunk in self.sent[again..].chunks(MESSAGE_EVENTS) {
-            // Large ones fill a message each.
-            let at_once = if self.large_session {
-                1
-            } else {
-                MESSAGE_EVENTS
-            };
-            for events in chunk.chunks(at_once) {
-                let events: Vec<&Value> = events.iter().map(|it| &it.message).collect();
-                host.send(&json!({"type": "events", "events": events}));
-            }
-        }
-    }
-
-    /// Numbers events and sends them.
-    fn send(&mut self, events: &[Value], host: &mut Host) {
-        for event in events {
-            let mut message = event.clone();
-            message["n"] = (self.sent.len() + 1).into();
-            message["at_ms"] = now_ms().into();
-            let event = ExtEvent::from_value(&message).ok();
-            self.sent.push(Sent { message, event });
-        }
-        let new = &self.sent[self.sent.len() - events.len()..];
-        let events: Vec<&Value> = new.iter().map(|it| &it.message).collect();
-        host.send(&json!({"type": "events", "events": events}));
-    }
-
-    fn send_session(&mut self, host: &mut Host) {
-        let session = if self.large_session {
-            large_session()
-        } else {
-            session_started(8)
-        };
-        self.send(&[session], host);
-    }
-
-    /// Something happens in the browser, or somebody asks for something.
-    fn act(&mut self, host: &mut Host) {
-        if self.large_session {
-            self.send_session(host);
-            return;
-        }
-        let request = self.random.random_range(1..1_000_u64);
-        match self.random.random_range(0..12) {
-            0 => self.send(&[json!({"type": "prune_requested"})], host),
-            1 => host.send(&json!({"type": "set_mode", "request": request, "mode": "enforce"})),
-            2 => host.send(&json!({"type": "status", "request": request})),
-            3 => {
-                let cooldown = self.random.random_range(10..20);
-                let policy = json!({"cooldown_seconds": cooldown});
-                host.send(&json!({
-                    "type": "change_policy", "request": request, "policy": policy,
-                }));
-            }
-            4 => {
-                // What no log may hold: it is taken out, and told.
-                let host_name = "example.org/path?of=something";
-                let bad = json!({"type": "tab_navigated", "tab": 3, "host": host_name});
-                self.send(&[bad], host);
-            }
-            _ => {
-                let count = self.random.random_range(1..=60);
-                let events: Vec<Value> = (0..count).map(|_| self.event()).collect();
-                self.send(&events, host);
-            }
-        }
-    }
-
-    fn event(&mut self) -> Value {
-        let tab = self.random.random_range(1..30);
-        match self.random.random_range(0..6) {
-            0 => json!({"type": "tab_opened", "tab": tab, "win": 1, "host": "new.example"}),
-            1 => json!({"type": "tab_closed", "tab": tab}),
-            2 => json!({"type": "tab_navigated", "tab": tab, "host": "other.example"}),
-            3 => json!({"type": "tab_loaded", "tab": tab, "ms": 321}),
-            4 => json!({"type": "tab_changed", "tab": tab, "audible": tab % 2 == 0}),
-            _ => json!({"type": "tab_activated", "tab": tab, "win": 1}),
-        }
-    }
-
-    /// Finds every event once, as it was sent and in its order, or told as lost where that is true;
-    /// all that were acknowledged; and every order as the decision that it was. Returns the highest
-    /// number.
-    fn find_everything_in(&self, lines: &[Line]) -> u64 {
-        let mut next_n = 1;
-        for line in lines {
-            if let Some(n) = line.n {
-                assert_eq!(n, next_n, "at seq {}", line.seq);
-                let sent = &self.sent[usize::try_from(n).unwrap() - 1];
-                let event = sent.event.as_ref().expect("a bad event is in the log");
-                assert_eq!((line.at_ms, &line.body), (Some(event.at_ms), &event.body));
-                next_n += 1;
-            } else if let Body::Dropped(dropped) = &line.body
-                && let Some(from) = dropped.from
-            {
-                assert_eq!(from, next_n, "at seq {}", line.seq);
-                next_n += dropped.count;
-                for n in from..next_n {
-                    let is_bad = self.sent[usize::try_from(n).unwrap() - 1].event.is_none();
-                    assert!(is_bad || self.lost.contains(&n), "{n} is told as lost");
-                }
-            }
-        }
-        assert!(
-            next_n > self.acknowledged,
-            "{} were acknowledged",
-            self.acknowledged
-        );
-        let mut decisions = lines.iter().filter_map(|line| match &line.body {
-            Body::Decision(decision) => Some((line.seq.0, decision.tab.0)),
-            _ => None,
-        });
-        for (&seq, tab) in &self.orders {
-            let decided = decisions.find(|&(decided, _)| decided == seq);
-            assert_eq!(decided, Some((seq, tab.as_i64().unwrap())));
-        }
-        next_n - 1
-    }
+    host.close();
 }
 
 impl Moment {
@@ -556,20 +346,4 @@ fn kill_after(host: &Host, delay: Duration) -> JoinHandle<()> {
         }
         kill_process(pid, Signal::KILL).unwrap();
     })
-}
-
-/// A session that takes most of a message.
-fn large_session() -> Value {
-    let mut session = session_started(2_600);
-    for (tab, index) in session["tabs"]
-        .as_array_mut()
-        .unwrap()
-        .iter_mut()
-        .zip(0_u32..)
-    {
-        let label = "a-name-that-takes-room-".repeat(2);
-        tab["host"] =
-            format!("{label}{index}.{label}{index}.{label}{index}.{label}.example").into();
-    }
-    session
 }

@@ -3,8 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
 mod client;
+mod conversation;
 mod crash;
 mod doctor;
+mod extension;
+// The recorder's tests and these fail the same disk.
+#[path = "../../../recorder/tests/it/faulty.rs"]
+mod faulty;
+mod full_disk;
 mod installing;
 mod log;
 mod messages;

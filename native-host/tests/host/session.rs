@@ -1,21 +1,18 @@
 //! The session alone, with clocks, samples and a disk that do as they are told.
 
 use std::cell::RefCell;
-use std::io;
-use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use engine::{Mode, PolicyDocument};
 use native_host::clock::Reading;
 use native_host::metrics::{Detail, Sampler};
 use native_host::protocol::Outgoing;
 use native_host::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
-use recorder::{Body, Disk, Line, Metrics, Naming, SegmentFile, Storage, WriteError};
+use recorder::{Body, Line, Metrics, Naming, WriteError};
 use serde_json::{Value, json};
 
 use crate::client::{EAGER_POLICY, discarded, now_ms, read_trace, session_started};
+use crate::faulty::Faults;
 
 /// Keeps what is sent to it.
 #[derive(Clone, Default)]
@@ -43,8 +40,8 @@ impl Port for Sent {
 }
 
 /// A machine that is always short of memory, with a browser that shrinks at every look.
-struct ShortOfMemory {
-    browser_bytes: u64,
+pub(crate) struct ShortOfMemory {
+    pub(crate) browser_bytes: u64,
 }
 
 impl Sampler for ShortOfMemory {
@@ -65,59 +62,12 @@ impl Sampler for ShortOfMemory {
     }
 }
 
-/// A disk whose syncs fail as long as it is told so.
-#[derive(Clone, Default)]
-struct FlakyDisk {
-    is_failing: Arc<AtomicBool>,
-}
-
-struct FlakyFile {
-    file: Box<dyn SegmentFile>,
-    is_failing: Arc<AtomicBool>,
-}
-
-impl FlakyDisk {
-    fn wrap(&self, file: Box<dyn SegmentFile>) -> Box<dyn SegmentFile> {
-        Box::new(FlakyFile {
-            file,
-            is_failing: Arc::clone(&self.is_failing),
-        })
-    }
-}
-
-impl Storage for FlakyDisk {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        Disk.create(path).map(|file| self.wrap(file))
-    }
-
-    fn append(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        Disk.append(path).map(|file| self.wrap(file))
-    }
-}
-
-impl SegmentFile for FlakyFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        if self.is_failing.load(Relaxed) {
-            return Err(io::Error::other("the disk is on fire"));
-        }
-        self.file.sync()
-    }
-
-    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
-        self.file.truncate(bytes)
-    }
-}
-
 /// A session and everything around it.
 pub(crate) struct Bench {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) naming: Naming,
     pub(crate) policy: PolicyDocument,
-    disk: FlakyDisk,
+    faults: Faults,
     pub(crate) sent: Sent,
     port: Sent,
     sampler: ShortOfMemory,
@@ -132,7 +82,7 @@ impl Bench {
             folder: tempfile::tempdir().unwrap(),
             naming: Naming::Hostname,
             policy: Self::policy(),
-            disk: FlakyDisk::default(),
+            faults: Faults::default(),
             port: sent.clone(),
             sent,
             sampler: ShortOfMemory {
@@ -161,10 +111,10 @@ impl Bench {
             may_go_on: true,
             lost_samples: 0,
         };
-        let disk = self.disk.clone();
+        let faults = self.faults.clone();
         Session::open(
             self.folder.path(),
-            &move || Box::new(disk.clone()),
+            &move || faults.storage(),
             &beginning,
             self.now,
         )
@@ -296,7 +246,7 @@ fn a_failed_sync_acknowledges_nothing_and_orders_nothing() {
     bench.tick(&mut session).unwrap();
     assert_eq!(bench.sent.take_types(), ["ack"]);
 
-    bench.disk.is_failing.store(true, Relaxed);
+    bench.faults.set(|plan| plan.sync_fails = true);
     let closed = json!({"type": "tab_closed", "tab": 4});
     bench.take(&mut session, &[closed]).unwrap();
     bench.pass(500);
@@ -309,7 +259,7 @@ fn a_failed_sync_acknowledges_nothing_and_orders_nothing() {
     recover(&mut bench, &mut session).unwrap_err();
     assert_eq!(bench.sent.take_types(), [""; 0]);
 
-    bench.disk.is_failing.store(false, Relaxed);
+    bench.faults.set(|plan| plan.sync_fails = false);
     recover(&mut bench, &mut session).unwrap();
     assert_eq!(
         (session.last_n(), session.status(0).tabs),

@@ -2,7 +2,6 @@
 //! and how much is surely on the disk. Hosts come and go, in order and not, and disks fail.
 
 use std::collections::VecDeque;
-use std::fs;
 
 use proptest::prelude::*;
 use recorder::*;
@@ -234,17 +233,7 @@ impl Machine {
     fn kill(&mut self, left_percent: u64) {
         self.writer = None;
         self.again.clear();
-        let mut synced_bytes = Default::default();
-        self.faults
-            .set(|plan| synced_bytes = plan.synced_bytes.clone());
-        for (path, synced) in synced_bytes {
-            let Ok(file) = fs::OpenOptions::new().write(true).open(&path) else {
-                continue;
-            };
-            let bytes = file.metadata().unwrap().len();
-            let left = bytes.saturating_sub(synced) * left_percent / 100;
-            file.set_len(bytes.min(synced + left)).unwrap();
-        }
+        self.faults.cut_power(left_percent);
         self.resume();
     }
 
@@ -362,10 +351,9 @@ fn a_disk_that_fails_at_any_operation_loses_nothing_and_doubles_nothing() {
                     machine.step(step);
                     machine.check();
                 }
-                let mut operations = 0;
-                machine.faults.set(|plan| operations = plan.operations);
+                let was_hit = machine.faults.set(|plan| plan.operations > first);
                 machine.finish();
-                if operations <= first {
+                if !was_hit {
                     break;
                 }
                 outages += 1;

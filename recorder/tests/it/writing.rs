@@ -100,9 +100,9 @@ fn a_line_is_one_write() {
     let faults = Faults::default();
     let mut writer =
         TraceWriter::create_on(faults.storage(), folder.path(), &opening(), START_MS).unwrap();
-    let before = faults.writes();
+    let before = faults.set(|plan| plan.writes);
     append_events(&mut writer, 1, 10);
-    assert_eq!(faults.writes() - before, 10);
+    assert_eq!(faults.set(|plan| plan.writes) - before, 10);
 }
 
 #[test]

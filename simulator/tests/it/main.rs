@@ -1,6 +1,10 @@
 //! The `sim` command and what is under it, on small traces written the way the host writes them.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "the tests drive a real browser over a socket of this machine"
+)]
 
 mod anonymize;
 mod baselines;
@@ -15,6 +19,7 @@ mod diff;
 mod explain;
 mod fork;
 mod frontier;
+mod hostile;
 mod import;
 mod import_browser;
 mod memory;

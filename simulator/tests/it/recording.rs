@@ -64,7 +64,16 @@ impl Recording {
     }
 
     pub(crate) fn with(mode: Mode, origin: Origin, engine: u32) -> Self {
-        let mut recording = Self::begin(Privacy::Hostname, origin, engine);
+        let opening = Opening {
+            origin,
+            engine,
+            ..opening()
+        };
+        Self::opened(mode, &opening)
+    }
+
+    pub(crate) fn opened(mode: Mode, opening: &Opening) -> Self {
+        let mut recording = Self::begin(opening);
         recording.host(Body::PolicyChanged(recording.default_policy()));
         recording.host(Body::ModeChanged(ModeChanged { mode }));
         recording
@@ -72,7 +81,10 @@ impl Recording {
 
     /// What was said, as it would have been under other names.
     pub(crate) fn retell(said: Vec<Line>, naming: &Naming) -> Self {
-        let mut recording = Self::begin(naming.privacy(), Origin::Recorded, SEMANTICS);
+        let mut recording = Self::begin(&Opening {
+            privacy: naming.privacy(),
+            ..opening()
+        });
         let mut policy = PolicyDocument::default();
         for line in said {
             let mut body = line.body;
@@ -90,22 +102,9 @@ impl Recording {
         recording
     }
 
-    fn begin(privacy: Privacy, origin: Origin, engine: u32) -> Self {
+    fn begin(opening: &Opening) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let opening = Opening {
-            session: "019b7700-0000-7000-8000-000000000001".parse().unwrap(),
-            extension_session: Some("session-1".to_owned()),
-            engine,
-            host_version: "0.1.0".to_owned(),
-            platform: "linux-x86_64".to_owned(),
-            privacy,
-            origin,
-            generator: None,
-            seed: None,
-            importer: None,
-            derived_from: None,
-        };
-        let writer = TraceWriter::create(&root.path().join("trace"), &opening, START_MS).unwrap();
+        let writer = TraceWriter::create(&root.path().join("trace"), opening, START_MS).unwrap();
         let policy = Orchestrator::new(PolicyDocument::default());
         Self {
             root,
@@ -207,7 +206,7 @@ impl Recording {
     /// Carries out what was decided as the extension does: each tab gets another id, 100 higher.
     pub(crate) fn carry_out(&mut self) -> &mut Self {
         for (decision, old) in std::mem::take(&mut self.orders) {
-            let tab = TabId(old.0 + 100);
+            let tab = TabId(old.0.wrapping_add(100));
             self.wait(40);
             self.ext(Body::TabReplaced(TabReplaced { tab, old }));
             let by = DiscardedBy::Orchestrator;
@@ -289,6 +288,23 @@ impl Recording {
             self.orders.extend(order.map(|tab| (seq, tab)));
         }
         seq
+    }
+}
+
+/// What a host says at the beginning.
+pub(crate) fn opening() -> Opening {
+    Opening {
+        session: "019b7700-0000-7000-8000-000000000001".parse().unwrap(),
+        extension_session: Some("session-1".to_owned()),
+        engine: SEMANTICS,
+        host_version: "0.1.0".to_owned(),
+        platform: "linux-x86_64".to_owned(),
+        privacy: Privacy::Hostname,
+        origin: Origin::Recorded,
+        generator: None,
+        seed: None,
+        importer: None,
+        derived_from: None,
     }
 }
 

@@ -1,0 +1,314 @@
+//! The host's side of the acknowledgements against a model of the extension's: events doubled, out
+//! of order, with gaps, lost and given up, hosts that end in order and not, power cuts, and disks
+//! that fail for a while. The clock and the disk do as they are told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use native_host::clock::Reading;
+use native_host::connection::{Connection, Ending, Outside};
+use native_host::health::Machine;
+use native_host::paths::Paths;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::client::{EAGER_POLICY, Home, hello, now_ms};
+use crate::extension::{Extension, Wire};
+use crate::faulty::{Faults, Trouble};
+use crate::session::{Sent, ShortOfMemory};
+
+/// What happens.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Something in the browser, or somebody asks for something.
+    Act,
+    /// Some of what was sent is sent once more, from that share of it on.
+    Again {
+        from_percent: usize,
+    },
+    /// Events go missing on the way: what comes after them comes alone.
+    Gap(usize),
+    /// A message that no extension sends.
+    Nonsense(&'static str),
+    Pass {
+        ms: i64,
+    },
+    /// The port is closed and opened again.
+    Reconnect,
+    /// The power goes, and of what was not synced so much is left.
+    PowerCut {
+        left_percent: u64,
+    },
+    /// So many operations of the disk from here on fail.
+    Outage {
+        trouble: Trouble,
+        operations: usize,
+    },
+}
+
+const NONSENSE: [&str; 6] = [
+    "no JSON",
+    "[]",
+    "{\"type\":\"events\",\"events\":[{\"type\":\"tab_closed\",\"tab\":1}]}",
+    "{\"type\":\"events\",\"events\":7}",
+    "{\"type\":\"lost\",\"from\":1,\"count\":1,\"why\":\"outbox_full\"}",
+    "{\"type\":\"dream\",\"request\":1}",
+];
+
+fn step() -> impl Strategy<Value = Step> {
+    let trouble = prop_oneof![
+        Just(Trouble::Full),
+        Just(Trouble::SyncFails),
+        Just(Trouble::Broken)
+    ];
+    prop_oneof![
+        8 => Just(Step::Act),
+        2 => (0..100_usize).prop_map(|from_percent| Step::Again { from_percent }),
+        1 => (1..5_usize).prop_map(Step::Gap),
+        1 => prop::sample::select(&NONSENSE[..]).prop_map(Step::Nonsense),
+        8 => (1..9_000_i64).prop_map(|ms| Step::Pass { ms }),
+        1 => Just(Step::Reconnect),
+        2 => (0..=100_u64).prop_map(|left_percent| Step::PowerCut { left_percent }),
+        2 => (trouble, 1..8_usize)
+            .prop_map(|(trouble, operations)| Step::Outage { trouble, operations }),
+    ]
+}
+
+/// A host, and what is between it and the extension.
+struct Line {
+    connection: Connection,
+    now: Reading,
+}
+
+impl Wire for Line {
+    fn carry(&mut self, message: &Value) {
+        let message = serde_json::to_vec(message).unwrap();
+        self.connection.take_message(&message, self.now);
+    }
+}
+
+struct Conversation {
+    home: Home,
+    faults: Faults,
+    sent: Sent,
+    extension: Extension,
+    line: Option<Line>,
+    now: Reading,
+}
+
+impl Conversation {
+    fn new(seed: u64) -> Self {
+        let mut conversation = Self {
+            home: Home::with_policy(EAGER_POLICY),
+            faults: Faults::default(),
+            sent: Sent::default(),
+            extension: Extension::new(seed),
+            line: None,
+            now: Reading {
+                // Events have the real time, and no host looks into the future.
+                wall_ms: now_ms() + 1_000,
+                boot_ms: 1_000_000,
+                awake_ms: 900_000,
+            },
+        };
+        conversation.connect();
+        conversation
+    }
+
+    fn connect(&mut self) {
+        let faults = self.faults.clone();
+        let outside = Outside {
+            port: Box::new(self.sent.clone()),
+            sampler: Box::new(ShortOfMemory {
+                browser_bytes: 1 << 40,
+            }),
+            storage: Box::new(move || faults.storage()),
+            paths: Paths::in_folders(
+                self.home.config().join("tab-orchestrator"),
+                self.home.state(),
+            ),
+            machine: Arc::new(Machine::find(PathBuf::new()).unwrap()),
+        };
+        let mut line = Line {
+            connection: Connection::new(outside, self.now),
+            now: self.now,
+        };
+        self.extension.is_cut_off = false;
+        line.carry(&hello(&self.extension.session));
+        self.line = Some(line);
+        self.listen();
+    }
+
+    fn line(&mut self) -> &mut Line {
+        self.line.as_mut().unwrap()
+    }
+
+    /// Gives the extension what the host said, and the host what it answers, to the end.
+    fn listen(&mut self) {
+        let line = self.line.as_mut().unwrap();
+        loop {
+            let messages = self.sent.take();
+            if messages.is_empty() {
+                return;
+            }
+            for message in messages {
+                self.extension.take(&message, line);
+            }
+        }
+    }
+
+    fn pass(&mut self, ms: i64) {
+        let until_ms = self.now.boot_ms + ms;
+        // The host is woken when it asked for it, as its main loop does.
+        while self.now.boot_ms < until_ms {
+            let due_ms = self.line().connection.due_ms().max(self.now.boot_ms + 1);
+            let step_ms = due_ms.min(until_ms) - self.now.boot_ms;
+            self.now.wall_ms += step_ms;
+            self.now.boot_ms += step_ms;
+            self.now.awake_ms += step_ms;
+            let now = self.now;
+            let line = self.line();
+            line.now = now;
+            line.connection.tick(now);
+            self.listen();
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Act => {
+                let line = self.line.as_mut().unwrap();
+                self.extension.act(line);
+            }
+            Step::Again { from_percent } => {
+                let from = self.extension.sent.len() * from_percent / 100 + 1;
+                let line = self.line.as_mut().unwrap();
+                self.extension.send_again_from(from as u64, line);
+            }
+            Step::Gap(count) => {
+                for _ in 0..count {
+                    self.extension
+                        .send(&[json!({"type": "prune_requested"})], &mut Nowhere);
+                }
+                let line = self.line.as_mut().unwrap();
+                self.extension
+                    .send(&[json!({"type": "tab_closed", "tab": 4})], line);
+            }
+            Step::Nonsense(message) => {
+                let now = self.now;
+                self.line().connection.take_message(message.as_bytes(), now);
+                // What the extension would make of the complaint is no matter.
+                let complaints = self.sent.take();
+                let is_ack = |it: &&Value| it["type"] == "ack" || it["type"] == "hello";
+                for message in complaints.iter().filter(is_ack) {
+                    let line = self.line.as_mut().unwrap();
+                    self.extension.take(message, line);
+                }
+            }
+            Step::Pass { ms } => self.pass(ms),
+            Step::Reconnect => {
+                // Whether the host can seal is the disk's doing.
+                let line = self.line.take().unwrap();
+                line.connection.finish(self.now);
+                self.hear_last_words();
+                self.connect();
+            }
+            Step::PowerCut { left_percent } => {
+                self.line = None;
+                self.faults.cut_power(left_percent);
+                self.connect();
+            }
+            Step::Outage {
+                trouble,
+                operations,
+            } => self.faults.set(|plan| {
+                plan.trouble = trouble;
+                plan.outage = plan.operations..plan.operations + operations;
+            }),
+        }
+        self.listen();
+    }
+
+    /// What a host says at its end is heard, and not answered. One whose disk has just got well
+    /// greets nobody any more before it acknowledges.
+    fn hear_last_words(&mut self) {
+        self.extension.is_cut_off = false;
+        for message in self.sent.take() {
+            self.extension.take(&message, &mut Nowhere);
+        }
+    }
+
+    /// Waits until everything is acknowledged, ends the host in order, and reads the log.
+    fn finish(mut self) {
+        self.faults.set(|plan| plan.outage = 0..0);
+        // The longest wait for a disk is half a minute.
+        self.pass(31_000);
+        assert!(!self.extension.is_cut_off);
+        // The outcome of an order may just have been sent.
+        for _ in 0..10 {
+            if self.extension.acknowledged < self.extension.sent.len() as u64 {
+                self.pass(1_000);
+            }
+        }
+        let sent = self.extension.sent.len() as u64;
+        assert_eq!(self.extension.acknowledged, sent);
+        let line = self.line.take().unwrap();
+        assert_eq!(line.connection.finish(self.now), Ending::Sealed);
+        let trace = self.home.read_trace();
+        assert!(trace.is_sealed && trace.torn_bytes == 0);
+        assert_eq!(self.extension.find_everything_in(&trace.lines), sent);
+    }
+}
+
+/// A wire that is cut.
+struct Nowhere;
+
+impl Wire for Nowhere {
+    fn carry(&mut self, _: &Value) {}
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn whatever_happens_between_them_nothing_is_lost_and_nothing_doubled(
+        seed in any::<u64>(),
+        steps in prop::collection::vec(step(), 1..40),
+    ) {
+        let mut conversation = Conversation::new(seed);
+        for step in &steps {
+            conversation.step(step);
+        }
+        conversation.finish();
+    }
+}
+
+#[test]
+fn a_disk_that_fails_at_any_operation_stops_the_host_only_for_a_while() {
+    let mut outages = 0;
+    for trouble in [Trouble::Full, Trouble::SyncFails, Trouble::Broken] {
+        for first in 0.. {
+            let mut conversation = Conversation::new(1);
+            conversation.faults.set(|plan| {
+                plan.trouble = trouble;
+                plan.outage = plan.operations + first..plan.operations + first + 3;
+            });
+            for _ in 0..2 {
+                for _ in 0..2 {
+                    conversation.step(&Step::Act);
+                    let ms = conversation.extension.random.random_range(1..2_000);
+                    conversation.step(&Step::Pass { ms });
+                }
+                conversation.step(&Step::Reconnect);
+            }
+            let was_hit = conversation
+                .faults
+                .set(|plan| plan.operations > plan.outage.start);
+            conversation.finish();
+            if !was_hit {
+                break;
+            }
+            outages += 1;
+        }
+    }
+    assert!(outages > 100, "only {outages} outages");
+}

@@ -1,0 +1,109 @@
+//! A disk that is really full: a small tmpfs in a namespace of its own, where the system lets this
+//! process make one. Where it does not, the test says SKIPPED, and with CI=true fails.
+
+use std::env;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::client::{Home, Host, PATIENCE, hello};
+use crate::extension::Extension;
+
+/// Names the disk to the process that it was mounted for.
+const DISK: &str = "FULL_DISK";
+
+/// A log takes it up within some hundred events.
+const DISK_BYTES: usize = 128 << 10;
+
+/// What is on it besides the log, until it is deleted.
+const BALLAST_BYTES: usize = 48 << 10;
+
+/// Mounts a tmpfs of so many bytes at a folder, then becomes another program.
+const MOUNT: &str = r#"mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec "$@""#;
+
+#[test]
+fn a_disk_that_is_really_full_stops_the_host_until_there_is_room() {
+    if let Some(disk) = env::var_os(DISK) {
+        return fill_and_make_room(Path::new(&disk));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let on_small_disk = |program: PathBuf, args: &[&str]| {
+        Command::new("unshare")
+            .args(["--map-root-user", "--mount", "sh", "-c", MOUNT, "sh"])
+            .arg(DISK_BYTES.to_string())
+            .arg(folder.path())
+            .arg(program)
+            .args(args)
+            .env(DISK, folder.path())
+            .output()
+    };
+    let is_allowed = on_small_disk("true".into(), &[]).is_ok_and(|probe| probe.status.success());
+    if !is_allowed {
+        assert!(
+            env::var_os("CI").is_none_or(|ci| ci != "true"),
+            "nothing can be mounted here"
+        );
+        let skipped = "SKIPPED: a really full disk: nothing can be mounted here";
+        writeln!(io::stderr(), "{skipped}").unwrap();
+        return;
+    }
+    let this = "full_disk::a_disk_that_is_really_full_stops_the_host_until_there_is_room";
+    let output = on_small_disk(env::current_exe().unwrap(), &["--exact", this]).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn fill_and_make_room(disk: &Path) {
+    let ballast = disk.join("ballast");
+    fs::write(&ballast, vec![0; BALLAST_BYTES]).unwrap();
+    let home = Home::below(disk);
+    let mut extension = Extension::new(1);
+    let mut host = Host::start(&home);
+    host.send(&hello(&extension.session));
+
+    let until = Instant::now() + PATIENCE;
+    let mut next_tab = 100;
+    while !extension.is_cut_off {
+        assert!(Instant::now() < until, "the disk does not get full");
+        while let Some(message) = host.next_message(Duration::from_millis(2)).unwrap() {
+            extension.take(&message, &mut host);
+        }
+        if !extension.sent.is_empty() && !extension.is_cut_off {
+            let opened = (0..20).map(|_| {
+                next_tab += 1;
+                json!({"type": "tab_opened", "tab": next_tab, "win": 1, "host": "new.example"})
+            });
+            extension.send(&opened.collect::<Vec<_>>(), &mut host);
+        }
+    }
+    let acknowledged = extension.acknowledged;
+    assert!(acknowledged > 0);
+    // What the disk took before it was full stands, and nothing of what it did not take.
+    let trace = home.read_trace();
+    assert_eq!(trace.torn_bytes, 0);
+    assert!(extension.find_everything_in(&trace.lines) >= acknowledged);
+    // It tries again, in vain.
+    while let Some(message) = host.next_message(Duration::from_millis(2_500)).unwrap() {
+        extension.take(&message, &mut host);
+    }
+    assert_eq!(host.status()["log"]["state"], "failed");
+
+    fs::remove_file(ballast).unwrap();
+    while extension.is_cut_off || extension.acknowledged < extension.sent.len() as u64 {
+        let message = host.next_message(PATIENCE).unwrap().expect("a message");
+        extension.take(&message, &mut host);
+    }
+    host.close();
+    let trace = home.read_trace();
+    assert!(trace.is_sealed && trace.torn_bytes == 0);
+    let last_n = extension.find_everything_in(&trace.lines);
+    assert_eq!(last_n, extension.sent.len() as u64);
+}
