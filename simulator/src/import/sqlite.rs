@@ -7,6 +7,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 use tempfile::TempDir;
@@ -19,6 +20,9 @@ const COPIES_MAX: u32 = 5;
 
 /// What every SQLite database begins with (sqlite.org/fileformat2.html, 1.3).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// The longest text or row that is read. A URL in a browser has at most 2 MiB.
+const VALUE_BYTES_MAX: i32 = 16 << 20;
 
 /// A copy of a database, gone when it is dropped.
 pub(super) struct Copy {
@@ -64,8 +68,13 @@ impl Copy {
     }
 
     fn prepare(&self) -> rusqlite::Result<()> {
-        // What a stranger's file defines is not to run code, and a broken cell is to be found.
+        // What a stranger's file defines is not to run code (its CHECKs would, at every row that is
+        // looked at), no value is to fill the memory, and a broken cell is to be found.
         self.db.pragma_update(None, "trusted_schema", "OFF")?;
+        self.db
+            .pragma_update(None, "ignore_check_constraints", "ON")?;
+        self.db
+            .set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
         self.db.pragma_update(None, "cell_size_check", "ON")?;
         // The first read rolls back what was unfinished; from then on nothing is written.
         self.db
@@ -90,10 +99,10 @@ impl Copy {
     /// The columns of a table; none where there is no such table.
     pub(super) fn columns(&self, table: &str) -> Result<BTreeSet<String>, ImportError> {
         let read = || -> rusqlite::Result<BTreeSet<String>> {
-            // A view could be made to run for ever.
+            // A view could be made to run for ever, and a virtual table is code.
             let mut info = self.db.prepare(
-                "SELECT name FROM pragma_table_info(?1) WHERE EXISTS (SELECT 1 FROM sqlite_schema
-                 WHERE type = 'table' AND sqlite_schema.name = ?1)",
+                "SELECT name FROM pragma_table_info(?1) WHERE EXISTS (SELECT 1 FROM
+                 pragma_table_list(?1) AS list WHERE list.schema = 'main' AND list.type = 'table')",
             )?;
             let names = info.query_map([table], |row| row.get(0))?;
             names.collect()

@@ -410,3 +410,60 @@ fn names_of_people_lead_nowhere() {
         "something was written beside the folder"
     );
 }
+
+/// A history in the form of Chromium's, with as many visits, made worse by a statement.
+fn hostile_history(path: &Path, visits: &str, worse: &str) {
+    let _ = fs::remove_file(path);
+    rusqlite::Connection::open(path)
+        .unwrap()
+        .execute_batch(&format!(
+            "PRAGMA writable_schema = ON;
+             CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
+             INSERT INTO meta VALUES ('version', '70'), ('last_compatible_version', '16');
+             CREATE TABLE urls (id INTEGER PRIMARY KEY, url TEXT, title TEXT);
+             INSERT INTO urls VALUES (1, 'https://example.org/', '');
+             {visits}
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+             INSERT INTO visits (id, url, visit_time, from_visit, transition, visit_duration)
+                 SELECT i, 1, 13411700000000000 + i * 1000000, 0, 805306368, 0 FROM n;
+             {worse}"
+        ))
+        .unwrap();
+}
+
+#[test]
+fn a_hostile_history_costs_no_more_than_its_size() {
+    let columns = "id INTEGER PRIMARY KEY, url INTEGER, visit_time INTEGER, from_visit INTEGER, \
+                   transition INTEGER, visit_duration INTEGER";
+    let plain = format!("CREATE TABLE visits ({columns});");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("History");
+    let import = |output: &str, exit_code: i32, expect: &str| {
+        let started = Instant::now();
+        let args = ["import", "chrome", "History", "--output", output];
+        let answer = run(folder.path(), &args);
+        let said = String::from_utf8_lossy(&answer.stderr);
+        assert_eq!(answer.status.code(), Some(exit_code), "{said}");
+        assert!(said.contains(expect), "{said}");
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            started.elapsed()
+        );
+    };
+    // A rule of the file's own, which makes a text of 900 MB to look at each row.
+    let rule = "UPDATE sqlite_schema SET sql = replace(sql, 'transition INTEGER', \
+                'transition INTEGER CHECK (length(printf(''%.*c'', 900000000, ''x'')) > 0)') \
+                WHERE name = 'visits';";
+    hostile_history(&path, &plain, rule);
+    import("by-rule", 0, "");
+    // A cell that unfolds from nothing.
+    let cell = "UPDATE urls SET url = 'https://' || hex(zeroblob(200000000));";
+    hostile_history(&path, &plain, cell);
+    import("by-cell", 2, "too big");
+    // What is no table, but code of SQLite's that looks like one.
+    let virtual_table = "CREATE VIRTUAL TABLE visits USING fts5(id, url, visit_time, from_visit, \
+                         transition, visit_duration);";
+    hostile_history(&path, virtual_table, "");
+    import("by-code", 2, "without a table \"visits\"");
+}
