@@ -1,6 +1,7 @@
 //! Reads a trace for a command: a line at a time, with progress where it takes a while; and what
 //! people write for one.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 #[cfg(feature = "analysis")]
 use std::io;
@@ -10,11 +11,12 @@ use std::path::Path;
 #[cfg(feature = "analysis")]
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
+use engine::{TabId, WindowId};
 use indicatif::{ProgressBar, ProgressStyle};
+use recorder::{Body, Line, Trace, TraceReader};
 #[cfg(feature = "analysis")]
 use recorder::{Flaw, ReadError};
-use recorder::{Line, Trace, TraceReader};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 #[cfg(feature = "analysis")]
@@ -30,6 +32,10 @@ pub(crate) const LINES_A_TICK: u64 = 4_096;
 
 /// How much smaller zstd makes a trace, about; for progress only.
 const COMPRESSION: u64 = 10;
+
+/// More tabs and windows than this are open in no browser: people who boast of many have some thousands.
+/// Baselines that run on timers look at each of them at every event.
+const OPEN_MAX: usize = 20_000;
 
 /// How reading ended.
 #[derive(Clone, Debug, Serialize)]
@@ -92,7 +98,7 @@ fn open_parquet(path: &Path) -> anyhow::Result<Trace> {
 
 #[cfg(not(feature = "analysis"))]
 fn open_parquet(path: &Path) -> anyhow::Result<Trace> {
-    anyhow::bail!("{}: {NO_PARQUET}", path.display())
+    bail!("{}: {NO_PARQUET}", path.display())
 }
 
 /// What is said where Parquet is asked for and not built in.
@@ -121,8 +127,18 @@ pub(crate) fn read_with(
     let files = trace.segments().iter().map(|segment| &*segment.path);
     let progress = Progress::of(files, show);
     let mut has_enough = false;
+    let mut open = OpenTabs::default();
     while let Some(line) = reader.next() {
         let line = line?;
+        if open.follow(&line.body) > OPEN_MAX {
+            let position = reader.position();
+            let (path, line) = position.map(|it| (it.file, it.at.line)).unwrap_or_default();
+            bail!(
+                "{}, line {line}: found more than {OPEN_MAX} tabs and windows open at once, which \
+                 no browser has; such a trace is not read further",
+                shown(&path)
+            );
+        }
         if reader.line_count().is_multiple_of(LINES_A_TICK)
             && let Some(position) = reader.position()
         {
@@ -160,6 +176,37 @@ pub(crate) fn read_with(
         }
     }
     Ok(ending)
+}
+
+/// How many tabs and windows are open. What is kept of them is all that grows with a trace, so it is
+/// what a hostile one would make grow.
+#[derive(Default)]
+struct OpenTabs {
+    tabs: BTreeSet<TabId>,
+    windows: BTreeSet<WindowId>,
+}
+
+impl OpenTabs {
+    /// Takes a line in, and returns how many are open after it.
+    fn follow(&mut self, body: &Body) -> usize {
+        match body {
+            Body::SessionStarted(session) => {
+                self.tabs = session.tabs.iter().map(|tab| tab.tab).collect();
+                self.windows = session.windows.iter().map(|window| window.win).collect();
+            }
+            Body::TabOpened(it) => drop(self.tabs.insert(it.tab)),
+            Body::TabClosed(it) => drop(self.tabs.remove(&it.tab)),
+            Body::TabReplaced(it) => {
+                if self.tabs.remove(&it.old) {
+                    self.tabs.insert(it.tab);
+                }
+            }
+            Body::WindowOpened(it) => drop(self.windows.insert(it.win)),
+            Body::WindowClosed(it) => drop(self.windows.remove(&it.win)),
+            _ => {}
+        }
+        self.tabs.len() + self.windows.len()
+    }
 }
 
 /// Reads what stands in a TOML file; an error names the file and the line.

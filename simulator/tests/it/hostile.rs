@@ -467,3 +467,26 @@ fn a_hostile_history_costs_no_more_than_its_size() {
     hostile_history(&path, virtual_table, "");
     import("by-code", 2, "without a table \"visits\"");
 }
+
+#[test]
+fn more_tabs_than_any_browser_has_are_not_kept() {
+    let recorded = begun();
+    let mut lines = fs::read_to_string(recorded.segment()).unwrap();
+    let seq = lines.lines().count();
+    for tab in 0..30_000 {
+        let (seq, n) = (seq + tab, tab + 2);
+        lines += &format!(
+            "{{\"type\":\"tab_opened\",\"seq\":{seq},\"t_ms\":1767299999000,\"src\":\"ext\",\"n\":{n},\
+             \"at_ms\":1767299999000,\"tab\":{},\"win\":1}}\n",
+            tab + 1_000
+        );
+    }
+    fs::write(recorded.segment(), lines).unwrap();
+    for verb in ["verify", "info", "check", "replay", "stats"] {
+        let output = run(recorded.root(), &[verb, "trace"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{verb}: {said}");
+        let expect = "line 20003: found more than 20000 tabs and windows open at once";
+        assert!(said.contains(expect), "{verb}: {said}");
+    }
+}
