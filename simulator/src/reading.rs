@@ -197,9 +197,8 @@ impl OpenTabs {
             Body::TabOpened(it) => drop(self.tabs.insert(it.tab)),
             Body::TabClosed(it) => drop(self.tabs.remove(&it.tab)),
             Body::TabReplaced(it) => {
-                if self.tabs.remove(&it.old) {
-                    self.tabs.insert(it.tab);
-                }
+                let was_open = self.tabs.remove(&it.old);
+                self.tabs.extend(was_open.then_some(it.tab));
             }
             Body::WindowOpened(it) => drop(self.windows.insert(it.win)),
             Body::WindowClosed(it) => drop(self.windows.remove(&it.win)),
