@@ -119,6 +119,13 @@ impl Clocks {
         is_in_order
     }
 
+    /// The moment at `t_ms`, if nothing happens until then.
+    pub(crate) fn moment_at(&self, t_ms: i64) -> Moment {
+        let mut then = self.clone();
+        then.pass(t_ms);
+        then.moment
+    }
+
     /// Goes on to a time at which nothing happens. The same span in one step or in several comes
     /// to the same.
     pub(crate) fn pass(&mut self, t_ms: i64) {

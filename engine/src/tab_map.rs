@@ -152,10 +152,11 @@ impl<T> TabMap<T> {
         self.ids().zip(self.values())
     }
 
-    /// Runs over what is kept of each, by id, to change it.
-    pub fn for_each_mut(&mut self, mut change: impl FnMut(&mut T)) {
-        for &place in &self.places {
-            self.values[place as usize].iter_mut().for_each(&mut change);
+    /// Runs over every tab and what is kept of it, by id, to change that.
+    pub fn for_each_mut(&mut self, mut change: impl FnMut(TabId, &mut T)) {
+        for (&tab, &place) in self.ids.iter().zip(&self.places) {
+            let value = self.values[place as usize].iter_mut();
+            value.for_each(|value| change(tab, value));
         }
     }
 

@@ -155,6 +155,11 @@ impl World {
         self.clocks.moment()
     }
 
+    /// The moment at `t_ms`, if nothing happens until then.
+    pub fn moment_at(&self, t_ms: i64) -> Moment {
+        self.clocks.moment_at(t_ms)
+    }
+
     /// Whether there was an event yet.
     pub(crate) fn has_begun(&self) -> bool {
         self.clocks.started_ms().is_some()

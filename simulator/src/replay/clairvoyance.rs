@@ -17,16 +17,19 @@ use crate::packed::{Damaged, PackedTrace};
 
 use super::frontier::Frontier;
 use super::hold::{Decided, Hold, HoldEnd};
+use super::recording::Recording;
+use super::run::{Intent, Run, awake_until};
 use super::score::Score;
-use super::{Intent, Replay, Step, awake_until};
+use super::step::Step;
 
 /// A look at a trace under way.
 #[derive(Clone, Debug)]
 pub struct Clairvoyance {
+    recording: Recording,
     /// Where nothing is discarded.
-    never: Replay<Never>,
+    never: Run<Never>,
     /// Where every tab is discarded as soon as it may be.
-    all: Replay<Never>,
+    all: Run<Never>,
     /// The tabs that are not discarded there.
     waiting: BTreeSet<TabId>,
     /// How many of the holds there have been looked at.
@@ -36,10 +39,14 @@ pub struct Clairvoyance {
 impl Clairvoyance {
     /// Starts with an empty world and the domains that are protected.
     pub fn new(protected_domains: &[String]) -> Self {
-        let never = Replay::new(Never).protecting(protected_domains);
+        let mut never = Run::new(Never);
+        never.protect(protected_domains);
+        let mut all = never.clone();
+        all.keep_holds();
         Self {
-            all: never.clone().keeping_holds(),
+            recording: Recording::new(),
             never,
+            all,
             waiting: BTreeSet::new(),
             seen: 0,
         }
@@ -55,8 +62,17 @@ impl Clairvoyance {
     /// The same for what happened.
     pub fn take_event(&mut self, event: &Event) {
         self.pass_time(event);
-        self.never.enter(event);
-        self.all.enter(event);
+        let Self {
+            recording,
+            never,
+            all,
+            ..
+        } = self;
+        let plans = [&mut *never, &mut *all].map(|run| run.enter(recording, event));
+        recording.step(event);
+        for (run, plan) in [never, all].into_iter().zip(plans) {
+            run.follow(recording, event, plan);
+        }
         self.follow();
         self.discard_free();
     }
@@ -77,7 +93,7 @@ impl Clairvoyance {
 
     /// Ends the look.
     pub fn finish(self) -> Foresight {
-        let (_, holds) = self.all.finish_with_holds(&mut Vec::new());
+        let (_, holds) = self.all.finish(&self.recording, &mut Vec::new());
         Foresight::new(holds)
     }
 
@@ -89,15 +105,15 @@ impl Clairvoyance {
             this.waiting.iter().filter_map(free_from).min()
         };
         while let Some(due_ms) = next_due(self).filter(|&due_ms| due_ms < until_ms) {
-            self.never.pass_to(due_ms);
-            self.all.pass_to(due_ms);
+            self.never.pass_to(&self.recording, due_ms);
+            self.all.pass_to(&self.recording, due_ms);
             self.discard_free();
         }
     }
 
     /// Follows which tabs are there.
     fn follow(&mut self) {
-        for &change in self.never.recorded.world().changes() {
+        for &change in self.recording.world().changes() {
             match change {
                 Change::Tab(tab) => {
                     self.waiting.insert(tab);
@@ -115,7 +131,7 @@ impl Clairvoyance {
         let returned = returned.filter(|hold| hold.end == HoldEnd::Needed);
         self.waiting.extend(returned.map(|hold| hold.until_tab));
         self.seen = holds.len();
-        let recorded = self.never.recorded.world();
+        let recorded = self.recording.world();
         let (waiting, all) = (&mut self.waiting, &self.all);
         waiting.retain(|&tab| recorded.tab(tab).is_some() && !all.holds(tab));
     }
@@ -123,7 +139,7 @@ impl Clairvoyance {
     /// Discards the tabs that no guard holds any more.
     fn discard_free(&mut self) {
         let now_ms = self.never.t_ms;
-        let (never, all) = (&self.never, &mut self.all);
+        let (recording, never, all) = (&self.recording, &self.never, &mut self.all);
         self.waiting.retain(|&tab| {
             let is_free = (never.watch.free_from(tab)).is_some_and(|from_ms| from_ms <= now_ms);
             if is_free {
@@ -137,7 +153,7 @@ impl Clairvoyance {
                     expected_bytes: 0,
                     objections: Vec::new(),
                 };
-                all.discard(tab, &intent);
+                all.discard(recording, tab, &intent);
             }
             !is_free
         });

@@ -3,7 +3,7 @@
 use engine::{Moment, Seq, TabId};
 use serde::{Deserialize, Serialize};
 
-use super::memory::Weighed;
+use super::weights::Weighed;
 use super::score::{EARLY_RETURN_MS, gib_h};
 
 /// A decision to discard a tab.

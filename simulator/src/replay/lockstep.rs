@@ -6,19 +6,23 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use engine::{Engine, Explanation, PolicyDocument, Settings, TabId};
-use recorder::{Body, Line};
+use engine::{Engine, Event, Explanation, PolicyDocument, Settings, TabId};
+use recorder::Line;
 use serde::Serialize;
 
 use crate::baselines::AnyPolicy;
 
-use super::Replay;
 use super::hold::{Decided, Hold};
+use super::recording::Recording;
+use super::run::Run;
 use super::score::Score;
 use super::watch::Watch;
+use super::{Replay, Step};
 
 /// A replay of a policy of any kind.
 pub type AnyReplay = Replay<Box<dyn AnyPolicy>>;
+
+type AnyRun = Run<Box<dyn AnyPolicy>>;
 
 /// Which of the two it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -44,40 +48,49 @@ impl Side {
 /// Two replays under way.
 #[derive(Clone, Debug)]
 pub struct Lockstep {
-    base: AnyReplay,
-    with: AnyReplay,
+    recording: Recording,
+    base: AnyRun,
+    with: AnyRun,
 }
 
 impl Lockstep {
     /// Starts with two replays that have taken nothing in.
     pub fn new(base: AnyReplay, with: AnyReplay) -> Self {
         Self {
-            base: base.keeping_holds(),
-            with: with.keeping_holds(),
+            recording: Recording::new(),
+            base: base.keeping_holds().run,
+            with: with.keeping_holds().run,
         }
     }
 
     /// Takes the next line of the recording in. `look` sees every decision of either side, beside
     /// what the other one makes of the tab at that moment.
     pub fn take(&mut self, line: Line, mut look: impl FnMut(Side, Decided, &View<'_>)) {
-        if matches!(line.body, Body::Decision(_) | Body::Unknown { .. }) {
-            // These decide nothing.
-            self.base.take(line.clone(), &mut Vec::new());
-            self.with.take(line, &mut Vec::new());
-        } else if let Some(event) = line.into_event() {
-            self.settle(&mut look);
-            let until_ms = self.base.wakes_until(&event);
-            let due = |replay: &AnyReplay| replay.next_due().filter(|&due_ms| due_ms < until_ms);
-            while let Some(due_ms) = earlier(due(&self.base), due(&self.with)) {
-                for replay in [&mut self.base, &mut self.with] {
-                    if due(replay) == Some(due_ms) {
-                        replay.pass_due(due_ms);
-                    }
-                }
+        match Step::of(line) {
+            Some(Step::Event(event)) => {
                 self.settle(&mut look);
+                self.pass_time(&event, &mut look);
+                let Self {
+                    recording,
+                    base,
+                    with,
+                } = self;
+                let plans = [&mut *base, &mut *with].map(|run| run.enter(recording, &event));
+                recording.step(&event);
+                for (run, plan) in [base, with].into_iter().zip(plans) {
+                    run.follow(recording, &event, plan);
+                }
             }
-            self.base.enter(&event);
-            self.with.enter(&event);
+            Some(Step::Decided(recorded)) => {
+                for run in [&mut self.base, &mut self.with] {
+                    run.note_recorded(&self.recording, recorded);
+                }
+            }
+            Some(Step::Unknown) => {
+                self.base.note_unknown();
+                self.with.note_unknown();
+            }
+            None => {}
         }
     }
 
@@ -87,7 +100,22 @@ impl Lockstep {
         mut look: impl FnMut(Side, Decided, &View<'_>),
     ) -> [(Score, Vec<Hold>); 2] {
         self.settle(&mut look);
-        [self.base, self.with].map(|replay| replay.finish_with_holds(&mut Vec::new()))
+        let recording = &self.recording;
+        [self.base, self.with].map(|run| run.finish(recording, &mut Vec::new()))
+    }
+
+    /// Lets the time up to an event pass.
+    fn pass_time(&mut self, event: &Event, look: &mut impl FnMut(Side, Decided, &View<'_>)) {
+        let until_ms = self.base.wakes_until(event);
+        let due = |run: &AnyRun| run.next_due().filter(|&due_ms| due_ms < until_ms);
+        while let Some(due_ms) = earlier(due(&self.base), due(&self.with)) {
+            for run in [&mut self.base, &mut self.with] {
+                if due(run) == Some(due_ms) {
+                    run.pass_due(&self.recording, due_ms);
+                }
+            }
+            self.settle(look);
+        }
     }
 
     /// Shows what both have decided, and carries it out.
@@ -102,8 +130,8 @@ impl Lockstep {
         for side in [Side::Base, Side::With] {
             let mut decided = Vec::new();
             match side {
-                Side::Base => self.base.settle(&mut decided),
-                Side::With => self.with.settle(&mut decided),
+                Side::Base => self.base.settle(&self.recording, &mut decided),
+                Side::With => self.with.settle(&self.recording, &mut decided),
             }
             // What a policy decides on what its own discards did.
             for tab in decided.into_iter().map(|replayed| replayed.decision.tab) {
@@ -124,7 +152,7 @@ impl Lockstep {
         look(side, decided, &View::new(self.of(side.other()), decided));
     }
 
-    fn of(&self, side: Side) -> &AnyReplay {
+    fn of(&self, side: Side) -> &AnyRun {
         match side {
             Side::Base => &self.base,
             Side::With => &self.with,
@@ -135,22 +163,22 @@ impl Lockstep {
 /// How a replay stands to a tab at the moment at which the other one decides to discard it.
 #[derive(Clone, Debug)]
 pub struct View<'a> {
-    replay: &'a AnyReplay,
+    run: &'a AnyRun,
     engine: Cow<'a, Engine<Box<dyn AnyPolicy>>>,
     watch: Cow<'a, Watch>,
     tab: TabId,
 }
 
 impl<'a> View<'a> {
-    fn new(replay: &'a AnyReplay, decided: Decided) -> Self {
+    fn new(run: &'a AnyRun, decided: Decided) -> Self {
         let mut view = Self {
-            replay,
-            engine: Cow::Borrowed(&replay.engine),
-            watch: Cow::Borrowed(&replay.watch),
+            run,
+            engine: Cow::Borrowed(&run.engine),
+            watch: Cow::Borrowed(&run.watch),
             tab: decided.tab,
         };
         // It was not woken when the other was, and must not learn of it. A copy takes its place.
-        if decided.t_ms > replay.t_ms {
+        if decided.t_ms > run.t_ms {
             let engine = view.engine.to_mut();
             engine.wake(decided.t_ms, decided.seq, &mut Vec::new());
             view.watch.to_mut().wake(decided.t_ms);
@@ -171,17 +199,17 @@ impl<'a> View<'a> {
 
     /// Since which decision it holds the tab discarded.
     pub fn held_since(&self) -> Option<Decided> {
-        self.replay.held_since(self.tab)
+        self.run.held_since(self.tab)
     }
 
     /// Whether it has decided the same at the same moment.
     pub fn decides_too(&self) -> bool {
-        self.replay.decides_on(self.tab)
+        self.run.decides_on(self.tab)
     }
 
     /// Whether it has decided to discard another tab at the same moment.
     pub fn decides_on_another(&self) -> bool {
-        let mut fresh = self.replay.fresh.iter();
+        let mut fresh = self.run.fresh.iter();
         fresh.any(|decision| decision.tab != self.tab)
     }
 

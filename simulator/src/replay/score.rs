@@ -12,9 +12,10 @@ use engine::{Decision, Level, Metrics, Moment, Pressure, PressureState, Seq, Sev
 use serde::{Deserialize, Serialize};
 
 use super::frontier::Frontier;
-use super::memory::{Source, Sums};
+use super::savings::Saved;
 use super::tally::Tally;
 use super::watch;
+use super::weights::Source;
 
 /// A discarded tab that is back within this much of the user's own time was a mistake: 10 minutes
 /// of the active clock, the engine's own measure of regret.
@@ -286,17 +287,20 @@ impl Score {
         self.departure.get_or_insert(Departure { seq, t_ms });
     }
 
-    pub(super) fn finish(&mut self, here: &Gauge, never: &Gauge) {
-        self.totals.last = None;
-        self.totals.here = here.seen;
-        self.totals.never = never.seen;
+    /// Ends it with what was saved, what could have been (in byte-milliseconds of the active
+    /// clock), and what the gauges showed.
+    pub(super) fn finish(
+        &mut self,
+        saved: Saved,
+        background_byte_ms: u128,
+        here: Seen,
+        never: Seen,
+    ) {
+        self.totals.saved = saved;
+        self.totals.background = background_byte_ms;
+        self.totals.here = here;
+        self.totals.never = never;
         self.derive();
-    }
-
-    /// Adds up what lies between the last line and this one.
-    pub(super) fn pass(&mut self, at: Moment, sums: &Sums, is_pressed: bool) {
-        self.totals
-            .pass(at, sums, is_pressed, self.departure.is_some());
     }
 
     /// Notes how long a reload took, where that is known.
@@ -374,20 +378,25 @@ impl Score {
     }
 
     /// The sums at a moment of a replay under way.
-    pub(super) fn tally(&self, at: Moment, here: &Gauge) -> Tally {
-        let totals = &self.totals;
+    pub(super) fn tally(
+        &self,
+        at: Moment,
+        saved: &Saved,
+        background_byte_ms: u128,
+        here: Seen,
+    ) -> Tally {
         let since = |clock: i64| {
             let from = self.span.from_ms.unwrap_or(clock);
             clock.saturating_sub(from).max(0).unsigned_abs()
         };
         Tally {
-            saved_byte_ms: totals.saved.iter().copied().fold(0, u128::saturating_add),
-            saved_pressed_byte_ms: totals.saved_pressed,
-            background_byte_ms: totals.background,
+            saved_byte_ms: saved.total(),
+            saved_pressed_byte_ms: saved.pressed,
+            background_byte_ms,
             active_ms: since(at.active),
             awake_ms: since(at.awake),
-            medium_ms: here.seen.medium_ms.max(0).unsigned_abs(),
-            high_ms: here.seen.high_ms.max(0).unsigned_abs(),
+            medium_ms: here.medium_ms.max(0).unsigned_abs(),
+            high_ms: here.high_ms.max(0).unsigned_abs(),
             discards: self.discards,
             reloads: self.reloads,
             early_returns: self.early_returns,
@@ -398,19 +407,19 @@ impl Score {
     /// Works out what follows from the sums.
     fn derive(&mut self) {
         let totals = &self.totals;
-        let saved_byte_ms: u128 = totals.saved.iter().copied().fold(0, u128::saturating_add);
+        let saved_byte_ms = totals.saved.total();
         self.saved_gib_h = gib_h(saved_byte_ms);
         self.saved_share = share(saved_byte_ms, totals.background);
-        self.saved_awake_gib_h = gib_h(totals.saved_awake);
+        self.saved_awake_gib_h = gib_h(totals.saved.awake);
         let never = totals.never.machine();
-        self.saved_pressed_gib_h = never.map(|_| gib_h(totals.saved_pressed));
+        self.saved_pressed_gib_h = never.map(|_| gib_h(totals.saved.pressed));
         self.saved_by_source = (Source::ALL.into_iter())
             .filter_map(|source| {
-                let share = share(totals.saved[source as usize], saved_byte_ms)?;
+                let share = share(totals.saved.by_source[source as usize], saved_byte_ms)?;
                 (share > 0.0).then_some((source, share))
             })
             .collect();
-        self.departed_saved_share = share(totals.saved_departed, saved_byte_ms);
+        self.departed_saved_share = share(totals.saved.departed, saved_byte_ms);
 
         let active_h = self.span.active_ms as f64 / HOUR_MS;
         self.reloads_per_active_hour = (active_h > 0.0).then(|| self.reloads as f64 / active_h);
@@ -451,14 +460,11 @@ pub(super) mod with_totals {
     }
 }
 
-/// Byte-milliseconds, added up from line to line: between two lines nothing changes.
+/// Sums that scores are worked out from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Totals {
-    last: Option<Moment>,
-    saved: [u128; 4],
-    saved_awake: u128,
-    saved_pressed: u128,
-    saved_departed: u128,
+    saved: Saved,
+    /// What could have been saved, over the active clock.
     background: u128,
     /// What was saved of what the clairvoyant frontier bounds.
     bounded: u128,
@@ -469,36 +475,10 @@ struct Totals {
 }
 
 impl Totals {
-    /// Adds what lies between the last line and this one, with all as it was after the last.
-    fn pass(&mut self, at: Moment, sums: &Sums, is_pressed: bool, is_departed: bool) {
-        let last = self.last.replace(at).unwrap_or(at);
-        let active_ms = at.active.saturating_sub(last.active);
-        let awake_ms = at.awake.saturating_sub(last.awake);
-        for (total, bytes) in self.saved.iter_mut().zip(sums.saved) {
-            add(total, bytes, active_ms);
-        }
-        let saved = sums.saved.iter().sum();
-        add(&mut self.saved_awake, saved, awake_ms);
-        add(&mut self.background, sums.background, active_ms);
-        if is_pressed {
-            add(&mut self.saved_pressed, saved, active_ms);
-        }
-        if is_departed {
-            add(&mut self.saved_departed, saved, active_ms);
-        }
-    }
-
     fn pool(&mut self, other: &Self) {
-        let saved = self.saved.iter_mut().zip(other.saved);
-        for (mine, theirs) in saved.chain([
-            (&mut self.saved_awake, other.saved_awake),
-            (&mut self.saved_pressed, other.saved_pressed),
-            (&mut self.saved_departed, other.saved_departed),
-            (&mut self.background, other.background),
-            (&mut self.bounded, other.bounded),
-        ]) {
-            *mine = mine.saturating_add(theirs);
-        }
+        self.saved.pool(other.saved);
+        self.background = self.background.saturating_add(other.background);
+        self.bounded = self.bounded.saturating_add(other.bounded);
         self.reload_wait_ms = self.reload_wait_ms.saturating_add(other.reload_wait_ms);
         self.departed_discards += other.departed_discards;
         self.here.pool(other.here);
@@ -508,7 +488,7 @@ impl Totals {
 
 /// What a gauge showed over a trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
+pub(super) struct Seen {
     medium_ms: i64,
     high_ms: i64,
     peak_used: Option<u64>,
@@ -534,22 +514,15 @@ impl Seen {
     }
 }
 
-fn add(total: &mut u128, bytes: i128, ms: i64) {
-    let byte_ms = bytes
-        .max(0)
-        .unsigned_abs()
-        .saturating_mul(ms.max(0).unsigned_abs().into());
-    *total = total.saturating_add(byte_ms);
-}
-
 /// Measures the pressure by the default policy, whatever policy is replayed: one yardstick.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Gauge {
     pressure: PressureState,
     settings: Pressure,
     metrics: Metrics,
-    last_awake: Option<i64>,
     seen: Seen,
+    /// Up to when that is counted, on the awake clock.
+    counted_to: i64,
 }
 
 impl Gauge {
@@ -563,20 +536,20 @@ impl Gauge {
         self.seen.is_known.then_some(&self.pressure)
     }
 
-    /// Lets time pass at the present level.
-    pub(super) fn pass(&mut self, at: Moment) {
-        let last = self.last_awake.replace(at.awake).unwrap_or(at.awake);
-        let passed_ms = at.awake.saturating_sub(last);
+    /// What it has shown up to a moment, since the last sample of which nothing has changed.
+    pub(super) fn seen_at(&self, at: Moment) -> Seen {
+        let mut seen = self.seen;
+        let passed_ms = at.awake.saturating_sub(self.counted_to);
         match self.pressure.level {
             Level::Low => {}
-            Level::Medium => {
-                self.seen.medium_ms = self.seen.medium_ms.saturating_add(passed_ms);
-            }
-            Level::High => self.seen.high_ms = self.seen.high_ms.saturating_add(passed_ms),
+            Level::Medium => seen.medium_ms = seen.medium_ms.saturating_add(passed_ms),
+            Level::High => seen.high_ms = seen.high_ms.saturating_add(passed_ms),
         }
+        seen
     }
 
     pub(super) fn sample(&mut self, metrics: &Metrics, at: Moment) {
+        self.pass(at);
         self.seen.is_known |= metrics.ram_total.is_some()
             && (metrics.ram_used.is_some() || metrics.ram_available.is_some());
         self.seen.peak_used = self.seen.peak_used.max(metrics.ram_used);
@@ -586,8 +559,14 @@ impl Gauge {
     }
 
     pub(super) fn signal(&mut self, severity: Severity, at: Moment) {
+        self.pass(at);
         self.pressure.signal(severity, at);
         self.pressure.evaluate(&self.metrics, at, &self.settings);
+    }
+
+    fn pass(&mut self, at: Moment) {
+        self.seen = self.seen_at(at);
+        self.counted_to = at.awake;
     }
 }
 

@@ -8,8 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::{Change, DEFAULT_TAB_BYTES, Metrics, Tab, TabId, TabMap, World};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Held;
-
 /// Beyond this difference from the recorded memory, stall time, swap and the operating system's
 /// signals say nothing of the machine as it would have been: 2 % of its RAM.
 pub const WITHHELD_BEYOND_PERCENT: u8 = 2;
@@ -43,20 +41,33 @@ impl Source {
     }
 }
 
-/// The tabs' memory, here and as recorded.
+/// What the tabs of a recording weigh.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct Memory {
+pub(super) struct Weights {
     reading: Option<Reading>,
     accounts: TabMap<Account>,
-    /// The tabs that are discarded in the recording by its own policy.
-    discarded_by_recorded: BTreeSet<TabId>,
+    /// The tabs that its own policy has discarded.
+    discarded_by_policy: BTreeSet<TabId>,
     ram_total: Option<u64>,
     #[serde(skip)]
     sums: Sums,
     tab_count: u64,
+    /// What all tabs weighed in the background so far, up to `counted_to` of the active clock.
+    background_byte_ms: u128,
+    counted_to: i64,
     /// What the tabs weighed that went with the last line.
+    #[serde(skip)]
     gone: BTreeMap<TabId, Weighed>,
+    #[serde(skip)]
+    changed: Changed,
+}
+
+/// Which accounts the last line changed.
+#[derive(Clone, Debug, Default)]
+struct Changed {
+    tabs: Vec<TabId>,
+    are_all: bool,
 }
 
 /// What a tab weighed in the background until now: it follows from the recording alone.
@@ -80,7 +91,7 @@ struct Reading {
 
 /// What one tab weighs and where it counts.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Account {
+pub(super) struct Account {
     /// Which of the tabs of the recording it is, in the order in which they appeared.
     serial: u64,
     /// What it weighed in the background so far, up to `counted_to`.
@@ -89,10 +100,8 @@ struct Account {
     counted_to: i64,
     bytes: u64,
     source: Source,
-    recorded: Presence,
+    presence: Presence,
     is_in_background: bool,
-    is_discarded_here: bool,
-    is_held: bool,
 }
 
 /// How a tab is in the recording.
@@ -106,23 +115,34 @@ enum Presence {
 
 /// Bytes over all tabs, at one moment.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sums {
-    /// Of tabs in the background that the policy holds discarded and nobody else does, by source.
-    pub(super) saved: [i128; 4],
+struct Sums {
     /// Of tabs in the background that nobody but a policy has discarded.
-    pub(super) background: i128,
-    /// What the policy's discards free over what the recorded ones do.
-    freed_here: i128,
+    background: i128,
     /// What the recorded policy's discards free.
-    freed_by_recorded: i128,
-    /// How many tabs are loaded in the recording.
+    freed_by_policy: i128,
+    /// How many tabs are loaded.
     loaded_count: i64,
 }
 
 impl Account {
+    /// What the tab weighs.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Where that is from.
+    pub(super) fn source(&self) -> Source {
+        self.source
+    }
+
+    /// Whether it is loaded in the recording.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.presence == Presence::Loaded
+    }
+
     /// Whether its bytes are there for a policy to save.
-    fn can_be_saved(&self) -> bool {
-        self.is_in_background && self.recorded != Presence::DiscardedByOther
+    pub(super) fn can_be_saved(&self) -> bool {
+        self.is_in_background && self.presence != Presence::DiscardedByOther
     }
 
     /// Whether another, made later, says nothing new but how far it is counted.
@@ -130,18 +150,14 @@ impl Account {
         let Self {
             bytes,
             source,
-            recorded,
+            presence,
             is_in_background,
-            is_discarded_here,
-            is_held,
             ..
         } = *later;
         self.bytes == bytes
             && self.source == source
-            && self.recorded == recorded
+            && self.presence == presence
             && self.is_in_background == is_in_background
-            && self.is_discarded_here == is_discarded_here
-            && self.is_held == is_held
     }
 
     /// What it weighed in the background up to a moment of the active clock, at which it still
@@ -157,57 +173,48 @@ impl Account {
 impl Sums {
     fn count(&mut self, account: &Account, sign: i64) {
         let bytes = i128::from(sign) * i128::from(account.bytes);
-        let is_loaded = account.recorded == Presence::Loaded;
-        self.loaded_count += if is_loaded { sign } else { 0 };
+        if account.is_loaded() {
+            self.loaded_count += sign;
+        }
         if account.can_be_saved() {
             self.background += bytes;
-            if account.is_held {
-                self.saved[account.source as usize] += bytes;
-            }
         }
-        self.freed_here += match (is_loaded, account.is_discarded_here) {
-            (true, true) => bytes,
-            (false, false) => -bytes,
-            _ => 0,
-        };
-        if account.recorded == Presence::DiscardedByPolicy {
-            self.freed_by_recorded += bytes;
+        if account.presence == Presence::DiscardedByPolicy {
+            self.freed_by_policy += bytes;
         }
     }
 }
 
-/// The two worlds, and which tabs the policy holds.
-#[derive(Clone, Copy)]
-pub(super) struct Worlds<'a> {
-    pub(super) recorded: &'a World,
-    pub(super) here: &'a World,
-    pub(super) held: &'a TabMap<Held>,
-}
-
-impl Serialize for Memory {
+impl Serialize for Weights {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Self::serialize(self, serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Memory {
+impl<'de> Deserialize<'de> for Weights {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut memory = Self::deserialize(deserializer)?;
-        for account in memory.accounts.values() {
-            memory.sums.count(account, 1);
+        let mut weights = Self::deserialize(deserializer)?;
+        for account in weights.accounts.values() {
+            weights.sums.count(account, 1);
         }
-        Ok(memory)
+        Ok(weights)
     }
 }
 
-impl Memory {
-    pub(super) fn sums(&self) -> &Sums {
-        &self.sums
+impl Weights {
+    /// The account of a tab of the recording.
+    pub(super) fn account(&self, tab: TabId) -> Option<&Account> {
+        self.accounts.get(tab)
     }
 
-    /// What a tab of the recording weighs.
-    pub(super) fn bytes(&self, tab: TabId) -> Option<u64> {
-        self.accounts.get(tab).map(|account| account.bytes)
+    /// The tabs whose accounts the last line changed, opened or closed, unless it were all.
+    pub(super) fn changed(&self) -> &[TabId] {
+        &self.changed.tabs
+    }
+
+    /// Whether the last line may have changed what any tab weighs.
+    pub(super) fn are_all_changed(&self) -> bool {
+        self.changed.are_all
     }
 
     /// What a tab of the recording weighed in the background up to a moment of the active clock,
@@ -224,77 +231,79 @@ impl Memory {
         self.gone.get(&tab).copied()
     }
 
+    /// What all tabs weighed in the background up to a moment of the active clock at which nothing
+    /// has changed yet, in byte-milliseconds.
+    pub(super) fn background_byte_ms(&self, active: i64) -> u128 {
+        let passed_ms = active.saturating_sub(self.counted_to).max(0).unsigned_abs();
+        let bytes = self.sums.background.max(0).unsigned_abs();
+        let passed = bytes.saturating_mul(passed_ms.into());
+        self.background_byte_ms.saturating_add(passed)
+    }
+
     /// Follows what a line did to the tabs of the recording.
-    pub(super) fn follow(&mut self, worlds: Worlds<'_>) {
-        let active = worlds.recorded.moment().active;
+    pub(super) fn follow(&mut self, recorded: &World) {
+        let active = recorded.moment().active;
+        self.background_byte_ms = self.background_byte_ms(active);
+        self.counted_to = active;
         self.gone.clear();
-        for &change in worlds.recorded.changes() {
+        self.changed.tabs.clear();
+        self.changed.are_all = false;
+        for &change in recorded.changes() {
             match change {
-                Change::Tab(tab) => self.revalue(tab, worlds),
+                Change::Tab(tab) => self.revalue(tab, recorded),
                 Change::Renamed { old, new } => {
-                    if self.discarded_by_recorded.remove(&old) {
-                        self.discarded_by_recorded.insert(new);
+                    if self.discarded_by_policy.remove(&old) {
+                        self.discarded_by_policy.insert(new);
                     }
                     self.forget(new);
                     self.accounts.rename(old, new);
-                    self.revalue(new, worlds);
+                    self.changed.tabs.extend([old, new]);
+                    self.revalue(new, recorded);
                 }
                 Change::Gone(tab) => {
                     // Another tab may have its id by now.
-                    self.discarded_by_recorded.remove(&tab);
+                    self.discarded_by_policy.remove(&tab);
                     if let Some(weighed) = self.weighed(tab, active) {
                         self.gone.insert(tab, weighed);
                     }
                     self.forget(tab);
-                    self.revalue(tab, worlds);
+                    self.revalue(tab, recorded);
                 }
             }
         }
     }
 
     /// Notes that the recorded policy discarded a tab.
-    pub(super) fn note_recorded_discard(&mut self, tab: TabId, worlds: Worlds<'_>) {
-        self.discarded_by_recorded.insert(tab);
-        self.revalue(tab, worlds);
+    pub(super) fn note_discard(&mut self, tab: TabId, recorded: &World) {
+        self.discarded_by_policy.insert(tab);
+        self.revalue(tab, recorded);
     }
 
     /// Notes that somebody else discarded a tab.
-    pub(super) fn note_other_discard(&mut self, tab: TabId, worlds: Worlds<'_>) {
-        self.discarded_by_recorded.remove(&tab);
-        self.revalue(tab, worlds);
+    pub(super) fn note_other_discard(&mut self, tab: TabId, recorded: &World) {
+        self.discarded_by_policy.remove(&tab);
+        self.revalue(tab, recorded);
     }
 
-    /// Follows what a line did to a tab in the policy's world. What it weighs is not of that world.
-    pub(super) fn follow_here(&mut self, id: TabId, worlds: Worlds<'_>) {
-        let is_as_known = self.accounts.get(id).is_some_and(|account| {
-            account.is_held == worlds.held.contains(id)
-                && account.is_discarded_here
-                    == (worlds.here.tab(id)).is_some_and(|tab| tab.is_discarded)
-        });
-        if !is_as_known {
-            self.revalue(id, worlds);
-        }
-    }
-
-    /// Looks at a tab anew, after something happened to it in one of the worlds.
-    pub(super) fn revalue(&mut self, id: TabId, worlds: Worlds<'_>) {
-        let Some(tab) = worlds.recorded.tab(id) else {
-            self.discarded_by_recorded.remove(&id);
+    /// Looks at a tab anew, after something happened to it.
+    pub(super) fn revalue(&mut self, id: TabId, recorded: &World) {
+        let Some(tab) = recorded.tab(id) else {
+            self.discarded_by_policy.remove(&id);
             self.forget(id);
             return;
         };
         if !tab.is_discarded {
-            self.discarded_by_recorded.remove(&id);
+            self.discarded_by_policy.remove(&id);
         }
-        let recorded = if !tab.is_discarded {
+        let presence = if !tab.is_discarded {
             Presence::Loaded
-        } else if self.discarded_by_recorded.contains(&id) {
+        } else if self.discarded_by_policy.contains(&id) {
             Presence::DiscardedByPolicy
         } else {
             Presence::DiscardedByOther
         };
-        let (raw_bytes, source) = self.raw_bytes(worlds.recorded, tab);
-        let active = worlds.recorded.moment().active;
+        let (raw_bytes, source) = self.raw_bytes(recorded, tab);
+        let active = recorded.moment().active;
         let before = self.accounts.get(id).copied();
         let account = Account {
             serial: before.map_or(self.tab_count, |before| before.serial),
@@ -302,10 +311,8 @@ impl Memory {
             counted_to: active,
             bytes: fitted(self.reading, raw_bytes),
             source,
-            recorded,
+            presence,
             is_in_background: !tab.is_active,
-            is_discarded_here: (worlds.here.tab(id)).is_some_and(|tab| tab.is_discarded),
-            is_held: worlds.held.contains(id),
         };
         match before {
             Some(before) if before.stands_as(&account) => return,
@@ -314,13 +321,15 @@ impl Memory {
         }
         self.sums.count(&account, 1);
         self.accounts.insert(id, account);
+        self.changed.tabs.push(id);
     }
 
     /// Closes a tab's account.
-    fn forget(&mut self, id: TabId) -> Option<Account> {
-        let account = self.accounts.remove(id)?;
-        self.sums.count(&account, -1);
-        Some(account)
+    fn forget(&mut self, id: TabId) {
+        if let Some(account) = self.accounts.remove(id) {
+            self.sums.count(&account, -1);
+            self.changed.tabs.push(id);
+        }
     }
 
     /// Weighs every tab anew, after something that all may rest on. Nothing else about them has
@@ -332,7 +341,7 @@ impl Memory {
         self.put(&weights, recorded.moment().active);
     }
 
-    /// Takes in a sample of the recording, once the policy has seen what [`Memory::as_here`] makes
+    /// Takes in a sample of the recording, once policies have seen what [`Weights::shown`] makes
     /// of it.
     pub(super) fn sample(&mut self, metrics: &Metrics, recorded: &World) {
         self.ram_total = metrics.ram_total.or(self.ram_total);
@@ -365,12 +374,14 @@ impl Memory {
             accounts,
             sums,
             reading,
+            changed,
             ..
         } = self;
         let of_each = "every tab of the recording has an account";
         assert_eq!(accounts.len(), weights.len(), "{of_each}");
         let mut weights = weights.iter();
-        accounts.for_each_mut(|account| {
+        changed.are_all = true;
+        accounts.for_each_mut(|_, account| {
             let &(raw_bytes, source) = weights.next().expect(of_each);
             let bytes = fitted(*reading, raw_bytes);
             if (account.bytes, account.source) == (bytes, source) {
@@ -384,27 +395,19 @@ impl Memory {
         });
     }
 
-    /// Makes of a recorded sample what the machine would have shown under the policy.
-    pub(super) fn as_here(&self, metrics: &Metrics) -> Shown {
-        self.shown(metrics, self.sums.freed_here)
+    /// What the recorded policy's discards free.
+    pub(super) fn freed_by_policy(&self) -> i128 {
+        self.sums.freed_by_policy
     }
 
-    /// Makes of a recorded sample what the machine would have shown had no policy discarded.
-    pub(super) fn as_never(&self, metrics: &Metrics) -> Shown {
-        self.shown(metrics, -self.sums.freed_by_recorded)
+    /// Whether a signal of the operating system says nothing of a machine with so many more bytes
+    /// free.
+    pub(super) fn is_beyond(&self, freed_bytes: i128) -> bool {
+        is_beyond(freed_bytes, self.ram_total)
     }
 
-    /// Whether a signal of the operating system says nothing of the machine under the policy.
-    pub(super) fn is_withheld_here(&self) -> bool {
-        is_beyond(self.sums.freed_here, self.ram_total)
-    }
-
-    /// The same, had no policy discarded.
-    pub(super) fn is_withheld_of_never(&self) -> bool {
-        is_beyond(self.sums.freed_by_recorded, self.ram_total)
-    }
-
-    fn shown(&self, metrics: &Metrics, freed_bytes: i128) -> Shown {
+    /// Makes of a recorded sample what a machine with so many more bytes free would have shown.
+    pub(super) fn shown(&self, metrics: &Metrics, freed_bytes: i128) -> Shown {
         let total = metrics.ram_total.or(self.ram_total);
         let is_withheld = is_beyond(freed_bytes, total);
         let less = |bytes: u64| moved(bytes, -freed_bytes);

@@ -1,0 +1,73 @@
+//! Many policies over one recording, which is followed once for all of them.
+//!
+//! None learns of another: each comes to the decisions and the score of a replay of its own.
+
+use engine::Policy;
+
+use super::Replay;
+use super::hold::Hold;
+use super::recording::Recording;
+use super::rewrite::Plan;
+use super::run::Run;
+use super::score::Score;
+use super::step::Step;
+use super::tally::Tally;
+
+/// Replays under way, side by side.
+#[derive(Clone, Debug)]
+pub struct Abreast<P> {
+    recording: Recording,
+    runs: Vec<Run<P>>,
+    /// What becomes of the event that is being taken in, for each.
+    plans: Vec<Plan>,
+}
+
+impl<P: Policy> Abreast<P> {
+    /// Starts with replays that have taken nothing in.
+    pub fn new(replays: impl IntoIterator<Item = Replay<P>>) -> Self {
+        Self {
+            recording: Recording::new(),
+            runs: replays.into_iter().map(|replay| replay.run).collect(),
+            plans: Vec::new(),
+        }
+    }
+
+    /// Takes in what matters of the next line.
+    pub fn take_step(&mut self, step: &Step) {
+        let Self {
+            recording,
+            runs,
+            plans,
+        } = self;
+        match step {
+            Step::Event(event) => {
+                let prepare = |run: &mut Run<P>| run.prepare(recording, event, &mut Vec::new());
+                plans.extend(runs.iter_mut().map(prepare));
+                recording.step(event);
+                for (run, plan) in runs.iter_mut().zip(plans.drain(..)) {
+                    run.follow(recording, event, plan);
+                }
+            }
+            Step::Decided(recorded) => {
+                for run in runs {
+                    run.note_recorded(recording, *recorded);
+                }
+            }
+            Step::Unknown => runs.iter_mut().for_each(Run::note_unknown),
+        }
+    }
+
+    /// The sums of each so far, up to the last line.
+    pub fn tallies(&self) -> impl Iterator<Item = Tally> {
+        self.runs.iter().map(|run| run.tally(&self.recording))
+    }
+
+    /// Ends them: the score of each and its holds, in the order in which they ended, where they
+    /// were [kept](Replay::keeping_holds).
+    pub fn finish(self) -> impl Iterator<Item = (Score, Vec<Hold>)> {
+        let Self {
+            recording, runs, ..
+        } = self;
+        (runs.into_iter()).map(move |run| run.finish(&recording, &mut Vec::new()))
+    }
+}

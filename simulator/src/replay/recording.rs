@@ -1,0 +1,115 @@
+//! The recording as it was: the world, what its tabs weigh, and the pressure there would have been
+//! had nobody discarded anything. It is the same for every policy, so any number of them share it.
+
+use engine::{
+    Change, DiscardedBy, Engine, Event, Input, MemorySource, Mode, Moment, Output, TabId, TabMap,
+    World,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::baselines::Never;
+
+use super::score::Gauge;
+use super::weights::Weights;
+
+/// A recording under way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Recording {
+    engine: Engine<Never>,
+    weights: Weights,
+    /// The pressure as it would have been without any discard.
+    never: Gauge,
+    /// How long each open tab last took to load, where that was measured.
+    load_ms: TabMap<u64>,
+    #[serde(skip)]
+    outputs: Vec<Output>,
+}
+
+impl Recording {
+    pub(super) fn new() -> Self {
+        Self {
+            engine: Engine::new(Never, Mode::Observe),
+            weights: Weights::default(),
+            never: Gauge::default(),
+            load_ms: TabMap::default(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// The world after the last event.
+    pub(super) fn world(&self) -> &World {
+        self.engine.world()
+    }
+
+    /// What its tabs weigh.
+    pub(super) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// The pressure as it would have been without any discard.
+    pub(super) fn never(&self) -> &Gauge {
+        &self.never
+    }
+
+    /// How long a tab last took to load, where that was measured.
+    pub(super) fn load_ms(&self, tab: TabId) -> Option<u64> {
+        self.load_ms.get(tab).copied()
+    }
+
+    /// Takes the next event in.
+    pub(super) fn step(&mut self, event: &Event) {
+        let was_discarded = match event.input {
+            Input::TabDiscarded { tab, .. } => {
+                (self.world().tab(tab)).is_some_and(|tab| tab.is_discarded)
+            }
+            _ => false,
+        };
+        self.engine.step(event, &mut self.outputs);
+        let world = self.engine.world();
+        for &change in world.changes() {
+            match change {
+                Change::Tab(_) => {}
+                Change::Renamed { old, new } => self.load_ms.rename(old, new),
+                Change::Gone(tab) => drop(self.load_ms.remove(tab)),
+            }
+        }
+        self.weights.follow(world);
+        let at = world.moment();
+        match event.input {
+            Input::TabDiscarded { tab, by } => match by {
+                DiscardedBy::Orchestrator if was_discarded => {}
+                DiscardedBy::Orchestrator => self.weights.note_discard(tab, world),
+                // Whatever the recorded policy did, the tab is gone now.
+                DiscardedBy::Other => self.weights.note_other_discard(tab, world),
+            },
+            Input::TabMemory { tab, how, .. } => match how {
+                MemorySource::Measured => self.weights.revalue(tab, world),
+                // Its host's median may be another now.
+                MemorySource::Reclaimed => self.weights.reweigh(world),
+            },
+            Input::TabLoaded {
+                tab,
+                load_ms: Some(load_ms),
+            } if world.tab(tab).is_some() => {
+                self.load_ms.insert(tab, load_ms);
+            }
+            Input::Metrics(ref metrics) => {
+                let freed_bytes = -self.weights.freed_by_policy();
+                let never = self.weights.shown(metrics, freed_bytes).metrics;
+                self.never.sample(&never, at);
+                self.weights.sample(metrics, world);
+            }
+            Input::PressureSignal(severity) => {
+                if !self.weights.is_beyond(self.weights.freed_by_policy()) {
+                    self.never.signal(severity, at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The moment at `t_ms`, which is no earlier than the last event, if none comes before.
+    pub(super) fn moment_at(&self, t_ms: i64) -> Moment {
+        self.world().moment_at(t_ms)
+    }
+}

@@ -1,0 +1,247 @@
+//! What becomes of what was recorded, in the policy's world: the user and the machine did the same
+//! there, the recorded policy did nothing, and a tab that is discarded does nothing by itself.
+
+use engine::{
+    DiscardedBy, Input, Metrics, Policy, Seq, Snapshot, TabChanges, TabFacts, TabId, World,
+};
+
+use super::recording::Recording;
+use super::run::{Intent, Run};
+use super::score::Feedback;
+
+/// What an event becomes, and what follows from it.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) kept: Kept,
+    pub(super) then: Then,
+}
+
+/// What becomes of a recorded input in the policy's world.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kept {
+    /// It happens there, too.
+    AsItIs,
+    /// It happens in another form.
+    Changed(Input),
+    /// The machine shows something else there, and a part of it is withheld where the machine as
+    /// recorded is too far from it.
+    Sample { here: Metrics, is_withheld: bool },
+    /// It is of the recorded policy's making.
+    TakenOut,
+    /// It comes from a tab that is discarded there.
+    Impossible,
+    /// It is all withheld.
+    Withheld,
+}
+
+/// What follows a recorded input in the policy's world.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Then {
+    Nothing,
+    /// The policy holds the tab from now on.
+    Hold(TabId, Intent),
+    /// These tabs, which the policy holds, are needed.
+    Return(Vec<TabId>, Return),
+}
+
+impl Then {
+    fn back(tab: Option<TabId>, how: Return) -> Self {
+        tab.map_or(Self::Nothing, |tab| Self::Return(vec![tab], how))
+    }
+}
+
+/// How a tab comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Return {
+    /// The engine is still to be told.
+    Untold,
+    /// By the recorded restore, which it has been told of.
+    Told,
+}
+
+impl<P: Policy> Run<P> {
+    /// Says what becomes of a recorded input in the policy's world. Both worlds still stand
+    /// before it.
+    pub(super) fn rewrite(&mut self, recording: &Recording, input: &Input) -> Plan {
+        let (kept, then) = match input {
+            Input::SessionStarted(snapshot) => self.rewrite_snapshot(recording, snapshot),
+            Input::TabOpened(facts) => match self.rewrite_facts(recording, facts) {
+                Some((facts, returns)) => {
+                    let back = returns.then_some(facts.tab);
+                    let kept = Kept::Changed(Input::TabOpened(facts));
+                    (kept, Then::back(back, Return::Untold))
+                }
+                None => (Kept::AsItIs, Then::Nothing),
+            },
+            Input::TabActivated { tab, .. } => {
+                let back = Some(*tab).filter(|&tab| self.holds(tab));
+                (Kept::AsItIs, Then::back(back, Return::Untold))
+            }
+            Input::TabNavigated { tab, .. } if self.holds(*tab) => {
+                let here = self.engine.world().tab(*tab);
+                if here.is_some_and(|tab| tab.is_active) {
+                    // Somebody looks at it; coming back it catches up with where it went.
+                    let then = Then::back(Some(*tab), Return::Untold);
+                    (Kept::TakenOut, then)
+                } else {
+                    (Kept::Impossible, Then::Nothing)
+                }
+            }
+            Input::TabLoaded { tab, .. } => {
+                let is_loading = |world: &World| world.tab(*tab).is_some_and(|tab| tab.is_loading);
+                let kept = if self.holds(*tab) {
+                    Kept::Impossible
+                } else if !is_loading(self.engine.world()) && is_loading(recording.world()) {
+                    // The end of a restore that did not happen here.
+                    Kept::TakenOut
+                } else {
+                    Kept::AsItIs
+                };
+                (kept, Then::Nothing)
+            }
+            Input::TabChanged { tab, changes } if self.holds(*tab) => {
+                (rewrite_changes(*tab, *changes), Then::Nothing)
+            }
+            Input::TabRestored { tab } => {
+                let facts = self.engine.world().tab(*tab);
+                if facts.is_some_and(|tab| !tab.is_discarded) {
+                    (Kept::TakenOut, Then::Nothing)
+                } else {
+                    let back = Some(*tab).filter(|&tab| self.holds(tab));
+                    (Kept::AsItIs, Then::back(back, Return::Told))
+                }
+            }
+            Input::TabDiscarded { tab, by } => self.rewrite_discard(*tab, *by),
+            Input::DiscardOutcome { decision, ok, .. } => {
+                (self.rewrite_outcome(*decision, *ok), Then::Nothing)
+            }
+            Input::Metrics(metrics) => (self.rewrite_sample(recording, metrics), Then::Nothing),
+            Input::PressureSignal(_) if self.is_signal_withheld(recording) => {
+                (Kept::Withheld, Then::Nothing)
+            }
+            Input::PolicyChanged(_) | Input::ModeChanged(_) => (Kept::TakenOut, Then::Nothing),
+            // What the user and the machine did.
+            _ => (Kept::AsItIs, Then::Nothing),
+        };
+        Plan { kept, then }
+    }
+
+    /// A snapshot tells which tabs are discarded as recorded; the policy's world has its own.
+    fn rewrite_snapshot(&self, recording: &Recording, snapshot: &Snapshot) -> (Kept, Then) {
+        let mut snapshot = snapshot.clone();
+        let mut returning = Vec::new();
+        for facts in &mut snapshot.tabs {
+            if let Some((rewritten, returns)) = self.rewrite_facts(recording, facts) {
+                *facts = rewritten;
+                returning.extend(returns.then_some(facts.tab));
+            }
+        }
+        let then = if returning.is_empty() {
+            Then::Nothing
+        } else {
+            Then::Return(returning, Return::Untold)
+        };
+        (Kept::Changed(Input::SessionStarted(snapshot)), then)
+    }
+
+    /// Makes what is told of a tab fit the policy's world, where it does not. Says as well whether
+    /// the tab, which the policy holds, came back while nobody listened.
+    fn rewrite_facts(&self, recording: &Recording, facts: &TabFacts) -> Option<(TabFacts, bool)> {
+        let is_discarded = |world: &World| world.tab(facts.tab).map(|tab| tab.is_discarded);
+        let was_discarded = is_discarded(recording.world()) == Some(true);
+        if self.holds(facts.tab) {
+            let is_loaded_again = was_discarded && facts.discarded == Some(false);
+            let returns = facts.active == Some(true) || is_loaded_again;
+            let facts = TabFacts {
+                page: None,
+                discarded: None,
+                loading: None,
+                audible: None,
+                unsaved: None,
+                capturing: None,
+                ..facts.clone()
+            };
+            return Some((facts, returns));
+        }
+        if was_discarded && is_discarded(self.engine.world()) == Some(false) {
+            // Only the recorded policy had discarded it. It may be restored by now or not.
+            let discarded = None;
+            return Some((
+                TabFacts {
+                    discarded,
+                    ..facts.clone()
+                },
+                false,
+            ));
+        }
+        None
+    }
+
+    fn rewrite_sample(&self, recording: &Recording, metrics: &Metrics) -> Kept {
+        match self.score.feedback {
+            Feedback::Open => Kept::AsItIs,
+            Feedback::Closed => {
+                let shown = recording.weights().shown(metrics, self.savings.freed());
+                Kept::Sample {
+                    here: shown.metrics,
+                    is_withheld: shown.is_withheld,
+                }
+            }
+        }
+    }
+
+    fn is_signal_withheld(&self, recording: &Recording) -> bool {
+        self.score.feedback == Feedback::Closed
+            && recording.weights().is_beyond(self.savings.freed())
+    }
+
+    fn rewrite_discard(&mut self, tab: TabId, by: DiscardedBy) -> (Kept, Then) {
+        let is_discarded = (self.engine.world().tab(tab)).is_some_and(|tab| tab.is_discarded);
+        match (by, self.awaiting.get_mut(tab)) {
+            (DiscardedBy::Orchestrator, Some(awaited)) if !is_discarded => {
+                awaited.is_discarded = true;
+                let then = Then::Hold(tab, awaited.intent.clone());
+                if awaited.is_answered {
+                    self.awaiting.remove(tab);
+                }
+                (Kept::AsItIs, then)
+            }
+            (DiscardedBy::Orchestrator, _) => (Kept::TakenOut, Then::Nothing),
+            (DiscardedBy::Other, _) if is_discarded => (Kept::Impossible, Then::Nothing),
+            (DiscardedBy::Other, _) => (Kept::AsItIs, Then::Nothing),
+        }
+    }
+
+    fn rewrite_outcome(&mut self, decision: Seq, ok: bool) -> Kept {
+        let awaited = (self.awaiting.iter()).find(|(_, awaited)| awaited.decision == decision);
+        let tab = awaited.map(|(tab, _)| tab);
+        let Some((tab, awaited)) = tab.and_then(|tab| Some((tab, self.awaiting.get_mut(tab)?)))
+        else {
+            return Kept::TakenOut;
+        };
+        awaited.is_answered = true;
+        if !ok || awaited.is_discarded {
+            self.awaiting.remove(tab);
+        }
+        self.score.refused += u64::from(!ok);
+        Kept::AsItIs
+    }
+}
+
+/// Takes out of a change what a discarded tab cannot do by itself.
+fn rewrite_changes(tab: TabId, changes: TabChanges) -> Kept {
+    let possible = TabChanges {
+        audible: changes.audible.filter(|&audible| !audible),
+        unsaved: changes.unsaved.filter(|&unsaved| !unsaved),
+        capturing: changes.capturing.filter(|&capturing| !capturing),
+        ..changes
+    };
+    if possible == changes {
+        Kept::AsItIs
+    } else if possible == TabChanges::default() {
+        Kept::Impossible
+    } else {
+        let changes = possible;
+        Kept::Changed(Input::TabChanged { tab, changes })
+    }
+}

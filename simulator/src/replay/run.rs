@@ -1,0 +1,671 @@
+//! What one policy would have done: its world beside the recorded one, and what came of it.
+
+use std::collections::BTreeMap;
+
+use engine::{
+    Change, DEFAULT_TAB_BYTES, Decision, DiscardedBy, Engine, Event, Input, Metrics, Mode, Moment,
+    Output, Page, Policy, PolicyDocument, Seq, Tab, TabChanges, TabId, TabMap,
+};
+use serde::{Deserialize, Serialize};
+
+use super::hold::{Decided, Held, Hold, HoldEnd};
+use super::recording::Recording;
+use super::rewrite::{Kept, Plan, Return, Then};
+use super::savings::Savings;
+use super::score::{self, Feedback, Gauge, Score};
+use super::step::RecordedDecision;
+use super::tally::Tally;
+use super::watch::{self, Watch};
+use super::{Replayed, TICK_MS};
+
+/// For how long after an event a policy is woken: a week. No timer of any policy takes longer, and
+/// a log in which time leaps by a century is gone through as fast as any other.
+const WAKES_FOR_MS: i64 = 7 * 24 * 3_600_000;
+
+/// For how long after an event it does so: a day. After that nothing ripens any more that has not,
+/// but for a policy on the wall clock.
+const TICKS_FOR_MS: i64 = 24 * 3_600_000;
+
+/// A policy on its way through a recording.
+///
+/// Each event is taken in two steps, with the [`Recording`] before it in [`Run::prepare`] and after
+/// it in [`Run::follow`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Run<P> {
+    pub(super) engine: Engine<P>,
+    /// The place of the last input, which synthetic events take too: they stand in no log.
+    pub(super) seq: Seq,
+    pub(super) t_ms: i64,
+    /// The same moment on the recording's clocks, which are the same for every policy.
+    at: Moment,
+    #[serde(skip)]
+    outputs: Vec<Output>,
+    /// Decisions on the last input, until the recorded ones have been seen as well.
+    pub(super) fresh: Vec<Decision>,
+    /// The recorded decisions on the last input that were to be carried out, by tab.
+    recorded_fresh: BTreeMap<TabId, Seq>,
+    /// Tabs whose recorded outcome is waited for, by their present id.
+    pub(super) awaiting: TabMap<Awaited>,
+    /// Tabs that the policy holds discarded, by their present id.
+    held: TabMap<Held>,
+    /// The holds that ended, where they are kept.
+    pub(super) holds: Option<Vec<Hold>>,
+    /// Whether the recording says what became of a decision that it has, too.
+    takes_recorded_outcomes: bool,
+    /// When the last sample was shown, or stood in for, where ticks are wanted.
+    last_tick_ms: Option<i64>,
+    last_event_ms: i64,
+    is_ticking: bool,
+    /// What came before for each tab that is open, by its present id.
+    past: TabMap<Past>,
+    pub(super) savings: Savings,
+    pub(super) watch: Watch,
+    /// The pressure as it would have been.
+    gauge: Gauge,
+    #[serde(with = "score::with_totals")]
+    pub(super) score: Score,
+}
+
+/// A decision that takes the recorded outcome.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Awaited {
+    /// The seq of the recorded decision.
+    pub(super) decision: Seq,
+    pub(super) intent: Intent,
+    /// Outcome and discard come in any order.
+    pub(super) is_discarded: bool,
+    pub(super) is_answered: bool,
+}
+
+/// What a decision is about to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Intent {
+    pub(super) decided: Decided,
+    /// What the discard is expected to free.
+    pub(super) expected_bytes: u64,
+    /// The hard guards that it goes against.
+    #[serde(deserialize_with = "watch::names")]
+    pub(super) objections: Vec<&'static str>,
+}
+
+impl Awaited {
+    /// Whether the recording has told of no discard so far. A refusal ends the wait.
+    fn is_open(&self) -> bool {
+        !self.is_discarded
+    }
+}
+
+/// What the policy did to a tab.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Past {
+    /// Whether somebody waits for it to be loaded again.
+    is_waited_for: bool,
+    /// When it was last discarded, on the active clock.
+    discarded_active: Option<i64>,
+}
+
+/// How a decision is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// As the recording answers its own decision with this seq.
+    Recorded(Seq),
+    /// At once.
+    AtOnce,
+    /// At once if it succeeds, else not at all.
+    OnSuccess,
+}
+
+impl<P: Policy> Run<P> {
+    /// Starts with an empty world. The policy enforces from the first line on.
+    pub(super) fn new(policy: P) -> Self {
+        Self {
+            engine: Engine::new(policy, Mode::Enforce),
+            seq: Seq(0),
+            t_ms: 0,
+            at: Moment::default(),
+            outputs: Vec::new(),
+            fresh: Vec::new(),
+            recorded_fresh: BTreeMap::new(),
+            awaiting: TabMap::default(),
+            held: TabMap::default(),
+            holds: None,
+            takes_recorded_outcomes: true,
+            last_tick_ms: None,
+            last_event_ms: 0,
+            is_ticking: false,
+            past: TabMap::default(),
+            savings: Savings::default(),
+            watch: Watch::new(PolicyDocument::default().protected_domains.clone()),
+            gauge: Gauge::default(),
+            score: Score::default(),
+        }
+    }
+
+    /// Leaves every sample as it was recorded.
+    pub(super) fn open_loop(&mut self) {
+        self.score.feedback = Feedback::Open;
+    }
+
+    /// Takes these domains for the protected ones from here on.
+    pub(super) fn protect(&mut self, domains: &[String]) {
+        self.watch.protect(domains.to_vec());
+    }
+
+    /// Keeps every hold.
+    pub(super) fn keep_holds(&mut self) {
+        self.holds = Some(Vec::new());
+    }
+
+    /// Lets every decision succeed at once, also one that the recording has.
+    pub(super) fn carry_out_all(&mut self) {
+        self.takes_recorded_outcomes = false;
+    }
+
+    /// Starts or stops ticking.
+    pub(super) fn tick_from_here(&mut self, is_ticking: bool) {
+        self.is_ticking = is_ticking;
+    }
+
+    /// Goes on under another policy.
+    pub(super) fn hand_over(&mut self, policy: P) {
+        self.engine.hand_over(policy, self.seq, &mut self.outputs);
+        self.collect_decisions();
+    }
+
+    /// The sums so far, up to the last line.
+    pub(super) fn tally(&self, recording: &Recording) -> Tally {
+        self.score.tally(
+            self.at,
+            &self.savings.saved_at(self.at),
+            recording.weights().background_byte_ms(self.at.active),
+            self.gauge.seen_at(self.at),
+        )
+    }
+
+    /// The pressure as it would have been.
+    pub(super) fn gauge(&self) -> &Gauge {
+        &self.gauge
+    }
+
+    /// Whether there was an event yet.
+    pub(super) fn has_begun(&self) -> bool {
+        self.score.span.from_ms.is_some()
+    }
+
+    /// Whether the policy holds a tab discarded.
+    pub(super) fn holds(&self, tab: TabId) -> bool {
+        self.held.contains(tab)
+    }
+
+    /// Since which decision the policy holds a tab discarded.
+    pub(super) fn held_since(&self, tab: TabId) -> Option<Decided> {
+        self.held.get(tab).map(|held| held.decided)
+    }
+
+    /// Whether it has just decided to discard a tab, on the last line.
+    pub(super) fn decides_on(&self, tab: TabId) -> bool {
+        self.fresh.iter().any(|decision| decision.tab == tab)
+    }
+
+    /// Notes a line of a type that is not known.
+    pub(super) fn note_unknown(&mut self) {
+        self.score.unknown_lines += 1;
+    }
+
+    /// Lets the time up to the next event pass, and says what becomes of it. The recording stands
+    /// before it.
+    pub(super) fn prepare(
+        &mut self,
+        recording: &Recording,
+        event: &Event,
+        decided: &mut Vec<Replayed>,
+    ) -> Plan {
+        self.settle(recording, decided);
+        self.pass_time(recording, event, decided);
+        self.enter(recording, event)
+    }
+
+    /// The same once the time has passed.
+    pub(super) fn enter(&mut self, recording: &Recording, event: &Event) -> Plan {
+        self.score.span.begin(event.t_ms);
+        self.seq = event.seq;
+        self.t_ms = event.t_ms;
+        self.last_event_ms = event.t_ms;
+        // A machine that slept, or a log that was silent for days, shows nothing of that time.
+        let is_shown = matches!(event.input, Input::Metrics(_) | Input::Suspended { .. });
+        if is_shown
+            || self
+                .last_tick_ms
+                .is_none_or(|last| event.t_ms.saturating_sub(last) > TICKS_FOR_MS)
+        {
+            self.last_tick_ms = Some(event.t_ms);
+        }
+        self.rewrite(recording, &event.input)
+    }
+
+    /// Takes the event in as it was planned. The recording stands after it.
+    pub(super) fn follow(&mut self, recording: &Recording, event: &Event, plan: Plan) {
+        self.at = recording.world().moment();
+        self.follow_past(recording, &event.input);
+        self.follow_machine(recording, &event.input, &plan.kept);
+        match plan.kept {
+            Kept::AsItIs => self.feed_event(recording, event),
+            Kept::Changed(input) => self.feed(recording, input),
+            Kept::Sample { here, .. } => self.feed(recording, Input::Metrics(here)),
+            Kept::TakenOut => self.score.taken_out += 1,
+            Kept::Impossible => self.score.impossible += 1,
+            Kept::Withheld => self.score.withheld_signals += 1,
+        }
+        self.follow_weights(recording);
+        match plan.then {
+            Then::Nothing => {}
+            Then::Hold(tab, intent) => self.hold(recording, tab, &intent),
+            Then::Return(tabs, how) => {
+                for tab in tabs {
+                    self.bring_back(recording, tab, how);
+                }
+            }
+        }
+    }
+
+    /// Lets the time up to an event pass, waking the policy whenever it wants to be woken.
+    fn pass_time(&mut self, recording: &Recording, event: &Event, decided: &mut Vec<Replayed>) {
+        let until_ms = self.wakes_until(event);
+        while let Some(due_ms) = self.next_due().filter(|&due_ms| due_ms < until_ms) {
+            self.pass_due(recording, due_ms);
+            self.settle(recording, decided);
+        }
+    }
+
+    /// Until when the policy is woken before an event.
+    pub(super) fn wakes_until(&self, event: &Event) -> i64 {
+        let silent_from_ms = self.last_event_ms.saturating_add(WAKES_FOR_MS);
+        awake_until(event).min(silent_from_ms)
+    }
+
+    /// When the policy is next to be woken, or shown a tick, if no event comes before.
+    pub(super) fn next_due(&self) -> Option<i64> {
+        let wanted = self.engine.next_due().into_iter();
+        wanted.chain(self.next_tick()).min()
+    }
+
+    /// Lets time pass to when something is due, and that happen.
+    pub(super) fn pass_due(&mut self, recording: &Recording, due_ms: i64) {
+        self.pass_to(recording, due_ms);
+        if self.next_tick() == Some(due_ms) {
+            self.tick(recording);
+        }
+    }
+
+    /// When the next tick is due, where ticks are wanted.
+    fn next_tick(&self) -> Option<i64> {
+        let last_ms = self.last_tick_ms.filter(|_| self.is_ticking)?;
+        let due_ms = last_ms.saturating_add(TICK_MS);
+        (due_ms <= self.last_event_ms.saturating_add(TICKS_FOR_MS)).then_some(due_ms)
+    }
+
+    fn tick(&mut self, recording: &Recording) {
+        self.last_tick_ms = Some(self.t_ms);
+        self.feed(recording, Input::Metrics(Metrics::default()));
+    }
+
+    /// Lets time pass between two events, and the policy act on that.
+    pub(super) fn pass_to(&mut self, recording: &Recording, t_ms: i64) {
+        self.t_ms = t_ms;
+        self.at = recording.moment_at(t_ms);
+        self.watch.wake(t_ms);
+        self.engine.wake(t_ms, self.seq, &mut self.outputs);
+        self.collect_decisions();
+    }
+
+    /// Ends it: adds what was decided last to `decided`, and returns the score and every hold, in
+    /// the order in which they ended. There are none unless they were kept.
+    pub(super) fn finish(
+        mut self,
+        recording: &Recording,
+        decided: &mut Vec<Replayed>,
+    ) -> (Score, Vec<Hold>) {
+        self.settle(recording, decided);
+        for (tab, &held) in self.held.clone().iter() {
+            self.note_hold(recording, tab, held, HoldEnd::Trace);
+        }
+        let mut score = self.score;
+        score.unanswered += count(self.awaiting.values().filter(|awaited| awaited.is_open()));
+        score.held_at_end = count(self.held.values());
+        score.anomalies = self.engine.world().anomalies();
+        score.span.end(self.at);
+        score.finish(
+            self.savings.saved_at(self.at),
+            recording.weights().background_byte_ms(self.at.active),
+            self.gauge.seen_at(self.at),
+            recording.never().seen_at(self.at),
+        );
+        (score, self.holds.unwrap_or_default())
+    }
+
+    /// Notes what the recorded policy decided on the last input, if that was to be carried out.
+    pub(super) fn note_recorded(&mut self, recording: &Recording, recorded: RecordedDecision) {
+        let is_known = recording.world().tab(recorded.tab).is_some();
+        if recorded.mode == Mode::Enforce && recorded.cause == self.seq && is_known {
+            self.recorded_fresh.insert(recorded.tab, recorded.seq);
+        }
+    }
+
+    /// Carries out what the policy decided on the last input.
+    pub(super) fn settle(&mut self, recording: &Recording, decided: &mut Vec<Replayed>) {
+        if self.fresh.is_empty() && self.recorded_fresh.is_empty() {
+            return;
+        }
+        let recorded = std::mem::take(&mut self.recorded_fresh);
+        let is_as_recorded = self.fresh.len() == recorded.len()
+            && (self.fresh.iter()).all(|decision| recorded.contains_key(&decision.tab));
+        if !is_as_recorded {
+            self.score.note_departure(self.seq, self.t_ms);
+            self.savings.depart(self.at);
+        }
+        for decision in std::mem::take(&mut self.fresh) {
+            let recorded_seq = recorded.get(&decision.tab).copied();
+            let answer = match recorded_seq.filter(|_| self.takes_recorded_outcomes) {
+                Some(decision) => Answer::Recorded(decision),
+                None => Answer::AtOnce,
+            };
+            self.carry_out(recording, decision, answer, decided);
+        }
+        // A policy may decide again on what its discards did. This ends: a refusal it is not told
+        // of can lead to nothing, and each discard leaves a tab less.
+        while !self.fresh.is_empty() {
+            for decision in std::mem::take(&mut self.fresh) {
+                self.carry_out(recording, decision, Answer::OnSuccess, decided);
+            }
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        recording: &Recording,
+        decision: Decision,
+        answer: Answer,
+        decided: &mut Vec<Replayed>,
+    ) {
+        let tab = decision.tab;
+        let world = self.engine.world();
+        let facts = world.tab(tab);
+        let intent = Intent {
+            decided: Decided {
+                seq: self.seq,
+                t_ms: self.t_ms,
+                tab,
+            },
+            expected_bytes: (facts.and_then(|tab| world.known_bytes(tab)))
+                .unwrap_or(DEFAULT_TAB_BYTES),
+            objections: self.watch.objections(tab),
+        };
+        let can_be_discarded = facts.is_some_and(|tab| !tab.is_discarded);
+        let host = facts.and_then(|tab| world.host_of(tab)).map(str::to_owned);
+        self.score.note_decision(&decision);
+        decided.push(Replayed {
+            t_ms: self.t_ms,
+            decision: decision.into(),
+            host,
+            expected_bytes: intent.expected_bytes,
+            as_recorded: matches!(answer, Answer::Recorded(_)),
+        });
+        match answer {
+            Answer::Recorded(decision) => {
+                let awaited = Awaited {
+                    decision,
+                    intent,
+                    is_discarded: false,
+                    is_answered: false,
+                };
+                let before = self.awaiting.insert(tab, awaited);
+                self.score.unanswered += u64::from(before.is_some_and(|awaited| awaited.is_open()));
+            }
+            Answer::AtOnce | Answer::OnSuccess if can_be_discarded => {
+                self.discard(recording, tab, &intent);
+                self.tell_outcome(recording, tab, true);
+            }
+            Answer::AtOnce => {
+                self.score.refused += 1;
+                self.tell_outcome(recording, tab, false);
+            }
+            Answer::OnSuccess => self.score.refused += 1,
+        }
+    }
+
+    /// Discards a tab.
+    pub(super) fn discard(&mut self, recording: &Recording, tab: TabId, intent: &Intent) {
+        let by = DiscardedBy::Orchestrator;
+        self.feed(recording, Input::TabDiscarded { tab, by });
+        self.hold(recording, tab, intent);
+    }
+
+    /// Tells the policy the outcome of a decision of the last input.
+    fn tell_outcome(&mut self, recording: &Recording, tab: TabId, ok: bool) {
+        let decision = self.seq;
+        self.feed(recording, Input::DiscardOutcome { decision, tab, ok });
+    }
+
+    /// Notes that the policy holds a tab discarded from now on.
+    fn hold(&mut self, recording: &Recording, tab: TabId, intent: &Intent) {
+        let since = self.at;
+        let held = Held {
+            decided: intent.decided,
+            since,
+            seq: self.seq,
+            t_ms: self.t_ms,
+            tab,
+            weighed: (recording.weights().weighed(tab, since.active)).unwrap_or_default(),
+        };
+        self.held.insert(tab, held);
+        self.revalue(recording, tab);
+        self.score.note_discard(intent.expected_bytes);
+        self.score.note_violations(&intent.objections);
+        let past = self.past.get_or_default(tab);
+        past.is_waited_for = false;
+        let before = past.discarded_active.replace(since.active);
+        let is_again =
+            before.is_some_and(|before| since.active.saturating_sub(before) <= score::THRASH_MS);
+        self.score.thrash += u64::from(is_again);
+    }
+
+    /// Follows in the books of what is saved what became of a tab.
+    fn revalue(&mut self, recording: &Recording, tab: TabId) {
+        let account = recording.weights().account(tab);
+        let here = self.engine.world().tab(tab);
+        let is_discarded = here.is_some_and(|tab| tab.is_discarded);
+        let is_held = self.holds(tab);
+        (self.savings).note(tab, account, is_held, is_discarded, self.at);
+    }
+
+    /// Tells the engine something at the place of the last input.
+    pub(super) fn feed(&mut self, recording: &Recording, input: Input) {
+        let event = Event {
+            seq: self.seq,
+            t_ms: self.t_ms,
+            input,
+        };
+        self.feed_event(recording, &event);
+    }
+
+    /// The same of an event that stands there already.
+    fn feed_event(&mut self, recording: &Recording, event: &Event) {
+        self.watch.see(event);
+        self.engine.step(event, &mut self.outputs);
+        let mut closed = Vec::new();
+        for &change in self.engine.world().changes() {
+            match change {
+                Change::Tab(_) => {}
+                Change::Renamed { old, new } => {
+                    self.held.rename(old, new);
+                    self.awaiting.rename(old, new);
+                }
+                Change::Gone(tab) => {
+                    closed.extend(self.held.remove(tab).map(|held| (tab, held)));
+                    let awaited = self.awaiting.remove(tab);
+                    let is_open = awaited.is_some_and(|awaited| awaited.is_open());
+                    self.score.unanswered += u64::from(is_open);
+                }
+            }
+        }
+        for index in 0..self.engine.world().changes().len() {
+            let change = self.engine.world().changes()[index];
+            let (Change::Tab(tab) | Change::Gone(tab) | Change::Renamed { new: tab, .. }) = change;
+            self.revalue(recording, tab);
+        }
+        for (tab, held) in closed {
+            self.score.closed_while_held += 1;
+            self.note_hold(recording, tab, held, HoldEnd::Closed);
+        }
+        self.collect_decisions();
+    }
+
+    /// Notes that a hold has ended, or that the trace has.
+    fn note_hold(&mut self, recording: &Recording, tab: TabId, held: Held, end: HoldEnd) {
+        let Some(holds) = &mut self.holds else {
+            return;
+        };
+        let at = self.at;
+        let weights = recording.weights();
+        let weighed = match end {
+            HoldEnd::Closed => weights.weighed_when_gone(tab),
+            HoldEnd::Needed | HoldEnd::Trace => weights.weighed(tab, at.active),
+        };
+        let until = (end != HoldEnd::Trace).then_some(self.seq);
+        let weighed = weighed.unwrap_or(held.weighed);
+        holds.push(held.until(tab, weighed, until, at, end));
+    }
+
+    fn collect_decisions(&mut self) {
+        let decisions = self.outputs.drain(..).filter_map(|output| match output {
+            Output::Decision(decision) => Some(decision),
+            Output::PressureChanged(_) => None,
+        });
+        self.fresh.extend(decisions);
+    }
+
+    /// Follows what an event of the recording did to what the policy did to its tabs.
+    fn follow_past(&mut self, recording: &Recording, input: &Input) {
+        for &change in recording.world().changes() {
+            match change {
+                Change::Tab(_) => {}
+                Change::Renamed { old, new } => self.past.rename(old, new),
+                Change::Gone(tab) => drop(self.past.remove(tab)),
+            }
+        }
+        if let Input::TabLoaded { tab, .. } = *input
+            && let Some(past) = self.past.get_mut(tab)
+            && std::mem::take(&mut past.is_waited_for)
+        {
+            self.score.note_wait(recording.load_ms(tab));
+        }
+    }
+
+    /// Follows what the machine showed.
+    fn follow_machine(&mut self, recording: &Recording, input: &Input, kept: &Kept) {
+        match input {
+            Input::Metrics(metrics) => {
+                let (here, is_withheld) = match kept {
+                    Kept::Sample { here, is_withheld } => (here, *is_withheld),
+                    _ => (metrics, false),
+                };
+                self.score.samples += 1;
+                self.score.withheld_samples += u64::from(is_withheld);
+                self.gauge.sample(here, self.at);
+            }
+            Input::PressureSignal(severity) => {
+                if *kept != Kept::Withheld {
+                    self.gauge.signal(*severity, self.at);
+                }
+            }
+            _ => return,
+        }
+        self.savings.press(recording.never().is_pressed(), self.at);
+    }
+
+    /// Follows what an event of the recording did to what its tabs weigh.
+    fn follow_weights(&mut self, recording: &Recording) {
+        let weights = recording.weights();
+        if weights.are_all_changed() {
+            self.savings.reweigh(weights, self.at);
+        }
+        for &tab in weights.changed() {
+            self.revalue(recording, tab);
+        }
+    }
+
+    /// Counts the time that a reload takes: of the load that the recording has at the same moment,
+    /// once that ends, else of the tab's last one.
+    fn await_load(&mut self, recording: &Recording, tab: TabId) {
+        let Some(there) = recording.world().tab(tab) else {
+            return;
+        };
+        if there.is_loading {
+            self.past.get_or_default(tab).is_waited_for = true;
+        } else {
+            self.score.note_wait(recording.load_ms(tab));
+        }
+    }
+
+    /// Brings a tab back that the policy holds, unless the recording has a restore of its own to
+    /// come; and lets it catch up with what the recording says of it: where it went and what it does.
+    fn bring_back(&mut self, recording: &Recording, tab: TabId, how: Return) {
+        let is_discarded = |tab: &Tab| tab.is_discarded;
+        let restore_is_to_come = recording.world().tab(tab).is_some_and(is_discarded);
+        if how == Return::Untold && restore_is_to_come {
+            return;
+        }
+        let Some(held) = self.held.remove(tab) else {
+            return;
+        };
+        self.score.note_reload(held.since, self.at);
+        self.note_hold(recording, tab, held, HoldEnd::Needed);
+        self.revalue(recording, tab);
+        self.await_load(recording, tab);
+        if how == Return::Untold {
+            self.feed(recording, Input::TabRestored { tab });
+        }
+        let recorded = recording.world();
+        let Some(there) = recorded.tab(tab) else {
+            return;
+        };
+        let is_loading = there.is_loading;
+        let changes = TabChanges {
+            audible: there.is_audible.then_some(true),
+            unsaved: there.is_unsaved.then_some(true),
+            capturing: there.is_capturing.then_some(true),
+            ..TabChanges::default()
+        };
+        let host = recorded.host_of(there);
+        let world = self.engine.world();
+        let here = world.tab(tab);
+        if here.and_then(|tab| world.host_of(tab)) != host {
+            let input = Input::TabNavigated {
+                tab,
+                page: Some(host.map_or(Page::Internal, |host| Page::Web(host.into()))),
+                protected: Some(there.is_marked_protected),
+            };
+            self.feed(recording, input);
+        }
+        if changes != TabChanges::default() {
+            self.feed(recording, Input::TabChanged { tab, changes });
+        }
+        // Where the recording has a load of its own, that one's end is awaited.
+        if how == Return::Untold && !is_loading {
+            self.feed(recording, Input::TabLoaded { tab, load_ms: None });
+        }
+    }
+}
+
+/// Until when the machine was awake before an event. One that sleeps wakes nobody.
+pub(super) fn awake_until(event: &Event) -> i64 {
+    let slept_ms = match event.input {
+        Input::Suspended { ms } => i64::try_from(ms).unwrap_or(i64::MAX),
+        _ => 0,
+    };
+    event.t_ms.saturating_sub(slept_ms)
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u64 {
+    items.count() as u64
+}

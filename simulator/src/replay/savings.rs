@@ -1,0 +1,231 @@
+//! What a policy's discards save and free, tab by tab, added up over time.
+
+use engine::{Moment, TabId, TabMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::weights::{Account, Source, Weights};
+
+/// What a policy saves now, and what it saved so far.
+///
+/// Sums are added up over time when they change, not line by line: between two changes nothing is
+/// to be done.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(remote = "Self")]
+pub(super) struct Savings {
+    /// Of the tabs that are otherwise than as recorded, or held.
+    shares: TabMap<Share>,
+    #[serde(skip)]
+    sums: Sums,
+    /// Whether the pressure, had nothing been discarded, is MEDIUM or HIGH.
+    is_pressed: bool,
+    /// Whether the policy has left the recording.
+    is_departed: bool,
+    saved: Saved,
+    /// Up to when that is added up.
+    counted_to: Moment,
+}
+
+/// What a tab adds to the sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Share {
+    bytes: u64,
+    source: Source,
+    /// Whether it is saved: in the background, held by the policy, and discarded by nobody else.
+    is_saved: bool,
+    frees: Frees,
+}
+
+/// How much memory a tab takes, beside the recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Frees {
+    /// As much.
+    Nothing,
+    /// Less: only here it is discarded.
+    Its,
+    /// More: only there it is.
+    Less,
+}
+
+/// Bytes over all tabs, at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    saved: [i128; 4],
+    freed: i128,
+}
+
+/// Byte-milliseconds that were saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Saved {
+    /// Over the active clock, by where the bytes of the tabs are from.
+    pub(super) by_source: [u128; 4],
+    /// Over the awake clock.
+    pub(super) awake: u128,
+    /// While the pressure would have been MEDIUM or HIGH.
+    pub(super) pressed: u128,
+    /// After the first difference from the recording.
+    pub(super) departed: u128,
+}
+
+impl Share {
+    /// What a tab with this account adds, where that is anything.
+    fn of(account: &Account, is_held: bool, is_discarded: bool) -> Option<Self> {
+        let is_saved = is_held && account.can_be_saved();
+        let frees = match (account.is_loaded(), is_discarded) {
+            (true, true) => Frees::Its,
+            (false, false) => Frees::Less,
+            _ => Frees::Nothing,
+        };
+        (is_saved || frees != Frees::Nothing).then_some(Self {
+            bytes: account.bytes(),
+            source: account.source(),
+            is_saved,
+            frees,
+        })
+    }
+}
+
+impl Sums {
+    fn count(&mut self, share: Share, sign: i128) {
+        let bytes = sign * i128::from(share.bytes);
+        if share.is_saved {
+            self.saved[share.source as usize] += bytes;
+        }
+        self.freed += match share.frees {
+            Frees::Nothing => 0,
+            Frees::Its => bytes,
+            Frees::Less => -bytes,
+        };
+    }
+}
+
+impl Saved {
+    /// Over the active clock.
+    pub(super) fn total(&self) -> u128 {
+        (self.by_source.iter()).fold(0, |sum, &byte_ms| sum.saturating_add(byte_ms))
+    }
+
+    /// Adds another trace's.
+    pub(super) fn pool(&mut self, other: Self) {
+        let by_source = self.by_source.iter_mut().zip(other.by_source);
+        for (mine, theirs) in by_source.chain([
+            (&mut self.awake, other.awake),
+            (&mut self.pressed, other.pressed),
+            (&mut self.departed, other.departed),
+        ]) {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+}
+
+impl Savings {
+    /// What the policy's discards free over what the recorded ones do, in bytes.
+    pub(super) fn freed(&self) -> i128 {
+        self.sums.freed
+    }
+
+    /// What was saved up to a moment at which nothing has changed yet.
+    pub(super) fn saved_at(&self, at: Moment) -> Saved {
+        let mut later = self.saved;
+        let active_ms = at.active.saturating_sub(self.counted_to.active);
+        let awake_ms = at.awake.saturating_sub(self.counted_to.awake);
+        for (total, bytes) in later.by_source.iter_mut().zip(self.sums.saved) {
+            add(total, bytes, active_ms);
+        }
+        let saved = self.sums.saved.iter().sum();
+        add(&mut later.awake, saved, awake_ms);
+        if self.is_pressed {
+            add(&mut later.pressed, saved, active_ms);
+        }
+        if self.is_departed {
+            add(&mut later.departed, saved, active_ms);
+        }
+        later
+    }
+
+    /// Notes how a tab is from a moment on: whether the policy holds it, and whether it is
+    /// discarded in the policy's world. `account` is the recording's.
+    pub(super) fn note(
+        &mut self,
+        tab: TabId,
+        account: Option<&Account>,
+        is_held: bool,
+        is_discarded: bool,
+        at: Moment,
+    ) {
+        let share = account.and_then(|account| Share::of(account, is_held, is_discarded));
+        if self.shares.get(tab).copied() == share {
+            return;
+        }
+        self.pass(at);
+        let before = match share {
+            Some(share) => {
+                self.sums.count(share, 1);
+                self.shares.insert(tab, share)
+            }
+            None => self.shares.remove(tab),
+        };
+        if let Some(before) = before {
+            self.sums.count(before, -1);
+        }
+    }
+
+    /// Follows all tabs to what they weigh from a moment on. Nothing else about them has changed.
+    pub(super) fn reweigh(&mut self, weights: &Weights, at: Moment) {
+        self.pass(at);
+        let Self { shares, sums, .. } = self;
+        shares.for_each_mut(|tab, share| {
+            let Some(account) = weights.account(tab) else {
+                return;
+            };
+            sums.count(*share, -1);
+            (share.bytes, share.source) = (account.bytes(), account.source());
+            sums.count(*share, 1);
+        });
+    }
+
+    /// Notes whether the pressure would be MEDIUM or HIGH from a moment on.
+    pub(super) fn press(&mut self, is_pressed: bool, at: Moment) {
+        if self.is_pressed != is_pressed {
+            self.pass(at);
+            self.is_pressed = is_pressed;
+        }
+    }
+
+    /// Notes that the policy has left the recording.
+    pub(super) fn depart(&mut self, at: Moment) {
+        if !self.is_departed {
+            self.pass(at);
+            self.is_departed = true;
+        }
+    }
+
+    /// Adds up what lies between the last change and this moment.
+    fn pass(&mut self, at: Moment) {
+        self.saved = self.saved_at(at);
+        self.counted_to = at;
+    }
+}
+
+impl Serialize for Savings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Savings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut savings = Self::deserialize(deserializer)?;
+        for share in savings.shares.values() {
+            savings.sums.count(*share, 1);
+        }
+        Ok(savings)
+    }
+}
+
+fn add(total: &mut u128, bytes: i128, ms: i64) {
+    let byte_ms = bytes
+        .max(0)
+        .unsigned_abs()
+        .saturating_mul(ms.max(0).unsigned_abs().into());
+    *total = total.saturating_add(byte_ms);
+}
