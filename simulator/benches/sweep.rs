@@ -13,13 +13,13 @@ use divan::counter::{BytesCount, ItemsCount};
 use engine::{Orchestrator, PolicyDocument};
 use rayon::prelude::*;
 use recorder::Trace;
-use simulator::comparison::{Entrant, Loop};
+use simulator::comparison::{self, Entrant, Loop};
 use simulator::packed::{About, PackedTrace, Packer};
 use simulator::replay::{Clairvoyance, Foresight, Replay};
 use simulator::sweep::{Design, Dimension, Space};
 
 const EVENTS: u64 = 1_000_000;
-const VARIANTS: usize = 20;
+const VARIANTS: usize = 32;
 
 fn main() {
     divan::main();
@@ -64,19 +64,20 @@ fn variants() -> Vec<PolicyDocument> {
     variants.into_iter().map(|it| it.document).collect()
 }
 
-/// What a unit of a sweep takes.
-fn run(document: &PolicyDocument) -> f64 {
+/// Runs variants side by side, as a sweep does.
+fn run(documents: &[PolicyDocument]) -> f64 {
     let Course {
         packed, foresight, ..
     } = course();
-    let entrant = Entrant {
+    let entrant = |document: &PolicyDocument| Entrant {
         name: document.hash(),
         protected_domains: document.protected_domains.clone(),
         policy: Box::new(Orchestrator::new(document.clone())),
         is_ticking: false,
     };
-    let score = entrant.run(packed, Loop::Closed, Some(foresight));
-    score.unwrap().saved_gib_h
+    let entrants: Vec<Entrant> = documents.iter().map(entrant).collect();
+    let scores = comparison::run(&entrants, packed, Loop::Closed, Some(foresight));
+    scores.unwrap().iter().map(|score| score.saved_gib_h).sum()
 }
 
 #[divan::bench(sample_count = 3, sample_size = 1)]
@@ -113,14 +114,25 @@ fn a_packed_trace_is_replayed(bencher: Bencher<'_, '_>) {
     let course = course();
     bencher
         .counter(ItemsCount::new(course.packed.step_count()))
-        .bench(|| run(&course.variants[0]));
+        .bench(|| run(&course.variants[..1]));
+}
+
+#[divan::bench(args = [2, 4, 8, 16, 32], sample_count = 1, sample_size = 1)]
+fn variants_go_side_by_side(bencher: Bencher<'_, '_>, abreast: usize) {
+    let course = course();
+    let steps = course.packed.step_count() * course.variants.len() as u64;
+    bencher.counter(ItemsCount::new(steps)).bench(|| {
+        let batches = course.variants.chunks(abreast);
+        batches.map(run).sum::<f64>()
+    });
 }
 
 #[divan::bench(sample_count = 1, sample_size = 1)]
 fn variants_are_swept_on_every_core(bencher: Bencher<'_, '_>) {
     let course = course();
     let steps = course.packed.step_count() * course.variants.len() as u64;
-    bencher
-        .counter(ItemsCount::new(steps))
-        .bench(|| course.variants.par_iter().map(run).collect::<Vec<_>>());
+    bencher.counter(ItemsCount::new(steps)).bench(|| {
+        let batches = course.variants.par_chunks(16);
+        batches.map(run).sum::<f64>()
+    });
 }

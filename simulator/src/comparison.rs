@@ -1,7 +1,7 @@
 //! Compares policies: the same traces, the same measure, and beside them the most that anybody
 //! could have saved.
 //!
-//! Each line of a trace is taken in once, by every policy side by side; no policy sees another.
+//! Each line of a trace is taken in once, by all policies side by side; no policy sees another.
 //! What comes out does not depend on how many threads there are.
 
 mod bootstrap;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::baselines::AnyPolicy;
 use crate::packed::{Damaged, PackedTrace};
-use crate::replay::{Clairvoyance, Foresight, Frontier, Hold, Replay, Score, Step, Tally};
+use crate::replay::{Abreast, Clairvoyance, Foresight, Frontier, Hold, Replay, Score, Step, Tally};
 
 pub use bootstrap::{Estimate, RESAMPLES, Ratio, difference_of_ratios};
 
@@ -30,71 +30,6 @@ pub struct Entrant {
 }
 
 impl Entrant {
-    /// Runs it over a packed trace, and measures it against the frontier where `foresight` is
-    /// given, which is of the same trace.
-    ///
-    /// # Errors
-    /// A trace that is damaged.
-    pub fn run(
-        &self,
-        trace: &PackedTrace,
-        loop_: Loop,
-        foresight: Option<&Foresight>,
-    ) -> Result<Score, Damaged> {
-        let mut replay = self.replay(loop_);
-        if foresight.is_some() {
-            replay = replay.keeping_holds();
-        }
-        let mut decided = Vec::new();
-        for step in trace.steps() {
-            replay.take_step(&step?, &mut decided);
-            decided.clear();
-        }
-        let (mut score, holds) = replay.finish_with_holds(&mut decided);
-        if let Some(foresight) = foresight {
-            foresight.measure(&mut score, &holds);
-        }
-        Ok(score)
-    }
-
-    /// Runs it over a packed trace and tells the sums of each part: up to the first of these times
-    /// (`t_ms`, ascending), from there to the next, and so on to the end.
-    ///
-    /// # Errors
-    /// A trace that is damaged.
-    pub fn run_in_parts(
-        &self,
-        trace: &PackedTrace,
-        loop_: Loop,
-        until_ms: &[i64],
-    ) -> Result<Vec<Tally>, Damaged> {
-        let mut replay = self.replay(loop_);
-        let mut decided = Vec::new();
-        let mut parts = Vec::with_capacity(until_ms.len() + 1);
-        let mut before = Tally::default();
-        let mut end_part = |replay: &Replay<_>| {
-            let now = replay.tally();
-            parts.push(now - before);
-            before = now;
-        };
-        let mut ends = until_ms.iter().peekable();
-        for step in trace.steps() {
-            let step = step?;
-            if let Step::Event(event) = &step {
-                while ends.next_if(|&&end| event.t_ms >= end).is_some() {
-                    end_part(&replay);
-                }
-            }
-            replay.take_step(&step, &mut decided);
-            decided.clear();
-        }
-        for _ in ends {
-            end_part(&replay);
-        }
-        end_part(&replay);
-        Ok(parts)
-    }
-
     /// Sets a replay up for it.
     fn replay(&self, loop_: Loop) -> Replay<Box<dyn AnyPolicy>> {
         let mut replay = Replay::new(self.policy.clone()).protecting(&self.protected_domains);
@@ -106,6 +41,72 @@ impl Entrant {
             Loop::Open => replay.open_loop(),
         }
     }
+}
+
+/// Runs policies over a packed trace, side by side, and measures each against the frontier where
+/// `foresight` is given, which is of the same trace.
+///
+/// # Errors
+/// A trace that is damaged.
+pub fn run(
+    entrants: &[Entrant],
+    trace: &PackedTrace,
+    loop_: Loop,
+    foresight: Option<&Foresight>,
+) -> Result<Vec<Score>, Damaged> {
+    let replays = entrants.iter().map(|entrant| entrant.replay(loop_));
+    let mut abreast = match foresight {
+        Some(_) => Abreast::new(replays.map(Replay::keeping_holds)),
+        None => Abreast::new(replays),
+    };
+    for step in trace.steps() {
+        abreast.take_step(&step?);
+    }
+    let scores = abreast.finish().map(|(mut score, holds)| {
+        if let Some(foresight) = foresight {
+            foresight.measure(&mut score, &holds);
+        }
+        score
+    });
+    Ok(scores.collect())
+}
+
+/// Runs policies over a packed trace, side by side, and tells the sums of each part: up to the
+/// first of these times (`t_ms`, ascending), from there to the next, and so on to the end.
+///
+/// # Errors
+/// A trace that is damaged.
+pub fn run_in_parts(
+    entrants: &[Entrant],
+    trace: &PackedTrace,
+    loop_: Loop,
+    until_ms: &[i64],
+) -> Result<Vec<Vec<Tally>>, Damaged> {
+    let mut abreast = Abreast::new(entrants.iter().map(|entrant| entrant.replay(loop_)));
+    let mut parts = vec![Vec::with_capacity(until_ms.len() + 1); entrants.len()];
+    let mut before = vec![Tally::default(); entrants.len()];
+    let mut end_part = |abreast: &Abreast<_>| {
+        let parts = parts.iter_mut().zip(&mut before);
+        for ((parts, before), now) in parts.zip(abreast.tallies()) {
+            parts.push(now - *before);
+            *before = now;
+        }
+    };
+    let mut ends = until_ms.iter().peekable();
+    for step in trace.steps() {
+        let step = step?;
+        if let Step::Event(event) = &step {
+            while ends.next_if(|&&end| event.t_ms >= end).is_some() {
+                end_part(&abreast);
+            }
+        }
+        abreast.take_step(&step);
+    }
+    for _ in ends {
+        end_part(&abreast);
+    }
+    end_part(&abreast);
+    Ok(parts)
 }
 
 /// Whether policies see what their discards free.
@@ -123,36 +124,44 @@ pub enum Loop {
 #[derive(Debug)]
 pub struct Heat {
     clairvoyance: Clairvoyance,
-    replays: Vec<Replay<Box<dyn AnyPolicy>>>,
+    /// As many as there are threads.
+    groups: Vec<Abreast<Box<dyn AnyPolicy>>>,
 }
 
 impl Heat {
     /// Starts a trace. The frontier spares tabs on `protected_domains`.
     pub fn new(entrants: &[Entrant], loop_: Loop, protected_domains: &[String]) -> Self {
-        let replays = entrants.iter().map(|entrant| entrant.replay(loop_));
+        let a_group = entrants.len().div_ceil(rayon::current_num_threads()).max(1);
+        let replay = |entrant: &Entrant| entrant.replay(loop_).keeping_holds();
+        let groups = entrants.chunks(a_group);
         Self {
             clairvoyance: Clairvoyance::new(protected_domains),
-            replays: replays.map(Replay::keeping_holds).collect(),
+            groups: groups
+                .map(|group| Abreast::new(group.iter().map(replay)))
+                .collect(),
         }
     }
 
-    /// Takes the next lines of the trace in.
-    pub fn take(&mut self, lines: &[Line]) {
+    /// Takes in what matters of the next lines of the trace.
+    pub fn take(&mut self, steps: &[Step]) {
         let Self {
             clairvoyance,
-            replays,
+            groups,
         } = self;
         rayon::join(
-            || lines.iter().for_each(|line| clairvoyance.take(line)),
-            || replays.par_iter_mut().for_each(|replay| run(replay, lines)),
+            || steps.iter().for_each(|step| clairvoyance.take_step(step)),
+            || {
+                (groups.par_iter_mut())
+                    .for_each(|group| steps.iter().for_each(|step| group.take_step(step)));
+            },
         );
     }
 
     /// Ends the trace.
     pub fn finish(self) -> Finish {
         let foresight = self.clairvoyance.finish();
-        let measured = self.replays.into_iter().map(|replay| {
-            let (mut score, holds) = replay.finish_with_holds(&mut Vec::new());
+        let ended = self.groups.into_iter().flat_map(Abreast::finish);
+        let measured = ended.map(|(mut score, holds)| {
             foresight.measure(&mut score, &holds);
             score
         });
@@ -160,14 +169,6 @@ impl Heat {
             scores: measured.collect(),
             foresight,
         }
-    }
-}
-
-fn run(replay: &mut Replay<Box<dyn AnyPolicy>>, lines: &[Line]) {
-    let mut decided = Vec::new();
-    for line in lines {
-        replay.take(line.clone(), &mut decided);
-        decided.clear();
     }
 }
 

@@ -11,14 +11,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use engine::{PolicyDocument, SEMANTICS, TtlClock};
 use rayon::prelude::*;
-use recorder::Line;
 use serde::Serialize;
 use simulator::ablation;
 use simulator::comparison::{
     ClairvoyantRun, Difference, Entrant, Finish, Heat, Loop, RESAMPLES, pooled,
 };
 use simulator::curve::{Curve, Family};
-use simulator::replay::{Frontier, Point, Score};
+use simulator::replay::{Frontier, Point, Score, Step};
 
 use self::columns::Column;
 use super::{each_trace, note_what_is_not_scored};
@@ -220,7 +219,7 @@ fn run_trace(
         .map(|family| Heat::new(&family.members(), Loop::Open, protected_domains))
         .collect();
     let mut batch = Vec::with_capacity(BATCH_LINES);
-    let mut take = |batch: &mut Vec<Line>| {
+    let mut take = |batch: &mut Vec<Step>| {
         rayon::join(
             || heat.take(batch),
             || {
@@ -231,7 +230,7 @@ fn run_trace(
         batch.clear();
     };
     let ending = read(&trace, Show::Progress, console, |line, _| {
-        batch.push(line);
+        batch.extend(Step::of(line));
         if batch.len() == BATCH_LINES {
             take(&mut batch);
         }

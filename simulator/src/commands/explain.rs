@@ -46,7 +46,7 @@ pub(crate) fn run(args: &ExplainArgs, console: &mut Console) -> anyhow::Result<O
     let end = read(&trace, Show::Progress, console, |line, _| {
         biography.take(line.clone());
         if let Some(clairvoyance) = &mut clairvoyance {
-            clairvoyance.take(&line);
+            clairvoyance.take(line.clone());
         }
         if let Some(alternative) = &mut alternative {
             alternative.take(line, biography.present());

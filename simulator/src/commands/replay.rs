@@ -11,7 +11,8 @@ use recorder::{Origin, Trace, TraceReader};
 use serde::Serialize;
 use simulator::baselines::AnyPolicy;
 use simulator::replay::{
-    Clairvoyance, EARLY_RETURN_MS, Feedback, Frontier, Machine, Replay, Replayed, Score, THRASH_MS,
+    Clairvoyance, EARLY_RETURN_MS, Feedback, Frontier, Machine, Replay, Replayed, Score, Step,
+    THRASH_MS,
 };
 use simulator::state::{About, BYTES_MAX, Before, PolicyLabel, State};
 use tempfile::NamedTempFile;
@@ -326,12 +327,15 @@ fn replay(
     let end = read_with(&trace, show, console, |line, reader, console| {
         let seq = line.seq;
         last_seq = Some(seq);
-        if let Some(clairvoyance) = &mut clairvoyance {
-            clairvoyance.take(&line);
-        }
-        if !start.has_seen(seq, path, reader)? {
-            replay.take(line, &mut decided);
-            write_all(&mut decided, console)?;
+        let is_new = !start.has_seen(seq, path, reader)?;
+        if let Some(step) = Step::of(line) {
+            if let Some(clairvoyance) = &mut clairvoyance {
+                clairvoyance.take_step(&step);
+            }
+            if is_new {
+                replay.take_step(&step, &mut decided);
+                write_all(&mut decided, console)?;
+            }
         }
         Ok(if plan.until == last_seq {
             ControlFlow::Break(())

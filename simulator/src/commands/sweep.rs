@@ -23,7 +23,8 @@ use crate::writing::write_whole;
 pub(super) use plan::unit_traces;
 pub(super) use results::thinned;
 pub(crate) use rows::DamagedRows;
-pub(super) use workshop::{Workshop, each_in_parallel, progress, threads_or_all};
+use workshop::batches;
+pub(super) use workshop::{Workshop, abreast, each_in_parallel, progress, threads_or_all};
 
 use plan::Plan;
 use results::{Recheck, Results};
@@ -102,7 +103,7 @@ fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     Ok(told.outcome(console))
 }
 
-/// Does the first unit, to see how long the rest will take; returns the rest.
+/// Does the first few units, to see how long the rest will take; returns the rest.
 fn begin<'a>(
     left: &[&'a Unit],
     workshop: &Workshop,
@@ -111,18 +112,22 @@ fn begin<'a>(
     rows: &mut RowFile,
     console: &mut Console,
 ) -> anyhow::Result<Vec<&'a Unit>> {
-    let first = left
+    let batches = batches(left, threads);
+    let first = batches
         .iter()
-        .position(|unit| matches!(unit.task, Task::Score { .. }));
+        .find(|batch| matches!(batch[0].task, Task::Score { .. }));
     let Some(first) = first else {
         return Ok(left.to_vec());
     };
-    let (row, took) = workshop.time(left[first])?;
-    rows.push(&left[first].unit, &row)?;
-    let mut rest = left.to_vec();
-    let done = rest.remove(first);
-    let lines = rest.iter().map(|unit| unit.trace.lines).sum();
-    let estimate = estimate(took, done.trace.lines, lines, threads);
+    let (answers, took) = workshop.time(first)?;
+    for (unit, row) in first.iter().zip(answers) {
+        rows.push(&unit.unit, &row)?;
+    }
+    let lines_of = |units: &[&Unit]| units.iter().map(|unit| unit.trace.lines).sum::<u64>();
+    let rest: Vec<&Unit> = (left.iter().copied())
+        .filter(|unit| !rows.has(&unit.unit))
+        .collect();
+    let estimate = estimate(took, lines_of(first), lines_of(&rest), threads);
     if estimate > LONG && !is_long_fine {
         bail!(
             "{} are left, which will take about {} with {}; try fewer variants, share the units out \
@@ -183,8 +188,9 @@ fn carry_out(args: &SweepRunArgs, console: &mut Console) -> anyhow::Result<Outco
         for (line, number) in input.lines().zip(1..) {
             let unit = parse_unit(&line?, Path::new("stdin"), number)?;
             workshop.prepare(&unit, console)?;
-            let row = workshop.answer(&unit)?;
-            console.line(row)?;
+            for row in workshop.answers(&[&unit])? {
+                console.line(row)?;
+            }
             console.flush()?;
         }
         return Ok(Outcome::Yes);

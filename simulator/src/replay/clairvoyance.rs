@@ -53,14 +53,15 @@ impl Clairvoyance {
     }
 
     /// Takes the next line of the recording in.
-    pub fn take(&mut self, line: &Line) {
-        if let Some(event) = line.event() {
-            self.take_event(&event);
+    pub fn take(&mut self, line: Line) {
+        if let Some(step) = Step::of(line) {
+            self.take_step(&step);
         }
     }
 
-    /// The same for what happened.
-    pub fn take_event(&mut self, event: &Event) {
+    /// The same for what matters of a line.
+    pub fn take_step(&mut self, step: &Step) {
+        let Step::Event(event) = step else { return };
         self.pass_time(event);
         let Self {
             recording,
@@ -84,9 +85,7 @@ impl Clairvoyance {
     pub fn of(trace: &PackedTrace, protected_domains: &[String]) -> Result<Foresight, Damaged> {
         let mut this = Self::new(protected_domains);
         for step in trace.steps() {
-            if let Step::Event(event) = step? {
-                this.take_event(&event);
-            }
+            this.take_step(&step?);
         }
         Ok(this.finish())
     }

@@ -3,8 +3,8 @@
 use engine::{Moment, Seq, TabId};
 use serde::{Deserialize, Serialize};
 
-use super::weights::Weighed;
 use super::score::{EARLY_RETURN_MS, gib_h};
+use super::weights::Weighed;
 
 /// A decision to discard a tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -129,6 +129,30 @@ impl Unit {
     pub fn is_whole(&self) -> bool {
         self.unit == id(&self.version, &self.trace, &self.task)
     }
+
+    /// Whether another one can be carried out beside it: on the same trace, with the same loop, and
+    /// measured against the same frontier.
+    pub fn can_go_beside(&self, other: &Self) -> bool {
+        self.trace.digest == other.trace.digest
+            && match (&self.task, &other.task) {
+                (Task::Frontier { base: one }, Task::Frontier { base: other }) => one == other,
+                (
+                    Task::Score {
+                        frontier: with_frontier,
+                        loop_,
+                        base,
+                        ..
+                    },
+                    Task::Score {
+                        frontier,
+                        loop_: other_loop,
+                        base: other_base,
+                        ..
+                    },
+                ) => (with_frontier, loop_, base) == (frontier, other_loop, other_base),
+                _ => false,
+            }
+    }
 }
 
 fn id(version: &Version, trace: &UnitTrace, task: &Task) -> String {

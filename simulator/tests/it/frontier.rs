@@ -25,7 +25,7 @@ use crate::recording::{MINUTE, START_MS, decision, tab};
 fn look_ahead(lines: &[Line]) -> Foresight {
     let mut clairvoyance = Clairvoyance::new(&PolicyDocument::default().protected_domains);
     for line in lines {
-        clairvoyance.take(line);
+        clairvoyance.take(line.clone());
     }
     clairvoyance.finish()
 }

@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 use serde_json::{Map, Value};
+use simulator::comparison::{self, Entrant};
 use simulator::packed::{About, Damaged, PackedTrace};
 use simulator::replay::{Clairvoyance, Foresight};
 use simulator::sweep::{self, FrontierRow, Row, Task, Unit, Version};
@@ -23,6 +24,9 @@ use crate::console::Console;
 use crate::policy::{self, NamedPolicy};
 use crate::reading::shown;
 use crate::trace_cache::TraceCache;
+
+/// The most replays that go side by side.
+const ABREAST_MAX: usize = 16;
 
 /// What a clairvoyant knows of a trace, once somebody has looked.
 type Seen = Arc<OnceLock<Result<Arc<Foresight>, Damaged>>>;
@@ -95,13 +99,19 @@ impl Workshop {
         Ok(())
     }
 
-    /// What comes of a unit: a line of JSON.
-    pub(super) fn answer(&self, unit: &Unit) -> anyhow::Result<String> {
-        let trace = self.trace(&unit.trace.digest)?;
-        match &unit.task {
+    /// What comes of units of one batch: a line of JSON each.
+    pub(super) fn answers(&self, batch: &[&Unit]) -> anyhow::Result<Vec<String>> {
+        let first = batch.first().context("a batch holds a unit")?;
+        let trace = self.trace(&first.trace.digest)?;
+        match &first.task {
             Task::Frontier { base } => {
                 let frontier = self.foresee(trace, base)?.frontier();
-                Ok(serde_json::to_string(&FrontierRow::new(unit, frontier))?)
+                let rows = batch.iter();
+                rows.map(|unit| {
+                    let row = FrontierRow::new(unit, frontier.clone());
+                    Ok(serde_json::to_string(&row)?)
+                })
+                .collect()
             }
             Task::Score {
                 frontier,
@@ -109,28 +119,35 @@ impl Workshop {
                 base,
                 ..
             } => {
-                let policy = policy_of(unit)?;
+                let policies = batch.iter().map(|unit| Ok(policy_of(unit)?.entrant()));
+                let entrants = policies.collect::<anyhow::Result<Vec<Entrant>>>()?;
                 let foresight = frontier.then(|| self.foresee(trace, base)).transpose()?;
-                let score = policy.entrant().run(trace, *loop_, foresight.as_deref())?;
-                let row = Row::new(unit, &score).context("the unit asks for a score")?;
-                Ok(serde_json::to_string(&row)?)
+                let scores = comparison::run(&entrants, trace, *loop_, foresight.as_deref())?;
+                let rows = batch.iter().zip(&scores);
+                rows.map(|(unit, score)| {
+                    let row = Row::new(unit, score).context("the unit asks for a score")?;
+                    Ok(serde_json::to_string(&row)?)
+                })
+                .collect()
             }
         }
     }
 
     /// The same, and how long it took when all that is shared was there.
-    pub(super) fn time(&self, unit: &Unit) -> anyhow::Result<(String, Duration)> {
-        if let Task::Score {
-            frontier: true,
-            base,
-            ..
-        } = &unit.task
-        {
-            self.foresee(self.trace(&unit.trace.digest)?, base)?;
+    pub(super) fn time(&self, batch: &[&Unit]) -> anyhow::Result<(Vec<String>, Duration)> {
+        for unit in batch {
+            if let Task::Score {
+                frontier: true,
+                base,
+                ..
+            } = &unit.task
+            {
+                self.foresee(self.trace(&unit.trace.digest)?, base)?;
+            }
         }
         let start = Instant::now();
-        let row = self.answer(unit)?;
-        Ok((row, start.elapsed()))
+        let rows = self.answers(batch)?;
+        Ok((rows, start.elapsed()))
     }
 
     /// Carries units out, and gives each with what came of it, in the order in which they end.
@@ -144,12 +161,15 @@ impl Workshop {
         let lines = units.iter().map(|unit| unit.trace.lines).sum();
         let bar = progress(lines, "lines");
         each_in_parallel(
-            units,
+            &batches(units, threads),
             threads,
-            |unit| self.answer(unit),
-            |unit, row| {
-                bar.inc(unit.trace.lines);
-                take(unit, row)
+            |batch| self.answers(batch),
+            |batch, rows| {
+                for (unit, row) in batch.iter().zip(rows) {
+                    bar.inc(unit.trace.lines);
+                    take(unit, row)?;
+                }
+                Ok(())
             },
         )?;
         bar.finish_and_clear();
@@ -180,6 +200,22 @@ impl Workshop {
         let foresight = seen.get_or_init(|| Clairvoyance::of(trace, domains).map(Arc::new));
         Ok(foresight.clone()?)
     }
+}
+
+/// Puts units together that follow each other and can be carried out side by side: on one trace,
+/// in one kind of replay, measured against one frontier. What comes of a unit does not depend on
+/// those beside it.
+pub(super) fn batches<'a, 'b>(units: &'b [&'a Unit], threads: usize) -> Vec<&'b [&'a Unit]> {
+    let a_batch = abreast(units.len(), threads);
+    let alike = units.chunk_by(|one, other| one.can_go_beside(other));
+    alike.flat_map(|units| units.chunks(a_batch)).collect()
+}
+
+/// How many replays go side by side where there are so many: enough to share what the recording
+/// costs, few enough that what they know of their tabs stays in the processor's cache, and not so
+/// many that threads have nothing to do.
+pub(crate) fn abreast(replays: usize, threads: usize) -> usize {
+    (replays / (4 * threads.max(1))).clamp(1, ABREAST_MAX)
 }
 
 /// The policy of a unit that asks for a score.

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use engine::PolicyDocument;
 use regex::Regex;
-use simulator::comparison::{Entrant, Loop};
+use simulator::comparison::{self, Entrant, Loop};
 use simulator::replay::{Foresight, Tally};
 use simulator::sweep::{UnitTrace, Variant};
 use simulator::tune::{Cells, Person};
 
-use crate::commands::sweep::{Workshop, each_in_parallel, unit_traces};
+use crate::commands::sweep::{Workshop, abreast, each_in_parallel, unit_traces};
 use crate::console::Console;
 use crate::policy::NamedPolicy;
 
@@ -109,22 +109,31 @@ impl Bench {
                 person_of[trace] = person;
             }
         }
-        let work: Vec<(usize, usize)> = (0..entrants.len())
-            .flat_map(|entrant| (0..self.traces.len()).map(move |trace| (entrant, trace)))
+        let a_group = abreast(entrants.len() * self.traces.len(), self.threads);
+        let groups = (0..).step_by(a_group).zip(entrants.chunks(a_group));
+        let work: Vec<(usize, usize, &[Entrant])> = groups
+            .flat_map(|(first, group)| (0..self.traces.len()).map(move |it| (it, first, group)))
             .collect();
         each_in_parallel(
             &work,
             self.threads,
-            |&(entrant, trace)| {
+            |&(trace, _, group)| {
                 let packed = self.workshop.trace(&self.traces[trace].digest)?;
                 let ends_ms = &self.ends_ms[trace];
-                Ok(entrants[entrant].run_in_parts(packed, Loop::Closed, ends_ms)?)
+                Ok(comparison::run_in_parts(
+                    group,
+                    packed,
+                    Loop::Closed,
+                    ends_ms,
+                )?)
             },
-            |&(entrant, trace), parts| {
+            |&(trace, first, _), of_group| {
                 // Sums of whole numbers are the same in any order.
-                let windows = &mut all[entrant].0[person_of[trace]];
-                for (window, part) in windows.iter_mut().zip(parts) {
-                    *window = *window + part;
+                for (cells, parts) in all[first..].iter_mut().zip(of_group) {
+                    let windows = &mut cells.0[person_of[trace]];
+                    for (window, part) in windows.iter_mut().zip(parts) {
+                        *window = *window + part;
+                    }
                 }
                 Ok(())
             },
