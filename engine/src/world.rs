@@ -866,7 +866,13 @@ impl World {
     fn count_visit(&mut self) {
         let host = self.tab_in_front().and_then(|tab| tab.host);
         let name = host.map(|host| &self.hosts.get(host).name);
-        if name == self.host_in_front.as_ref() {
+        let is_same = match (name, &self.host_in_front) {
+            // Mostly it is the same name in the same place.
+            (Some(name), Some(before)) => Arc::ptr_eq(name, before) || name == before,
+            (None, None) => true,
+            _ => false,
+        };
+        if is_same {
             return;
         }
         let now = self.moment().now;

@@ -979,7 +979,8 @@ pub(crate) struct TuneArgs {
     /// Another policy to hold the tuned one against; original-2026 always is
     #[arg(long, value_name = "FILE|NAME")]
     pub(crate) against: Vec<String>,
-    /// At most so many reloads in an hour of the user's time [default: as many as the base]
+    /// At most so many reloads in an hour of the user's time [default: as many as
+    /// the base or original-2026, whichever needs fewer]
     #[arg(long, value_name = "RATE", value_parser = parse_limit)]
     pub(crate) max_reloads_per_hour: Option<f64>,
     /// At most this share of discards whose tab is back within 10 minutes, from 0 to 1

@@ -105,26 +105,26 @@ impl Task {
         })
     }
 
-    /// The limits of a search that knows what the base came to in training. Where no reloads were
-    /// named it may have as many as the base. A margin is kept to them, since what is at a limit in
-    /// training is beyond it for half of all other people.
-    fn limits_in_training(&self, base: &Rates) -> Limits {
+    /// The limits of a search that knows what the base and the original came to in training. A
+    /// margin is kept to them, since what is at a limit in training is beyond it for half of all
+    /// other people.
+    fn limits_in_training(&self, of: [Rates; 2]) -> Limits {
+        let limits = self.limits_held_out(of);
         let with_margin = |limit: Option<f64>| limit.map(|limit| limit * (1.0 - self.margin));
-        let reloads = self.limits.max_reloads_per_active_hour;
         Limits {
-            max_reloads_per_active_hour: with_margin(reloads.or(base.reloads_per_active_hour)),
-            max_early_return_rate: with_margin(self.limits.max_early_return_rate),
-            max_high_minutes_per_awake_hour: with_margin(
-                self.limits.max_high_minutes_per_awake_hour,
-            ),
+            max_reloads_per_active_hour: with_margin(limits.max_reloads_per_active_hour),
+            max_early_return_rate: with_margin(limits.max_early_return_rate),
+            max_high_minutes_per_awake_hour: with_margin(limits.max_high_minutes_per_awake_hour),
         }
     }
 
-    /// The limits that must be kept on held-out people.
-    fn limits_held_out(&self, base: &Rates) -> Limits {
+    /// The limits that must be kept on held-out people. Where no reloads were named there may be as
+    /// many as the base or the original needs there, whichever needs fewer.
+    fn limits_held_out(&self, of: [Rates; 2]) -> Limits {
+        let fewest = of.into_iter().filter_map(|it| it.reloads_per_active_hour);
         let reloads = self.limits.max_reloads_per_active_hour;
         Limits {
-            max_reloads_per_active_hour: reloads.or(base.reloads_per_active_hour),
+            max_reloads_per_active_hour: reloads.or(fewest.min_by(f64::total_cmp)),
             ..self.limits
         }
     }
@@ -160,7 +160,14 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
                 .collect(),
             SplitKind::ByPerson | SplitKind::WalkForward => Vec::new(),
         };
-        searches.push(search(&task, split, &known, &base, &mut bench, &about)?);
+        searches.push(search(
+            &task,
+            split,
+            &known,
+            (&base, &against[0]),
+            &mut bench,
+            &about,
+        )?);
     }
     let tuned = judge(&task, &splits, &searches, (&base, &against), &mut bench)?;
 
@@ -215,12 +222,12 @@ fn search(
     task: &Task,
     split: &Split,
     known: &[Chosen],
-    base: &Cells,
+    (base, original): (&Cells, &Cells),
     bench: &mut Bench,
     about: &str,
 ) -> anyhow::Result<Searched> {
     let rates = |cells: &Cells| cells.sum(&split.training).rates();
-    let limits = task.limits_in_training(&rates(base));
+    let limits = task.limits_in_training([base, original].map(rates));
     let bar = super::sweep::progress(task.trials as u64, &format!("variants, {about}"));
     let mut search = Search::new(&task.space, task.population, task.seed);
     let mut tried: Vec<(Variant, Arc<Cells>)> = Vec::new();
@@ -506,8 +513,10 @@ fn verdict(task: &Task, whole: &Searched, held_out: Option<&found::HeldOut>) -> 
     let Some(held_out) = held_out else {
         return (false, "nothing was held out to judge it on".to_owned());
     };
-    let against = &held_out.against[0];
-    let limits = task.limits_held_out(&against.rates);
+    let [against, original, ..] = &*held_out.against else {
+        unreachable!("it is always held against the base and the original");
+    };
+    let limits = task.limits_held_out([against.rates, original.rates]);
     let excess = limits.excess(&held_out.tuned);
     if excess > 0.0 {
         let why = format!(

@@ -22,10 +22,9 @@ pub(super) enum Kept {
     /// It happens there, too.
     AsItIs,
     /// It happens in another form.
-    Changed(Input),
-    /// The machine shows something else there, and a part of it is withheld where the machine as
-    /// recorded is too far from it.
-    Sample { here: Metrics, is_withheld: bool },
+    Changed(Box<Input>),
+    /// The machine shows something else there, which the run has noted.
+    Shown,
     /// It is of the recorded policy's making.
     TakenOut,
     /// It comes from a tab that is discarded there.
@@ -39,7 +38,7 @@ pub(super) enum Kept {
 pub(super) enum Then {
     Nothing,
     /// The policy holds the tab from now on.
-    Hold(TabId, Intent),
+    Hold(TabId, Box<Intent>),
     /// These tabs, which the policy holds, are needed.
     Return(Vec<TabId>, Return),
 }
@@ -68,7 +67,7 @@ impl<P: Policy> Run<P> {
             Input::TabOpened(facts) => match self.rewrite_facts(recording, facts) {
                 Some((facts, returns)) => {
                     let back = returns.then_some(facts.tab);
-                    let kept = Kept::Changed(Input::TabOpened(facts));
+                    let kept = Kept::Changed(Box::new(Input::TabOpened(facts)));
                     (kept, Then::back(back, Return::Untold))
                 }
                 None => (Kept::AsItIs, Then::Nothing),
@@ -141,7 +140,8 @@ impl<P: Policy> Run<P> {
         } else {
             Then::Return(returning, Return::Untold)
         };
-        (Kept::Changed(Input::SessionStarted(snapshot)), then)
+        let input = Input::SessionStarted(snapshot);
+        (Kept::Changed(Box::new(input)), then)
     }
 
     /// Makes what is told of a tab fit the policy's world, where it does not. Says as well whether
@@ -177,15 +177,12 @@ impl<P: Policy> Run<P> {
         None
     }
 
-    fn rewrite_sample(&self, recording: &Recording, metrics: &Metrics) -> Kept {
+    fn rewrite_sample(&mut self, recording: &Recording, metrics: &Metrics) -> Kept {
         match self.score.feedback {
             Feedback::Open => Kept::AsItIs,
             Feedback::Closed => {
-                let shown = recording.weights().shown(metrics, self.savings.freed());
-                Kept::Sample {
-                    here: shown.metrics,
-                    is_withheld: shown.is_withheld,
-                }
+                self.shown = recording.weights().shown(metrics, self.savings.freed());
+                Kept::Shown
             }
         }
     }
@@ -200,7 +197,7 @@ impl<P: Policy> Run<P> {
         match (by, self.awaiting.get_mut(tab)) {
             (DiscardedBy::Orchestrator, Some(awaited)) if !is_discarded => {
                 awaited.is_discarded = true;
-                let then = Then::Hold(tab, awaited.intent.clone());
+                let then = Then::Hold(tab, Box::new(awaited.intent.clone()));
                 if awaited.is_answered {
                     self.awaiting.remove(tab);
                 }
@@ -242,6 +239,6 @@ fn rewrite_changes(tab: TabId, changes: TabChanges) -> Kept {
         Kept::Impossible
     } else {
         let changes = possible;
-        Kept::Changed(Input::TabChanged { tab, changes })
+        Kept::Changed(Box::new(Input::TabChanged { tab, changes }))
     }
 }

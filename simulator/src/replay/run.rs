@@ -16,6 +16,7 @@ use super::score::{self, Feedback, Gauge, Score};
 use super::step::RecordedDecision;
 use super::tally::Tally;
 use super::watch::{self, Watch};
+use super::weights::Shown;
 use super::{Replayed, TICK_MS};
 
 /// For how long after an event a policy is woken: a week. No timer of any policy takes longer, and
@@ -40,6 +41,9 @@ pub(super) struct Run<P> {
     at: Moment,
     #[serde(skip)]
     outputs: Vec<Output>,
+    /// What the machine shows here of the sample that is being taken in.
+    #[serde(skip)]
+    pub(super) shown: Shown,
     /// Decisions on the last input, until the recorded ones have been seen as well.
     pub(super) fresh: Vec<Decision>,
     /// The recorded decisions on the last input that were to be carried out, by tab.
@@ -124,6 +128,7 @@ impl<P: Policy> Run<P> {
             t_ms: 0,
             at: Moment::default(),
             outputs: Vec::new(),
+            shown: Shown::default(),
             fresh: Vec::new(),
             recorded_fresh: BTreeMap::new(),
             awaiting: TabMap::default(),
@@ -248,15 +253,33 @@ impl<P: Policy> Run<P> {
         self.at = recording.world().moment();
         self.follow_past(recording, &event.input);
         self.follow_machine(recording, &event.input, &plan.kept);
-        match plan.kept {
-            Kept::AsItIs => self.feed_event(recording, event),
-            Kept::Changed(input) => self.feed(recording, input),
-            Kept::Sample { here, .. } => self.feed(recording, Input::Metrics(here)),
-            Kept::TakenOut => self.score.taken_out += 1,
-            Kept::Impossible => self.score.impossible += 1,
-            Kept::Withheld => self.score.withheld_signals += 1,
-        }
-        self.follow_weights(recording);
+        let happens = match plan.kept {
+            Kept::AsItIs => {
+                self.take_in(recording, event);
+                true
+            }
+            Kept::Changed(input) => {
+                self.feed(recording, *input);
+                true
+            }
+            Kept::Shown => {
+                self.feed(recording, Input::Metrics(self.shown.metrics));
+                true
+            }
+            Kept::TakenOut => {
+                self.score.taken_out += 1;
+                false
+            }
+            Kept::Impossible => {
+                self.score.impossible += 1;
+                false
+            }
+            Kept::Withheld => {
+                self.score.withheld_signals += 1;
+                false
+            }
+        };
+        self.follow_weights(recording, happens);
         match plan.then {
             Then::Nothing => {}
             Then::Hold(tab, intent) => self.hold(recording, tab, &intent),
@@ -485,37 +508,33 @@ impl<P: Policy> Run<P> {
             t_ms: self.t_ms,
             input,
         };
-        self.feed_event(recording, &event);
+        self.take_in(recording, &event);
     }
 
-    /// The same of an event that stands there already.
-    fn feed_event(&mut self, recording: &Recording, event: &Event) {
+    /// Takes an event of the policy's world in.
+    fn take_in(&mut self, recording: &Recording, event: &Event) {
         self.watch.see(event);
         self.engine.step(event, &mut self.outputs);
-        let mut closed = Vec::new();
-        for &change in self.engine.world().changes() {
-            match change {
-                Change::Tab(_) => {}
+        for index in 0..self.engine.world().changes().len() {
+            let tab = match self.engine.world().changes()[index] {
+                Change::Tab(tab) => tab,
                 Change::Renamed { old, new } => {
                     self.held.rename(old, new);
                     self.awaiting.rename(old, new);
+                    new
                 }
                 Change::Gone(tab) => {
-                    closed.extend(self.held.remove(tab).map(|held| (tab, held)));
                     let awaited = self.awaiting.remove(tab);
                     let is_open = awaited.is_some_and(|awaited| awaited.is_open());
                     self.score.unanswered += u64::from(is_open);
+                    if let Some(held) = self.held.remove(tab) {
+                        self.score.closed_while_held += 1;
+                        self.note_hold(recording, tab, held, HoldEnd::Closed);
+                    }
+                    tab
                 }
-            }
-        }
-        for index in 0..self.engine.world().changes().len() {
-            let change = self.engine.world().changes()[index];
-            let (Change::Tab(tab) | Change::Gone(tab) | Change::Renamed { new: tab, .. }) = change;
+            };
             self.revalue(recording, tab);
-        }
-        for (tab, held) in closed {
-            self.score.closed_while_held += 1;
-            self.note_hold(recording, tab, held, HoldEnd::Closed);
         }
         self.collect_decisions();
     }
@@ -537,6 +556,9 @@ impl<P: Policy> Run<P> {
     }
 
     fn collect_decisions(&mut self) {
+        if self.outputs.is_empty() {
+            return;
+        }
         let decisions = self.outputs.drain(..).filter_map(|output| match output {
             Output::Decision(decision) => Some(decision),
             Output::PressureChanged(_) => None,
@@ -565,13 +587,13 @@ impl<P: Policy> Run<P> {
     fn follow_machine(&mut self, recording: &Recording, input: &Input, kept: &Kept) {
         match input {
             Input::Metrics(metrics) => {
-                let (here, is_withheld) = match kept {
-                    Kept::Sample { here, is_withheld } => (here, *is_withheld),
-                    _ => (metrics, false),
-                };
                 self.score.samples += 1;
-                self.score.withheld_samples += u64::from(is_withheld);
-                self.gauge.sample(here, self.at);
+                if *kept == Kept::Shown {
+                    self.score.withheld_samples += u64::from(self.shown.is_withheld);
+                    self.gauge.sample(&self.shown.metrics, self.at);
+                } else {
+                    self.gauge.sample(metrics, self.at);
+                }
             }
             Input::PressureSignal(severity) => {
                 if *kept != Kept::Withheld {
@@ -583,14 +605,18 @@ impl<P: Policy> Run<P> {
         self.savings.press(recording.never().is_pressed(), self.at);
     }
 
-    /// Follows what an event of the recording did to what its tabs weigh.
-    fn follow_weights(&mut self, recording: &Recording) {
+    /// Follows what an event of the recording did to what its tabs weigh. Where it has happened here,
+    /// too, the tabs that it changed here are seen already.
+    fn follow_weights(&mut self, recording: &Recording, has_happened: bool) {
         let weights = recording.weights();
         if weights.are_all_changed() {
             self.savings.reweigh(weights, self.at);
         }
         for &tab in weights.changed() {
-            self.revalue(recording, tab);
+            let changes = self.engine.world().changes();
+            if !(has_happened && changes.contains(&Change::Tab(tab))) {
+                self.revalue(recording, tab);
+            }
         }
     }
 

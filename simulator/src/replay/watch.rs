@@ -35,7 +35,8 @@ struct Known {
     objections: u8,
     /// Until when it counts as lately audible, on the awake clock.
     sounded_until: i64,
-    /// When it was surely in front, or opened, by the log's time.
+    /// When it last was surely in front, or opened, by the log's time: the one that is in front of
+    /// the focused window is so now.
     in_front_ms: i64,
 }
 
@@ -158,7 +159,7 @@ impl Watch {
         let passing = [
             (self.awake < known.sounded_until, "recently_audible"),
             (
-                now_ms.saturating_sub(known.in_front_ms) < MINUTE_MS,
+                now_ms.saturating_sub(self.in_front_ms(tab, known)) < MINUTE_MS,
                 "young",
             ),
         ];
@@ -176,7 +177,7 @@ impl Watch {
         }
         let now_ms = self.now_ms.unwrap_or_default();
         let sounds_for_ms = known.sounded_until.saturating_sub(self.awake).max(0);
-        let old_from = known.in_front_ms.saturating_add(MINUTE_MS);
+        let old_from = self.in_front_ms(tab, known).saturating_add(MINUTE_MS);
         Some(now_ms.saturating_add(sounds_for_ms).max(old_from))
     }
 
@@ -199,7 +200,6 @@ impl Watch {
     /// Takes in that time has passed, awake and without an event.
     pub(super) fn wake(&mut self, t_ms: i64) {
         self.pass(t_ms, 0);
-        self.look_at_front();
     }
 
     /// Takes an event of the policy's world in.
@@ -209,9 +209,7 @@ impl Watch {
             _ => 0,
         };
         self.pass(event.t_ms, slept_ms);
-        self.look_at_front();
         self.apply(&event.input);
-        self.look_at_front();
     }
 
     fn pass(&mut self, t_ms: i64, slept_ms: i64) {
@@ -232,13 +230,25 @@ impl Watch {
             })
     }
 
-    /// The tab in front of the focused window is in use.
-    fn look_at_front(&mut self) {
-        let front = self.focused.and_then(|win| self.fronts.get(&win));
-        let known = front.and_then(|&front| self.tabs.get_mut(front));
-        if let (Some(known), Some(now_ms)) = (known, self.now_ms) {
-            known.in_front_ms = now_ms;
+    /// The tab in front of the focused window, which is in use.
+    fn in_use(&self) -> Option<TabId> {
+        self.fronts.get(&self.focused?).copied()
+    }
+
+    fn in_front_ms(&self, tab: TabId, known: &Known) -> i64 {
+        if self.in_use() == Some(tab) {
+            self.now_ms.unwrap_or_default()
+        } else {
+            known.in_front_ms
         }
+    }
+
+    fn focus(&mut self, win: Option<WindowId>) {
+        if let Some(left) = self.in_use() {
+            let now_ms = self.now_ms.unwrap_or_default();
+            self.with(left, |known| known.in_front_ms = now_ms);
+        }
+        self.focused = win;
     }
 
     fn apply(&mut self, input: &Input) {
@@ -254,7 +264,7 @@ impl Watch {
                     self.told(facts, true);
                 }
                 let focused = snapshot.windows.iter().find(|window| window.focused);
-                self.focused = focused.map(|window| window.win);
+                self.focus(focused.map(|window| window.win));
             }
             Input::TabOpened(facts) => self.told(facts, false),
             Input::TabActivated { tab, win } => self.activated(*tab, *win),
@@ -301,7 +311,7 @@ impl Watch {
                 self.tabs.retain(|_, known| known.win != *win);
                 self.fronts.remove(win);
             }
-            Input::WindowFocused { win } => self.focused = *win,
+            Input::WindowFocused { win } => self.focus(*win),
             Input::ClockStepped { by_ms } => self.wall_offset_ms = *by_ms,
             _ => {}
         }

@@ -472,7 +472,7 @@ fn fitted(reading: Option<Reading>, raw_bytes: u64) -> u64 {
 }
 
 /// A sample as the machine would have shown it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Shown {
     pub(super) metrics: Metrics,
     /// Whether stall time and swap were left out.

@@ -215,7 +215,7 @@ pub(super) fn batches<'a, 'b>(units: &'b [&'a Unit], threads: usize) -> Vec<&'b 
 /// costs, few enough that what they know of their tabs stays in the processor's cache, and not so
 /// many that threads have nothing to do.
 pub(crate) fn abreast(replays: usize, threads: usize) -> usize {
-    (replays / (4 * threads.max(1))).clamp(1, ABREAST_MAX)
+    replays.div_ceil(2 * threads.max(1)).clamp(1, ABREAST_MAX)
 }
 
 /// The policy of a unit that asks for a score.
