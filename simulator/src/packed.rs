@@ -26,6 +26,9 @@ use codec::{Decoder, Encoder};
 /// What a packed trace ends in. The number is raised whenever the layout changes.
 pub const MAGIC: &[u8; 8] = b"tabpack1";
 
+/// How many bytes gather before they are summed and written: 64 KiB.
+const PORTION_BYTES: usize = 64 << 10;
+
 /// The length of the head, the checksum and [`MAGIC`].
 const TRAILER_BYTES: usize = 16;
 
@@ -105,6 +108,14 @@ impl<W: Write> Packer<W> {
         }
         let (first_ms, _) = self.span_ms.unwrap_or((line.t_ms, line.t_ms));
         self.span_ms = Some((first_ms, line.t_ms));
+        if self.encoder.written().len() >= PORTION_BYTES {
+            self.write_portion()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what has gathered.
+    fn write_portion(&mut self) -> io::Result<()> {
         let bytes = self.encoder.written();
         self.crc = crc32c::crc32c_append(self.crc, bytes);
         self.out.write_all(bytes)?;
@@ -117,6 +128,7 @@ impl<W: Write> Packer<W> {
     /// # Errors
     /// What the writer says.
     pub fn finish(mut self, about: About) -> io::Result<W> {
+        self.write_portion()?;
         let head = Head {
             about,
             steps: self.steps,

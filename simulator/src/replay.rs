@@ -150,8 +150,8 @@ impl<P: Policy> Replay<P> {
     /// What a tab weighs by what the recording has told so far, in bytes. It is the same for every
     /// policy.
     pub fn bytes(&self, tab: TabId) -> Option<u64> {
-        let account = self.recording.weights().account(tab);
-        account.map(|account| account.bytes())
+        let account = self.recording.weights().account(tab)?;
+        Some(account.bytes())
     }
 
     /// The policy and the world as it would have been.

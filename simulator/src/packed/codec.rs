@@ -4,13 +4,14 @@
 //! as the line does in its log. Both halves keep the same books of what came before: they must be
 //! changed together, and a property test holds them to each other.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::{
     DiscardedBy, Event, Input, MemorySource, Metrics, Mode, Page, Seq, Severity, TabChanges,
     TabFacts, TabId, UserState, WindowId,
 };
+use foldhash::fast::FixedState;
+use indexmap::IndexSet;
 use recorder::{Body, Line};
 
 use super::Damaged;
@@ -43,6 +44,9 @@ mod tag {
 /// How many whole numbers, fractions and flags a sample has.
 const WHOLE: usize = 8;
 const FRACTIONS: usize = 4;
+
+/// The most bytes that a number of 64 bits takes.
+const VARINT_BYTES: usize = 10;
 
 /// Fractions are mostly hundredths, as the host rounds them.
 const HUNDREDTHS: f64 = 100.0;
@@ -109,7 +113,8 @@ fn unzigzag(unsigned: u64) -> i64 {
 pub(super) struct Encoder {
     out: Vec<u8>,
     before: Before,
-    hosts: BTreeMap<Arc<str>, u64>,
+    /// By their number.
+    hosts: IndexSet<Arc<str>, FixedState>,
 }
 
 impl Encoder {
@@ -240,9 +245,7 @@ impl Encoder {
 
     /// The hosts, by their number.
     pub(super) fn hosts(&self) -> Vec<Arc<str>> {
-        let mut hosts: Vec<(&Arc<str>, &u64)> = self.hosts.iter().collect();
-        hosts.sort_by_key(|(_, number)| **number);
-        hosts.into_iter().map(|(host, _)| host.clone()).collect()
+        self.hosts.iter().cloned().collect()
     }
 
     /// Writes the tag, the place and the time.
@@ -314,12 +317,9 @@ impl Encoder {
     }
 
     fn host(&mut self, host: &str) -> u64 {
-        if let Some(&number) = self.hosts.get(host) {
-            return number;
-        }
-        let number = self.hosts.len() as u64;
-        self.hosts.insert(host.into(), number);
-        number
+        let known = self.hosts.get_index_of(host);
+        let index = known.unwrap_or_else(|| self.hosts.insert_full(host.into()).0);
+        index as u64
     }
 
     /// Two bits each.
@@ -353,11 +353,15 @@ impl Encoder {
 
     /// Seven bits a byte, the lowest first (LEB128).
     fn unsigned(&mut self, mut number: u64) {
+        let mut bytes = [0; VARINT_BYTES];
+        let mut length = 0;
         while number >= 0x80 {
-            self.out.push(number.to_le_bytes()[0] | 0x80);
+            bytes[length] = number.to_le_bytes()[0] | 0x80;
             number >>= 7;
+            length += 1;
         }
-        self.out.push(number.to_le_bytes()[0]);
+        bytes[length] = number.to_le_bytes()[0];
+        self.out.extend_from_slice(&bytes[..=length]);
     }
 }
 
@@ -665,14 +669,17 @@ impl<'a> Decoder<'a> {
 
     fn unsigned(&mut self) -> Result<u64, Damaged> {
         let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
+        for (&byte, shift) in self.rest.iter().zip((0..64).step_by(7)) {
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
+                self.rest = &self.rest[shift / 7 + 1..];
                 return Ok(number);
             }
         }
-        Err(Damaged("a number in it is too long"))
+        Err(match self.rest.len() {
+            0..VARINT_BYTES => CUT,
+            _ => Damaged("a number in it is too long"),
+        })
     }
 
     fn bit(&mut self) -> Result<bool, Damaged> {

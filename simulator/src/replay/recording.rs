@@ -99,10 +99,10 @@ impl Recording {
                 self.never.sample(&never, at);
                 self.weights.sample(metrics, world);
             }
-            Input::PressureSignal(severity) => {
-                if !self.weights.is_beyond(self.weights.freed_by_policy()) {
-                    self.never.signal(severity, at);
-                }
+            Input::PressureSignal(severity)
+                if !self.weights.is_beyond(self.weights.freed_by_policy()) =>
+            {
+                self.never.signal(severity, at);
             }
             _ => {}
         }

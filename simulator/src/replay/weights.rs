@@ -3,7 +3,7 @@
 //! What a tab weighs at a moment follows from the recording alone, and from lines before that
 //! moment only; so it is the same for every policy. Nothing here is kept beyond the open tabs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use engine::{Change, DEFAULT_TAB_BYTES, Metrics, Tab, TabId, TabMap, World};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -58,7 +58,10 @@ pub(super) struct Weights {
     counted_to: i64,
     /// What the tabs weighed that went with the last line.
     #[serde(skip)]
-    gone: BTreeMap<TabId, Weighed>,
+    gone: Vec<(TabId, Weighed)>,
+    /// What tabs weigh before they are fitted: room for one reading after the other.
+    #[serde(skip)]
+    raw: Vec<(u64, Source)>,
     #[serde(skip)]
     changed: Changed,
 }
@@ -228,7 +231,8 @@ impl Weights {
 
     /// The same of a tab that went with the last line.
     pub(super) fn weighed_when_gone(&self, tab: TabId) -> Option<Weighed> {
-        self.gone.get(&tab).copied()
+        let gone = self.gone.iter().rev().find(|(gone, _)| *gone == tab);
+        gone.map(|&(_, weighed)| weighed)
     }
 
     /// What all tabs weighed in the background up to a moment of the active clock at which nothing
@@ -264,7 +268,7 @@ impl Weights {
                     // Another tab may have its id by now.
                     self.discarded_by_policy.remove(&tab);
                     if let Some(weighed) = self.weighed(tab, active) {
-                        self.gone.insert(tab, weighed);
+                        self.gone.push((tab, weighed));
                     }
                     self.forget(tab);
                     self.revalue(tab, recorded);
@@ -335,10 +339,8 @@ impl Weights {
     /// Weighs every tab anew, after something that all may rest on. Nothing else about them has
     /// changed.
     pub(super) fn reweigh(&mut self, recorded: &World) {
-        let weights: Vec<(u64, Source)> = (recorded.tabs())
-            .map(|tab| self.raw_bytes(recorded, tab))
-            .collect();
-        self.put(&weights, recorded.moment().active);
+        self.weigh_raw(recorded);
+        self.fit(recorded.moment().active);
     }
 
     /// Takes in a sample of the recording, once policies have seen what [`Weights::shown`] makes
@@ -348,41 +350,43 @@ impl Weights {
         let Some(browser_bytes) = metrics.browser_pss else {
             return;
         };
-        self.reading = Some(Reading {
+        let mut reading = Reading {
             browser_bytes,
             loaded_count: self.sums.loaded_count.unsigned_abs(),
             loaded_bytes: 0,
-        });
-        let mut loaded_bytes = 0_u128;
-        let mut weights = Vec::with_capacity(self.accounts.len());
-        for tab in recorded.tabs() {
-            let (raw_bytes, source) = self.raw_bytes(recorded, tab);
-            if !tab.is_discarded {
-                loaded_bytes += u128::from(raw_bytes);
-            }
-            weights.push((raw_bytes, source));
-        }
-        if let Some(reading) = &mut self.reading {
-            reading.loaded_bytes = loaded_bytes;
-        }
-        self.put(&weights, recorded.moment().active);
+        };
+        self.reading = Some(reading);
+        self.weigh_raw(recorded);
+        let loaded = (recorded.tabs().zip(&self.raw)).filter(|(tab, _)| !tab.is_discarded);
+        reading.loaded_bytes = loaded.map(|(_, &(bytes, _))| u128::from(bytes)).sum();
+        self.reading = Some(reading);
+        self.fit(recorded.moment().active);
     }
 
-    /// Puts what tabs weigh before they are fitted into their accounts, in the order of their ids.
-    fn put(&mut self, weights: &[(u64, Source)], active: i64) {
+    /// Works out what each tab weighs before it is fitted, in the order of their ids.
+    fn weigh_raw(&mut self, recorded: &World) {
+        let mut raw = std::mem::take(&mut self.raw);
+        raw.clear();
+        raw.extend(recorded.tabs().map(|tab| self.raw_bytes(recorded, tab)));
+        self.raw = raw;
+    }
+
+    /// Puts that into the accounts.
+    fn fit(&mut self, active: i64) {
         let Self {
             accounts,
             sums,
             reading,
+            raw,
             changed,
             ..
         } = self;
         let of_each = "every tab of the recording has an account";
-        assert_eq!(accounts.len(), weights.len(), "{of_each}");
-        let mut weights = weights.iter();
+        assert_eq!(accounts.len(), raw.len(), "{of_each}");
+        let mut raw = raw.iter();
         changed.are_all = true;
         accounts.for_each_mut(|_, account| {
-            let &(raw_bytes, source) = weights.next().expect(of_each);
+            let &(raw_bytes, source) = raw.next().expect(of_each);
             let bytes = fitted(*reading, raw_bytes);
             if (account.bytes, account.source) == (bytes, source) {
                 return;

@@ -6,6 +6,7 @@
     reason = "the tests drive a real browser over a socket of this machine"
 )]
 
+mod abreast;
 mod anonymize;
 mod baselines;
 mod browsers;

@@ -1,0 +1,64 @@
+//! Replays side by side over one recording: each comes to what it comes to alone.
+
+use engine::{Orchestrator, PRESETS, PolicyDocument};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use recorder::{Line, Trace};
+use simulator::baselines::AnyPolicy;
+use simulator::replay::{Abreast, Replay, Step};
+
+use crate::baselines::{every, two_days};
+use crate::properties::{body, greedy, lines};
+use crate::recorded::recordings;
+
+type AnyReplay = Replay<Box<dyn AnyPolicy>>;
+
+/// Every baseline, our presets, and ours at its greediest; each with the loop closed and open.
+fn replays() -> Vec<AnyReplay> {
+    let ours = PRESETS.map(|name| Orchestrator::new(PolicyDocument::preset(name).unwrap()));
+    let ours = ours.into_iter().chain([greedy()]);
+    let policies = (every().into_iter()).chain(ours.map(|policy| policy.boxed()));
+    policies
+        .flat_map(|policy| {
+            let replay = Replay::new(policy).keeping_holds().ticking();
+            [replay.clone(), replay.open_loop()]
+        })
+        .collect()
+}
+
+/// Replays steps side by side, and each alone.
+fn check(steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut abreast = Abreast::new(replays());
+    let mut alone = replays();
+    for step in steps {
+        abreast.take_step(step);
+        for replay in &mut alone {
+            replay.take_step(step, &mut Vec::new());
+        }
+        prop_assert!(abreast.tallies().eq(alone.iter().map(Replay::tally)));
+    }
+    for (abreast, alone) in abreast.finish().zip(alone) {
+        prop_assert_eq!(abreast, alone.finish_with_holds(&mut Vec::new()));
+    }
+    Ok(())
+}
+
+fn steps(lines: impl IntoIterator<Item = Line>) -> Vec<Step> {
+    lines.into_iter().filter_map(Step::of).collect()
+}
+
+#[test]
+fn on_recordings_they_are_as_alone() {
+    for path in recordings() {
+        let trace = Trace::open(&path).unwrap();
+        check(&steps(trace.read().map(Result::unwrap))).unwrap();
+    }
+    check(&steps(two_days())).unwrap();
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_they_are_as_alone(bodies in vec(body(), 0..60)) {
+        check(&steps(lines(bodies)))?;
+    }
+}
