@@ -142,6 +142,7 @@ impl Line {
     /// faster than [`Line::parse_general`], and says the same or nothing.
     ///
     /// Escapes and types that are not known have no place in that form.
+    #[inline]
     pub fn parse_canonical(line: &[u8]) -> Option<Self> {
         canonical::read(line)
     }

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, BufRead};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub trait SegmentSource: fmt::Debug + Send + Sync {
     /// # Errors
     /// What the system refuses. Data that are damaged have the kind `InvalidData`, here and while
     /// they are read.
-    fn open(&self, segment: usize) -> io::Result<Box<dyn BufRead + Send>>;
+    fn open(&self, segment: usize) -> io::Result<Box<dyn Read + Send>>;
 }
 
 impl Trace {
