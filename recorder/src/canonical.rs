@@ -14,7 +14,9 @@ use std::fmt;
 
 use engine::Seq;
 use serde::de::value::BorrowedBytesDeserializer;
-use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, SeqAccess, VariantAccess, Visitor,
+};
 use serde::{Deserialize, forward_to_deserialize_any};
 
 use crate::line::{Line, Source};
@@ -25,7 +27,7 @@ use crate::wire::Body;
 pub(crate) fn read(line: &[u8]) -> Option<Line> {
     let mut scanner = Scanner { rest: line };
     scanner.skip(b"{\"type\":")?;
-    let type_name = str::from_utf8(scanner.text()?).ok()?;
+    let type_name = scanner.text()?;
     scanner.skip(b",\"seq\":")?;
     let seq = Seq(scanner.unsigned()?);
     scanner.skip(b",\"t_ms\":")?;
@@ -56,23 +58,37 @@ pub(crate) fn read(line: &[u8]) -> Option<Line> {
     (scanner.rest.is_empty() && line.check().is_ok()).then_some(line)
 }
 
-/// Returns the number that eight digits make, the first the highest; `None` where one is none.
+/// The powers of ten that as many digits are worth.
+const POWERS: [u64; 9] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+];
+
+/// Returns the number that the digits at the front of eight bytes make, and how many they are.
 ///
-/// All are looked at and put together at once, in pairs, then fours, then all eight.
+/// All are looked at and put together at once: in pairs, then fours, then all eight.
 #[inline(always)]
-fn eight_digits(text: [u8; 8]) -> Option<u64> {
+fn leading_digits(text: [u8; 8]) -> (u64, usize) {
     const ZEROS: u64 = 0x3030_3030_3030_3030;
     const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
     const SIX: u64 = 0x0606_0606_0606_0606;
     let text = u64::from_le_bytes(text);
     // A digit is 0x30 to 0x39, and is below 0x40 still with six added to it.
-    if text & HIGH != ZEROS || text.wrapping_add(SIX) & HIGH != ZEROS {
-        return None;
-    }
-    let digits = text - ZEROS;
+    let others = (text & HIGH ^ ZEROS) | (text.wrapping_add(SIX) & HIGH ^ ZEROS);
+    let count = others.trailing_zeros() / 8;
+    // What is behind them goes, and zeros come before them.
+    let digits = (text & !HIGH).unbounded_shl(64 - 8 * count);
     let pairs = digits.wrapping_mul(1 + (10 << 8)) >> 8 & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(1 + (100 << 16)) >> 16 & 0x0000_ffff_0000_ffff;
-    Some(fours.wrapping_mul(1 + (10_000 << 32)) >> 32)
+    let number = fours.wrapping_mul(1 + (10_000 << 32)) >> 32;
+    (number, count as usize)
 }
 
 /// Returns how many bytes from the front are printable ASCII and neither `"` nor `\`, at the
@@ -167,10 +183,15 @@ impl<'de> Scanner<'de> {
         let digits = &self.rest[from..];
         let mut number = 0_u64;
         let mut count = 0;
-        if let Some(&first) = digits.first_chunk()
-            && let Some(eight) = eight_digits(first)
+        while count <= 8
+            && let Some(&next) = digits[count..].first_chunk()
         {
-            (number, count) = (eight, 8);
+            let (some, more) = leading_digits(next);
+            number = number * POWERS[more] + some;
+            count += more;
+            if more < 8 {
+                return Some((number, count));
+            }
         }
         while let Some(digit) = digits.get(count).filter(|byte| byte.is_ascii_digit()) {
             let digit = u64::from(digit - b'0');
@@ -222,7 +243,6 @@ impl<'de> Scanner<'de> {
     /// (Clinger, How to read floating point numbers accurately, 1990.)
     #[inline(always)]
     fn short_fraction(&mut self) -> Option<f64> {
-        const POWERS: [f64; 9] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
         const EXACT: u64 = 1 << 53;
         let begin = usize::from(self.rest.first() == Some(&b'-'));
         let (whole, count) = self.digits(begin)?;
@@ -231,20 +251,18 @@ impl<'de> Scanner<'de> {
         }
         let mut end = begin + count;
         let mut digits = whole;
-        let mut power = 1.0;
+        let mut power = 1;
         if self.rest.get(end) == Some(&b'.') {
             let (behind, count) = self.digits(end + 1)?;
             power = *POWERS.get(count).filter(|_| count > 0)?;
-            digits = whole
-                .checked_mul(power as u64)?
-                .checked_add(behind)?;
+            digits = whole.checked_mul(power)?.checked_add(behind)?;
             end += 1 + count;
         }
         if digits >= EXACT || matches!(self.rest.get(end), Some(b'e' | b'E')) {
             return None;
         }
         self.rest = &self.rest[end..];
-        let number = digits as f64 / power;
+        let number = digits as f64 / power as f64;
         Some(if begin == 1 { -number } else { number })
     }
 

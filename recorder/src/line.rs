@@ -474,7 +474,10 @@ impl<'de> Visitor<'de> for LineVisitor<'_> {
             key: Cow::Borrowed(""),
             failed: self.failed,
         };
-        let body = Body::read(type_name, MapAccessDeserializer::new(&mut fields))?;
+        let body = Body::read(
+            type_name.as_bytes(),
+            MapAccessDeserializer::new(&mut fields),
+        )?;
         Ok((fields.envelope, body))
     }
 }

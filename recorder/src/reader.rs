@@ -170,7 +170,7 @@ pub struct TraceReader {
     unfinished: Option<TornTail>,
     /// The segment that is read.
     index: usize,
-    current: Option<RawLines>,
+    current: Option<Box<RawLines>>,
     /// The seq before which to stop, if not at the end.
     stop_before: Option<u64>,
     pub(crate) tally: Tally,
@@ -207,7 +207,7 @@ impl TraceReader {
     /// Returns the bytes of the line that was read last, without its end: what it says beyond the
     /// fields that are known here. `None` before the first.
     pub fn text(&self) -> Option<&[u8]> {
-        self.current.as_ref().map(RawLines::text)
+        self.current.as_deref().map(RawLines::text)
     }
 
     /// Returns what stands unfinished at the end, once the end was reached.
@@ -270,7 +270,7 @@ impl TraceReader {
                 Some(lines) => lines,
                 None => {
                     let path = &self.segments[self.index].path;
-                    open_segment(path, self.source.as_deref(), self.index)?
+                    Box::new(open_segment(path, self.source.as_deref(), self.index)?)
                 }
             };
             if next_first_seq == Some(self.place.next_seq) && self.tally.lines > 0 {

@@ -437,7 +437,11 @@ impl RawLines {
             }
             if self.fill()? == 0 {
                 let is_there = searched > 0;
-                let found = if is_there { RawLine::Torn } else { RawLine::End };
+                let found = if is_there {
+                    RawLine::Torn
+                } else {
+                    RawLine::End
+                };
                 break (found, searched);
             }
         };
