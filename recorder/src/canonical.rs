@@ -100,8 +100,8 @@ fn plain_bytes(text: [u8; 8]) -> usize {
     let text = u64::from_le_bytes(text);
     // The high bit of a byte tells that it is 0 (or, behind a byte that is, that it may be).
     let zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
-    let quote = zero(text ^ ONES * u64::from(b'"'));
-    let backslash = zero(text ^ ONES * u64::from(b'\\'));
+    let quote = zero(text ^ (ONES * u64::from(b'"')));
+    let backslash = zero(text ^ (ONES * u64::from(b'\\')));
     let control = text.wrapping_sub(ONES * u64::from(b' ')) & !text;
     ((quote | backslash | control | text) & HIGH).trailing_zeros() as usize / 8
 }
