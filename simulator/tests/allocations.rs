@@ -142,7 +142,7 @@ fn a_step_of_the_engine_allocates_for_new_hosts_alone() {
 /// sample that tells the browser's memory.
 #[test]
 fn a_replay_of_a_packed_trace_allocates_for_new_hosts_and_at_samples() {
-    check("a replay", 300.0, |packed| {
+    check("a replay", 290.0, |packed| {
         let mut replay = Replay::new(Orchestrator::new(PolicyDocument::default()));
         let mut decided = Vec::new();
         for step in packed.steps() {
