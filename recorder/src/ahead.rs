@@ -3,7 +3,7 @@
 //! A few blocks are ahead at any time and no more. The thread ends with what it reads, with the
 //! first error, which is handed on in its place, or when the reader is dropped.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -59,8 +59,8 @@ fn send_blocks(mut input: impl Read, block_bytes: usize, sender: &SyncSender<io:
     }
 }
 
-impl BufRead for ReadAhead {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+impl Read for ReadAhead {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.consumed == self.block.len() && !self.is_done {
             self.block.clear();
             self.consumed = 0;
@@ -68,18 +68,8 @@ impl BufRead for ReadAhead {
             self.block = self.blocks.recv().map_err(gone)??;
             self.is_done = self.block.is_empty();
         }
-        Ok(&self.block[self.consumed..])
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.consumed = self.block.len().min(self.consumed + bytes);
-    }
-}
-
-impl Read for ReadAhead {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.fill_buf()?.read(out)?;
-        self.consume(count);
+        let count = (&self.block[self.consumed..]).read(out)?;
+        self.consumed += count;
         Ok(count)
     }
 }

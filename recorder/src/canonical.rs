@@ -13,14 +13,17 @@
 use std::fmt;
 
 use engine::Seq;
-use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde::de::value::BorrowedBytesDeserializer;
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, SeqAccess, VariantAccess, Visitor,
+};
 use serde::{Deserialize, forward_to_deserialize_any};
 
 use crate::line::{Line, Source};
 use crate::wire::Body;
 
 /// Reads a line, given without its `\n`; `None` where it is not in the canonical form.
+#[inline(always)]
 pub(crate) fn read(line: &[u8]) -> Option<Line> {
     let mut scanner = Scanner { rest: line };
     scanner.skip(b"{\"type\":")?;
@@ -55,64 +58,167 @@ pub(crate) fn read(line: &[u8]) -> Option<Line> {
     (scanner.rest.is_empty() && line.check().is_ok()).then_some(line)
 }
 
+/// The powers of ten that as many digits are worth.
+const POWERS: [u64; 9] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+];
+
+/// Returns the number that the digits at the front of eight bytes make, and how many they are.
+///
+/// All are looked at and put together at once: in pairs, then fours, then all eight.
+#[inline(always)]
+fn leading_digits(text: [u8; 8]) -> (u64, usize) {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    const SIX: u64 = 0x0606_0606_0606_0606;
+    let text = u64::from_le_bytes(text);
+    // A digit is 0x30 to 0x39, and is below 0x40 still with six added to it.
+    let others = (text & HIGH ^ ZEROS) | (text.wrapping_add(SIX) & HIGH ^ ZEROS);
+    let count = others.trailing_zeros() / 8;
+    // What is behind them goes, and zeros come before them.
+    let digits = (text & !HIGH).unbounded_shl(64 - 8 * count);
+    let pairs = digits.wrapping_mul(1 + (10 << 8)) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(1 + (100 << 16)) >> 16 & 0x0000_ffff_0000_ffff;
+    let number = fours.wrapping_mul(1 + (10_000 << 32)) >> 32;
+    (number, count as usize)
+}
+
+/// Returns how many bytes from the front are printable ASCII and neither `"` nor `\`, at the
+/// least: there may be more of them behind.
+#[inline(always)]
+fn plain_bytes(text: [u8; 8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let text = u64::from_le_bytes(text);
+    // The high bit of a byte tells that it is 0 (or, behind a byte that is, that it may be).
+    let zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
+    let quote = zero(text ^ (ONES * u64::from(b'"')));
+    let backslash = zero(text ^ (ONES * u64::from(b'\\')));
+    let control = text.wrapping_sub(ONES * u64::from(b' ')) & !text;
+    ((quote | backslash | control | text) & HIGH).trailing_zeros() as usize / 8
+}
+
+/// Whether two short texts of one length are the same: a call of `memcmp` takes longer.
+#[inline(always)]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    fn ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+        a.first_chunk::<N>() == b.first_chunk() && a.last_chunk::<N>() == b.last_chunk()
+    }
+    match a.len() {
+        0..4 => a.iter().eq(b),
+        4..=8 => ends::<4>(a, b),
+        9..=16 => ends::<8>(a, b),
+        _ => a == b,
+    }
+}
+
 /// What is left of a line. Each function takes what it names from the front, or returns `None`.
+///
+/// All are compiled into where they are called, where what is looked for is known: a key is
+/// compared as a few words then, and not byte by byte.
 struct Scanner<'de> {
     rest: &'de [u8],
 }
 
 impl<'de> Scanner<'de> {
-    fn skip(&mut self, text: &[u8]) -> Option<()> {
-        self.rest = self.rest.strip_prefix(text)?;
-        Some(())
+    #[inline(always)]
+    fn skip<const N: usize>(&mut self, text: &[u8; N]) -> Option<()> {
+        let (first, rest) = self.rest.split_first_chunk::<N>()?;
+        (first == text).then(|| self.rest = rest)
     }
 
     /// A field's key, with the comma before it unless it is an object's first.
+    #[inline(always)]
     fn skip_key(&mut self, name: &str, is_first: bool) -> Option<()> {
-        let rest = if is_first {
-            self.rest
-        } else {
-            self.rest.strip_prefix(b",")?
-        };
-        let rest = rest.strip_prefix(b"\"")?.strip_prefix(name.as_bytes())?;
-        self.rest = rest.strip_prefix(b"\":")?;
-        Some(())
+        let comma = usize::from(!is_first);
+        // The comma, the quotes and the colon.
+        let (key, rest) = self.rest.split_at_checked(comma + name.len() + 3)?;
+        let (before, key) = key.split_at(comma + 1);
+        let is_there = before == &b",\""[1 - comma..]
+            && is_same(&key[..name.len()], name.as_bytes())
+            && key[name.len()..] == *b"\":";
+        is_there.then(|| self.rest = rest)
     }
 
-    /// A string without escapes.
-    fn text(&mut self) -> Option<&'de str> {
-        let text = self.rest.strip_prefix(b"\"")?;
+    /// The bytes of a string without escapes.
+    #[inline(always)]
+    fn text(&mut self) -> Option<&'de [u8]> {
+        self.skip(b"\"")?;
+        let mut length = 0;
+        while let Some(&next) = self.rest[length..].first_chunk() {
+            let count = plain_bytes(next);
+            length += count;
+            if count < 8 {
+                break;
+            }
+        }
         let is_end = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < b' ';
-        let length = text.iter().position(is_end)?;
-        let (text, rest) = text.split_at(length);
+        length += self.rest[length..].iter().position(is_end)?;
+        let (text, rest) = self.rest.split_at(length);
         self.rest = rest.strip_prefix(b"\"")?;
-        std::str::from_utf8(text).ok()
+        Some(text)
     }
 
     /// A string that is one of an enum's names.
+    #[inline(always)]
     fn word<T: Deserialize<'de>>(&mut self) -> Option<T> {
-        T::deserialize(BorrowedStrDeserializer::<Otherwise>::new(self.text()?)).ok()
+        T::deserialize(Value {
+            scanner: self,
+            place: Place::Here,
+        })
+        .ok()
     }
 
-    fn unsigned(&mut self) -> Option<u64> {
-        let is_digit = |byte: &u8| byte.is_ascii_digit();
+    /// Digits, as a number that they do not overflow, and how many there are.
+    #[inline(always)]
+    fn digits(&self, from: usize) -> Option<(u64, usize)> {
+        let digits = &self.rest[from..];
         let mut number = 0_u64;
-        let mut length = 0;
-        for digit in self.rest.iter().copied().take_while(|byte| is_digit(byte)) {
-            number = number
-                .checked_mul(10)?
-                .checked_add(u64::from(digit - b'0'))?;
-            length += 1;
+        let mut count = 0;
+        while count <= 8
+            && let Some(&next) = digits[count..].first_chunk()
+        {
+            let (some, more) = leading_digits(next);
+            number = number * POWERS[more] + some;
+            count += more;
+            if more < 8 {
+                return Some((number, count));
+            }
         }
-        let has_leading_zero = length > 1 && self.rest[0] == b'0';
-        if length == 0 || has_leading_zero {
+        while let Some(digit) = digits.get(count).filter(|byte| byte.is_ascii_digit()) {
+            let digit = u64::from(digit - b'0');
+            number = if count < 19 {
+                number * 10 + digit
+            } else {
+                number.checked_mul(10)?.checked_add(digit)?
+            };
+            count += 1;
+        }
+        Some((number, count))
+    }
+
+    #[inline(always)]
+    fn unsigned(&mut self) -> Option<u64> {
+        let (number, count) = self.digits(0)?;
+        let has_leading_zero = count > 1 && self.rest[0] == b'0';
+        if count == 0 || has_leading_zero {
             return None;
         }
-        self.rest = &self.rest[length..];
+        self.rest = &self.rest[count..];
         // It is whole only if it ends here.
         (!matches!(self.rest.first(), Some(b'.' | b'e' | b'E'))).then_some(number)
     }
 
     /// A whole number. A negative zero is none: JSON takes it for a fraction.
+    #[inline(always)]
     fn signed(&mut self) -> Option<i64> {
         match self.skip(b"-") {
             None => i64::try_from(self.unsigned()?).ok(),
@@ -124,7 +230,43 @@ impl<'de> Scanner<'de> {
     }
 
     /// A number, rounded to the nearest that there is, as the general path rounds it.
+    #[inline(always)]
     fn fraction(&mut self) -> Option<f64> {
+        match self.short_fraction() {
+            Some(number) => Some(number),
+            None => self.any_fraction(),
+        }
+    }
+
+    /// A number of few digits without an exponent. Both its digits and the power of ten are exact
+    /// as floating point, so that their quotient is rounded once, to the nearest that there is.
+    /// (Clinger, How to read floating point numbers accurately, 1990.)
+    #[inline(always)]
+    fn short_fraction(&mut self) -> Option<f64> {
+        const EXACT: u64 = 1 << 53;
+        let begin = usize::from(self.rest.first() == Some(&b'-'));
+        let (whole, count) = self.digits(begin)?;
+        if count == 0 || (self.rest[begin] == b'0' && count > 1) {
+            return None;
+        }
+        let mut end = begin + count;
+        let mut digits = whole;
+        let mut power = 1;
+        if self.rest.get(end) == Some(&b'.') {
+            let (behind, count) = self.digits(end + 1)?;
+            power = *POWERS.get(count).filter(|_| count > 0)?;
+            digits = whole.checked_mul(power)?.checked_add(behind)?;
+            end += 1 + count;
+        }
+        if digits >= EXACT || matches!(self.rest.get(end), Some(b'e' | b'E')) {
+            return None;
+        }
+        self.rest = &self.rest[end..];
+        let number = digits as f64 / power as f64;
+        Some(if begin == 1 { -number } else { number })
+    }
+
+    fn any_fraction(&mut self) -> Option<f64> {
         let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let text = self.rest;
         let begin = usize::from(text.starts_with(b"-"));
@@ -192,6 +334,7 @@ struct Value<'a, 'de> {
 
 impl<'a, 'de> Value<'a, 'de> {
     /// Comes to where the value itself begins.
+    #[inline(always)]
     fn enter(self) -> Result<&'a mut Scanner<'de>, Otherwise> {
         match self.place {
             Place::Field { name, is_first } => {
@@ -208,6 +351,7 @@ impl<'a, 'de> Value<'a, 'de> {
 /// The methods that read a number of one kind.
 macro_rules! numbers {
     ($($method:ident: $read:ident, $visit:ident;)+) => { $(
+        #[inline(always)]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Otherwise> {
             visitor.$visit(self.enter()?.$read().ok_or(Otherwise)?)
         }
@@ -231,6 +375,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         Err(Otherwise)
     }
 
+    #[inline(always)]
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Otherwise> {
         let scanner = self.enter()?;
         if scanner.skip(b"true").is_some() {
@@ -241,14 +386,18 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         }
     }
 
+    #[inline(always)]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Otherwise> {
-        visitor.visit_borrowed_str(self.enter()?.text().ok_or(Otherwise)?)
+        let text = self.enter()?.text().ok_or(Otherwise)?;
+        visitor.visit_borrowed_str(str::from_utf8(text).map_err(|_| Otherwise)?)
     }
 
+    #[inline(always)]
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Otherwise> {
         self.deserialize_str(visitor)
     }
 
+    #[inline(always)]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Otherwise> {
         let Place::Field { name, is_first } = self.place else {
             return Err(Otherwise);
@@ -262,6 +411,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         })
     }
 
+    #[inline(always)]
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -270,6 +420,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         visitor.visit_newtype_struct(self)
     }
 
+    #[inline(always)]
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -277,9 +428,10 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, Otherwise> {
         let name = self.enter()?.text().ok_or(Otherwise)?;
-        visitor.visit_enum(BorrowedStrDeserializer::new(name))
+        visitor.visit_enum(Word(name))
     }
 
+    #[inline(always)]
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Otherwise> {
         let scanner = self.enter()?;
         scanner.skip(b"[").ok_or(Otherwise)?;
@@ -289,6 +441,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         })
     }
 
+    #[inline(always)]
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -331,6 +484,7 @@ struct Fields<'a, 'de> {
 impl<'de> SeqAccess<'de> for Fields<'_, 'de> {
     type Error = Otherwise;
 
+    #[inline(always)]
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
@@ -346,6 +500,46 @@ impl<'de> SeqAccess<'de> for Fields<'_, 'de> {
     }
 }
 
+/// The name of an enum's variant, which has nothing beside it.
+struct Word<'de>(&'de [u8]);
+
+impl<'de> EnumAccess<'de> for Word<'de> {
+    type Error = Otherwise;
+    type Variant = Self;
+
+    #[inline(always)]
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Otherwise> {
+        // As bytes: what is no UTF-8 is no name either.
+        let name = BorrowedBytesDeserializer::new(self.0);
+        seed.deserialize(name).map(|variant| (variant, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Word<'de> {
+    type Error = Otherwise;
+
+    #[inline(always)]
+    fn unit_variant(self) -> Result<(), Otherwise> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Otherwise> {
+        Err(Otherwise)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Otherwise> {
+        Err(Otherwise)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Otherwise> {
+        Err(Otherwise)
+    }
+}
+
 /// The elements of a list.
 struct Elements<'a, 'de> {
     scanner: &'a mut Scanner<'de>,
@@ -355,6 +549,7 @@ struct Elements<'a, 'de> {
 impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
     type Error = Otherwise;
 
+    #[inline(always)]
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,

@@ -142,6 +142,7 @@ impl Line {
     /// faster than [`Line::parse_general`], and says the same or nothing.
     ///
     /// Escapes and types that are not known have no place in that form.
+    #[inline]
     pub fn parse_canonical(line: &[u8]) -> Option<Self> {
         canonical::read(line)
     }
@@ -473,7 +474,10 @@ impl<'de> Visitor<'de> for LineVisitor<'_> {
             key: Cow::Borrowed(""),
             failed: self.failed,
         };
-        let body = Body::read(type_name, MapAccessDeserializer::new(&mut fields))?;
+        let body = Body::read(
+            type_name.as_bytes(),
+            MapAccessDeserializer::new(&mut fields),
+        )?;
         Ok((fields.envelope, body))
     }
 }

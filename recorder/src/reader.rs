@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, BufRead};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub trait SegmentSource: fmt::Debug + Send + Sync {
     /// # Errors
     /// What the system refuses. Data that are damaged have the kind `InvalidData`, here and while
     /// they are read.
-    fn open(&self, segment: usize) -> io::Result<Box<dyn BufRead + Send>>;
+    fn open(&self, segment: usize) -> io::Result<Box<dyn Read + Send>>;
 }
 
 impl Trace {
@@ -170,7 +170,7 @@ pub struct TraceReader {
     unfinished: Option<TornTail>,
     /// The segment that is read.
     index: usize,
-    current: Option<RawLines>,
+    current: Option<Box<RawLines>>,
     /// The seq before which to stop, if not at the end.
     stop_before: Option<u64>,
     pub(crate) tally: Tally,
@@ -207,7 +207,7 @@ impl TraceReader {
     /// Returns the bytes of the line that was read last, without its end: what it says beyond the
     /// fields that are known here. `None` before the first.
     pub fn text(&self) -> Option<&[u8]> {
-        self.current.as_ref().map(RawLines::text)
+        self.current.as_deref().map(RawLines::text)
     }
 
     /// Returns what stands unfinished at the end, once the end was reached.
@@ -270,7 +270,7 @@ impl TraceReader {
                 Some(lines) => lines,
                 None => {
                     let path = &self.segments[self.index].path;
-                    open_segment(path, self.source.as_deref(), self.index)?
+                    Box::new(open_segment(path, self.source.as_deref(), self.index)?)
                 }
             };
             if next_first_seq == Some(self.place.next_seq) && self.tally.lines > 0 {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use engine::Seq;
+use memchr::memchr;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -360,17 +362,20 @@ pub(crate) enum RawLine {
     End,
 }
 
-/// The lines of a file as bytes, a block at a time.
+/// The lines of a file as bytes. They stay where a block of the file was read to.
 pub(crate) struct RawLines {
     path: PathBuf,
-    input: Box<dyn BufRead + Send>,
-    /// The last line that was read, with its end.
-    line: Vec<u8>,
+    input: Box<dyn Read + Send>,
+    block: Vec<u8>,
+    /// How much of the block is read.
+    filled: usize,
+    /// Where in the block the last line stands that was read, with its end.
+    line: Range<usize>,
     /// The number of the last line that was read, from 1.
     number: u64,
     /// Where that line begins.
     start: u64,
-    /// Bytes read so far.
+    /// Bytes of whole lines, and of an unfinished last one, read so far.
     read_bytes: u64,
 }
 
@@ -378,11 +383,10 @@ impl RawLines {
     pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
         let fail = |error| ReadError::new(path, Flaw::Io(error));
         let file = File::open(path).map_err(fail)?;
-        let input: Box<dyn BufRead + Send> = if is_compressed(path) {
-            let decoder = decoder(file).map_err(fail)?;
-            Box::new(BufReader::with_capacity(BLOCK_BYTES, decoder))
+        let input: Box<dyn Read + Send> = if is_compressed(path) {
+            Box::new(decoder(file).map_err(fail)?)
         } else {
-            Box::new(BufReader::with_capacity(BLOCK_BYTES, file))
+            Box::new(file)
         };
         Ok(Self::of(path, input))
     }
@@ -400,11 +404,13 @@ impl RawLines {
     }
 
     /// Reads lines that stand in no file of lines. `path` is what they are called by.
-    pub(crate) fn of(path: &Path, input: Box<dyn BufRead + Send>) -> Self {
+    pub(crate) fn of(path: &Path, input: Box<dyn Read + Send>) -> Self {
         Self {
             path: path.to_owned(),
             input,
-            line: Vec::new(),
+            block: vec![0; BLOCK_BYTES],
+            filled: 0,
+            line: 0..0,
             number: 0,
             start: 0,
             read_bytes: 0,
@@ -413,28 +419,56 @@ impl RawLines {
 
     /// Reads the next line.
     pub(crate) fn read(&mut self) -> Result<RawLine, ReadError> {
-        self.line.clear();
+        self.line = self.line.end..self.line.end;
         self.number += 1;
         self.start = self.read_bytes;
-        // The length is looked at before the bytes are kept.
-        let mut limited = (&mut self.input).take(MAX_LINE_BYTES as u64);
-        let count = match limited.read_until(b'\n', &mut self.line) {
-            Ok(count) => count,
-            Err(error) => return Err(self.fail(self.io_flaw(error))),
+        let mut searched = 0;
+        let (found, length) = loop {
+            let rest = &self.block[self.line.start..self.filled];
+            // What is longer is no line, whatever comes.
+            let rest = &rest[..rest.len().min(MAX_LINE_BYTES)];
+            if let Some(index) = memchr(b'\n', &rest[searched..]) {
+                break (RawLine::Whole, searched + index + 1);
+            }
+            searched = rest.len();
+            if searched == MAX_LINE_BYTES {
+                self.line.end += searched;
+                return Err(self.fail(Flaw::TooLong));
+            }
+            if self.fill()? == 0 {
+                let is_there = searched > 0;
+                let found = if is_there {
+                    RawLine::Torn
+                } else {
+                    RawLine::End
+                };
+                break (found, searched);
+            }
         };
-        if count == 0 {
-            return Ok(RawLine::End);
+        self.line.end += length;
+        self.read_bytes += length as u64;
+        Ok(found)
+    }
+
+    /// Reads more of the file behind what is there, and returns how much; 0 at its end. Before
+    /// the last line nothing is kept.
+    fn fill(&mut self) -> Result<usize, ReadError> {
+        self.block.copy_within(self.line.start..self.filled, 0);
+        self.filled -= self.line.start;
+        self.line = 0..self.line.len();
+        if self.filled == self.block.len() {
+            self.block.resize(2 * self.filled, 0);
         }
-        let is_whole = self.line.ends_with(b"\n");
-        if !is_whole && count == MAX_LINE_BYTES {
-            return Err(self.fail(Flaw::TooLong));
+        loop {
+            match self.input.read(&mut self.block[self.filled..]) {
+                Ok(count) => {
+                    self.filled += count;
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.fail(self.io_flaw(error))),
+            }
         }
-        self.read_bytes += count as u64;
-        Ok(if is_whole {
-            RawLine::Whole
-        } else {
-            RawLine::Torn
-        })
     }
 
     /// Passes over what is left of a line that is too long to be one, and returns its whole length
@@ -442,15 +476,12 @@ impl RawLines {
     pub(crate) fn skip_rest(&mut self) -> Result<u64, ReadError> {
         let mut bytes = self.line.len() as u64;
         loop {
-            let block = match self.input.fill_buf() {
-                Ok(block) => block,
-                Err(error) => return Err(self.fail(self.io_flaw(error))),
-            };
-            let end = block.iter().position(|&byte| byte == b'\n');
-            let count = end.map_or(block.len(), |end| end + 1);
-            self.input.consume(count);
+            let rest = &self.block[self.line.end..self.filled];
+            let end = memchr(b'\n', rest);
+            let count = end.map_or(rest.len(), |end| end + 1);
+            self.line = self.line.end + count..self.line.end + count;
             bytes += count as u64;
-            if end.is_some() || count == 0 {
+            if end.is_some() || self.fill()? == 0 {
                 self.read_bytes = self.start + bytes;
                 return Ok(bytes);
             }
@@ -459,20 +490,18 @@ impl RawLines {
 
     /// Whether there is nothing after what was read.
     pub(crate) fn is_at_end(&mut self) -> Result<bool, ReadError> {
-        match self.input.fill_buf() {
-            Ok(rest) => Ok(rest.is_empty()),
-            Err(error) => Err(self.fail(self.io_flaw(error))),
-        }
+        Ok(self.line.end == self.filled && self.fill()? == 0)
     }
 
     /// The last line that was read, with its end.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.line
+        &self.block[self.line.clone()]
     }
 
     /// The last line that was read, without its end.
     pub(crate) fn text(&self) -> &[u8] {
-        self.line.strip_suffix(b"\n").unwrap_or(&self.line)
+        let line = self.bytes();
+        line.strip_suffix(b"\n").unwrap_or(line)
     }
 
     /// The place of the last line that was read.

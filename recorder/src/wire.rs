@@ -62,16 +62,15 @@ macro_rules! line_types {
 
             /// Reads the fields of a type from the rest of an object.
             pub(crate) fn read<'de, D: Deserializer<'de>>(
-                type_name: &str,
+                type_name: &[u8],
                 fields: D,
             ) -> Result<Self, D::Error> {
-                Ok(match type_name {
-                    $( $name => Self::$variant(<$wire>::deserialize(fields)?), )+
-                    _ => {
-                        IgnoredAny::deserialize(fields)?;
-                        Self::Unknown { type_name: type_name.to_owned() }
-                    }
-                })
+                $( if type_name == $name.as_bytes() {
+                    return Ok(Self::$variant(<$wire>::deserialize(fields)?));
+                } )+
+                IgnoredAny::deserialize(fields)?;
+                let type_name = String::from_utf8_lossy(type_name).into_owned();
+                Ok(Self::Unknown { type_name })
             }
 
             /// Writes the fields as an object of their own.

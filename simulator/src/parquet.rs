@@ -298,7 +298,7 @@ impl SegmentSource for ParquetTrace {
         self.segments.len()
     }
 
-    fn open(&self, segment: usize) -> io::Result<Box<dyn BufRead + Send>> {
+    fn open(&self, segment: usize) -> io::Result<Box<dyn Read + Send>> {
         let from = self.segments.get(segment).copied();
         let to = self.segments.get(segment + 1).copied();
         Ok(Box::new(Rows {

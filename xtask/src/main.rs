@@ -2,9 +2,11 @@
 //!
 //! Each chore is a list of named and timed steps. The first one that fails ends it.
 
+mod bench;
 mod comparison;
 mod crash;
 mod fuzz;
+mod instructions;
 mod notebooks;
 mod python;
 mod schema;
@@ -47,8 +49,26 @@ enum Chore {
     Comparison,
     /// Write traces/synthetic/ anew: a person of each profile, and the table of all of them
     Synthetic,
-    /// Run the benches
-    Bench,
+    /// Measure everything, beside what it is compared with: a table of what was to be reached
+    ///
+    /// Takes a quarter of an hour on a machine that does nothing else, and fails on no figure. What
+    /// was measured goes to simulator/benches/results/; simulator/SPEED.md says what it means.
+    Bench {
+        /// Fewer runs, on 500,000 events instead of 5,000,000
+        #[arg(long, conflicts_with = "full")]
+        quick: bool,
+        /// 50,000,000 events, too, which take 9 GB of disk
+        #[arg(long)]
+        full: bool,
+    },
+    /// Count the instructions of what must stay fast; fail where they are a tenth more than before
+    ///
+    /// Wants valgrind (apt-get install valgrind).
+    Instructions {
+        /// Take what is counted now for what it shall be
+        #[arg(long)]
+        bless: bool,
+    },
     /// Kill the real host at random moments, and hold its log to what was acknowledged
     ///
     /// The test of `cargo xtask test`, at length, and with `sim verify` after every kill. What it
@@ -98,7 +118,14 @@ fn main() -> ExitCode {
         Chore::Schema => steps.run("write the schema", schema::write),
         Chore::Comparison => steps.run("write the comparison", comparison::write),
         Chore::Synthetic => steps.run("make the synthetic traces", synthetic::write),
-        Chore::Bench => bench(&mut steps),
+        Chore::Bench { quick, full } => {
+            let effort = bench::Effort {
+                is_quick: quick,
+                is_full: full,
+            };
+            bench::run(&mut steps, effort)
+        }
+        Chore::Instructions { bless } => instructions::check(&mut steps, bless),
         Chore::Fuzz { minutes } => fuzz::run(&mut steps, minutes),
         Chore::Crash { kills, seed } => crash::test(&mut steps, kills, seed),
         Chore::Notebooks { open: true, .. } => notebooks::open(&mut steps),
@@ -121,6 +148,7 @@ fn test(steps: &mut Steps) -> anyhow::Result<()> {
     let mut parquet = cargo(["test", "--package", "simulator", "--features", "analysis"]);
     parquet.args(["--test", "it", "--", "convert::", "sweep::"]);
     steps.command("Rust tests of Parquet", parquet)?;
+    instructions::check(steps, false)?;
     spark::test(steps)?;
     install_node_modules(steps)?;
     extension_tests(steps)?;
@@ -152,10 +180,6 @@ fn lint(steps: &mut Steps) -> anyhow::Result<()> {
     let mut doc = cargo(["doc", "--workspace", "--no-deps"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     steps.command("docs", doc)
-}
-
-fn bench(steps: &mut Steps) -> anyhow::Result<()> {
-    steps.command("benches", cargo(["bench", "--workspace", "--bench", "*"]))
 }
 
 fn advisories(steps: &mut Steps) -> anyhow::Result<()> {

@@ -98,6 +98,6 @@ pub(crate) fn is_ci() -> bool {
 }
 
 /// Says something on stderr. Where that is closed, nobody listens.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -4,6 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import CDP from 'chrome-remote-interface';
 
 import { ROOT, buildBinaries } from './binaries.js';
@@ -47,9 +48,10 @@ export async function openLabOrSkip(options) {
 /**
  * Opens a laboratory.
  *
- * @param {{ policy?: string }} options the policy file, as TOML; the default policy without it
+ * @param {{ policy?: string, probe?: boolean }} options the policy file, as TOML, or the default
+ *   policy; whether the worker notes how long it waits for orders
  */
-export async function openLab({ policy }) {
+export async function openLab({ policy, probe = false }) {
   const folder = mkdtempSync(join(tmpdir(), 'tab-orchestrator-'));
   const profile = join(folder, 'profile');
   const config = join(folder, 'config');
@@ -61,6 +63,7 @@ export async function openLab({ policy }) {
   const { host, sim } = copies(folder, buildBinaries());
   const extension = join(folder, 'extension');
   const id = installExtension(extension);
+  if (probe) installProbe(extension);
   execFileSync(host, ['install', '--user-data-dir', profile], {
     env: environment,
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -109,6 +112,13 @@ function installExtension(target) {
   delete manifest.optional_host_permissions;
   writeFileSync(path, JSON.stringify(manifest));
   return extensionId(manifest.key);
+}
+
+/** Puts the probe before everything else in the worker of a copy of the extension. */
+function installProbe(extension) {
+  copyFileSync(fileURLToPath(new URL('probe.js', import.meta.url)), join(extension, 'background', 'probe.js'));
+  const worker = join(extension, 'background', 'worker.js');
+  writeFileSync(worker, `import './probe.js';\n${readFileSync(worker, 'utf8')}`);
 }
 
 /** The id that Chromium derives from a manifest's key. */

@@ -1,0 +1,50 @@
+//! What is done once, for instructions to be counted: short, on input that is made or bundled, and
+//! the same at each run.
+
+use std::hint::black_box;
+use std::path::Path;
+
+use anyhow::{bail, ensure};
+use engine::PolicyDocument;
+use recorder::{Line, Trace};
+
+use crate::decode::{lines, pack_lines, text};
+use crate::{replays, sink, steps};
+
+/// Where the counting begins and ends: a function that is found by its name.
+#[inline(never)]
+fn counted(run: impl FnOnce()) {
+    run();
+    black_box(());
+}
+
+/// Does what is named once.
+///
+/// # Errors
+/// There is no such subject; the bundled trace cannot be read.
+pub(crate) fn run(subject: &str) -> anyhow::Result<()> {
+    let traces = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../traces");
+    let trace = Trace::open(traces.join("synthetic/heavy"))?;
+    match subject {
+        "canonical" => {
+            let text = text(&trace)?;
+            ensure!(lines(&text).all(|line| Line::parse_canonical(line).is_some()));
+            counted(|| lines(&text).for_each(|line| sink(Line::parse(line))));
+        }
+        "packing" => {
+            let text = text(&trace)?;
+            counted(|| sink(pack_lines(&text)));
+        }
+        "step" => {
+            let (mut engine, events) = steps::browsing(300);
+            counted(|| steps::run(&mut engine, &events));
+        }
+        "replay" => {
+            let packed = replays::packed(&trace)?;
+            let document = PolicyDocument::default();
+            counted(|| sink(replays::run(&packed, &[document])));
+        }
+        _ => bail!("canonical, packing, step or replay"),
+    }
+    Ok(())
+}

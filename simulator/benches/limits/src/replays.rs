@@ -1,0 +1,83 @@
+//! A replay of a packed trace, and a sweep of many.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use engine::{Orchestrator, PolicyDocument};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use recorder::Trace;
+use simulator::comparison::{self, Entrant, Loop};
+use simulator::packed::PackedTrace;
+use simulator::sweep::{Design, Dimension, Space};
+
+use crate::decode::pack;
+use crate::{Figures, Subject, sink};
+
+/// How many variants are swept: as many as go side by side at most, on each of two threads.
+const VARIANTS: usize = 32;
+const ABREAST: usize = 16;
+
+/// Packs a trace and opens it.
+pub(crate) fn packed(trace: &Trace) -> anyhow::Result<PackedTrace> {
+    Ok(PackedTrace::open(Arc::new(pack(trace)?))?)
+}
+
+/// Replays under our policies side by side, in closed loop, with all scores but the frontier.
+pub(crate) fn run(packed: &PackedTrace, documents: &[PolicyDocument]) -> f64 {
+    let entrant = |document: &PolicyDocument| Entrant {
+        name: document.hash(),
+        protected_domains: document.protected_domains.clone(),
+        policy: Box::new(Orchestrator::new(document.clone())),
+        is_ticking: false,
+    };
+    let entrants: Vec<Entrant> = documents.iter().map(entrant).collect();
+    let scores = comparison::run(&entrants, packed, Loop::Closed, None);
+    scores.map_or(f64::NAN, |scores| {
+        scores.iter().map(|score| score.saved_gib_h).sum()
+    })
+}
+
+fn variants() -> anyhow::Result<Vec<PolicyDocument>> {
+    let ttl = Dimension::parse("ttl_minutes=1..60")?;
+    let space = Space::new(PolicyDocument::default(), vec![ttl])?;
+    let variants = Design::Sobol(VARIANTS).variants(&space, 0)?;
+    Ok(variants.into_iter().map(|it| it.document).collect())
+}
+
+fn pool(threads: usize) -> anyhow::Result<ThreadPool> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.context("there are no threads")
+}
+
+pub(crate) fn measure(rounds: usize, trace: &Trace, figures: &mut Figures) -> anyhow::Result<()> {
+    let packed = packed(trace)?;
+    let variants = variants()?;
+    let (one, two) = (pool(1)?, pool(2)?);
+    let steps = packed.step_count();
+    let swept = steps * VARIANTS as u64;
+    let sweep = || -> f64 {
+        let batches = variants.par_chunks(ABREAST);
+        batches.map(|batch| run(&packed, batch)).sum()
+    };
+    let default = [PolicyDocument::default()];
+    let subjects = vec![
+        Subject::new("packed_steps", steps, || {
+            packed.steps().for_each(sink);
+        }),
+        Subject::new("packed_replay", steps, || {
+            sink(run(&packed, &default));
+        }),
+        Subject::new("sweep_one_by_one", swept, || {
+            variants.chunks(1).for_each(|it| sink(run(&packed, it)));
+        }),
+        Subject::new("sweep_one_thread", swept, || {
+            sink(one.install(sweep));
+        }),
+        Subject::new("sweep_two_threads", swept, || {
+            sink(two.install(sweep));
+        }),
+    ];
+    crate::measure(rounds, subjects, figures);
+    Ok(())
+}
