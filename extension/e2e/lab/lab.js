@@ -18,6 +18,16 @@ export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 /** A page of the extension that asks the worker nothing, and so does not wake it. */
 const QUIET_PAGE = 'lab.html';
 
+/**
+ * An ear beside the extension's own, in the same worker: it asks the browser at once to store the id
+ * of a tab that opens, and does nothing else. What it could not store, no listener could.
+ */
+const EAR = 'ear:';
+const EAR_SCRIPT = `
+import './worker.js';
+chrome.tabs.onCreated.addListener(({ id }) => chrome.storage.session.set({ ['${EAR}' + id]: true }));
+`;
+
 /** The most a call into a page may take. A page that hangs must not hang the run. */
 const CALL_SECONDS = 60;
 
@@ -47,9 +57,11 @@ export async function openLabOrSkip(options) {
 /**
  * Opens a laboratory.
  *
- * @param {{ policy?: string }} options the policy file, as TOML; the default policy without it
+ * @param {object} options
+ * @param {string} [options.policy] the policy file, as TOML; the default policy without it
+ * @param {boolean} [options.ear] whether there is an ear in the worker, for `heard`
  */
-export async function openLab({ policy }) {
+export async function openLab({ policy, ear = false }) {
   const folder = mkdtempSync(join(tmpdir(), 'tab-orchestrator-'));
   const profile = join(folder, 'profile');
   const config = join(folder, 'config');
@@ -60,7 +72,7 @@ export async function openLab({ policy }) {
   // Copies, so that a build in the meantime does not change what a long session runs.
   const { host, sim } = copies(folder, buildBinaries());
   const extension = join(folder, 'extension');
-  const id = installExtension(extension);
+  const id = installExtension(extension, { ear });
   execFileSync(host, ['install', '--user-data-dir', profile], {
     env: environment,
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -96,7 +108,7 @@ function copies(folder, binaries) {
  * Copies the extension and grants it what a user grants with a click: to see that forms are
  * touched. The prompt for it is the browser's own, and no test can click there.
  */
-function installExtension(target) {
+function installExtension(target, { ear }) {
   const source = join(ROOT, 'extension');
   for (const name of readdirSync(source)) {
     if (['node_modules', 'test', 'e2e'].includes(name)) continue;
@@ -107,6 +119,10 @@ function installExtension(target) {
   const manifest = JSON.parse(readFileSync(path, 'utf8'));
   manifest.host_permissions = manifest.optional_host_permissions;
   delete manifest.optional_host_permissions;
+  if (ear) {
+    manifest.background.service_worker = 'background/ear.js';
+    writeFileSync(join(target, 'background/ear.js'), EAR_SCRIPT);
+  }
   writeFileSync(path, JSON.stringify(manifest));
   return extensionId(manifest.key);
 }
@@ -158,6 +174,9 @@ async function launch({ profile, extension, environment }) {
 }
 
 class Lab {
+  /** When a worker was being stopped: from before it was asked for until it was done. */
+  stops = [];
+
   constructor(parts) {
     Object.assign(this, parts);
   }
@@ -191,6 +210,12 @@ class Lab {
   /** What the extension has stored for as long as the browser runs. */
   async stored() {
     return this.inController(() => globalThis.chrome.storage.session.get(null));
+  }
+
+  /** The ids of tabs that the ear in the worker was told of, and could store. */
+  async heard() {
+    const keys = Object.keys(await this.stored()).filter((key) => key.startsWith(EAR));
+    return new Set(keys.map((key) => Number(key.slice(EAR.length))));
   }
 
   /** Waits until the last trace has everything that happened. Nudges the worker meanwhile. */
@@ -322,7 +347,9 @@ class Lab {
         ({ type, url }) => type === 'service_worker' && url.startsWith(`chrome-extension://${this.id}/`),
       );
       if (!worker) return false;
+      const from_ms = Date.now();
       await browser.Target.closeTarget({ targetId: worker.targetId });
+      this.stops.push({ from_ms, until_ms: Date.now() });
       return true;
     });
   }
