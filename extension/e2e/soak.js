@@ -97,6 +97,8 @@ class Soak {
 
   async run() {
     const { minutes, tabs, seed } = this.options;
+    // The tree may be another one when an hour is over.
+    this.environment = environment();
     await this.lab.setMode('enforce');
     const { policy } = this.lab.log().find((line) => line.type === 'policy_changed');
     if (policy.cooldown_seconds !== 10) throw new Error('the host did not take the policy');
@@ -223,7 +225,7 @@ class Soak {
       checks,
       figures: this.figures(log, verified),
       memory: { ...this.trend(), samples: this.memory },
-      ...environment(),
+      ...this.environment,
     };
   }
 

@@ -16,7 +16,7 @@ import { processTree } from './processes.js';
 export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 /** A page of the extension that asks the worker nothing, and so does not wake it. */
-const QUIET_PAGE = 'lab.html';
+export const QUIET_PAGE = 'lab.html';
 
 /**
  * An ear beside the extension's own, in the same worker: it asks the browser at once to store the id
@@ -62,30 +62,18 @@ export async function openLabOrSkip(options) {
  * @param {boolean} [options.ear] whether there is an ear in the worker, for `heard`
  */
 export async function openLab({ policy, ear = false }) {
-  const folder = mkdtempSync(join(tmpdir(), 'tab-orchestrator-'));
+  const { host, ...parts } = await prepare({ policy });
+  const { folder, environment } = parts;
   const profile = join(folder, 'profile');
-  const config = join(folder, 'config');
-  const state = join(folder, 'state');
-  mkdirSync(profile);
-  const environment = { ...process.env, XDG_CONFIG_HOME: config, XDG_STATE_HOME: state };
-
-  // Copies, so that a build in the meantime does not change what a long session runs.
-  const { host, sim } = copies(folder, buildBinaries());
   const extension = join(folder, 'extension');
-  const id = installExtension(extension, { ear });
+  mkdirSync(profile);
+  const { key } = installExtension(extension, { ear });
   execFileSync(host, ['install', '--user-data-dir', profile], {
     env: environment,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  const policyFile = join(config, 'tab-orchestrator', 'policy.toml');
-  if (policy !== undefined) {
-    mkdirSync(join(config, 'tab-orchestrator'), { recursive: true, mode: 0o700 });
-    writeFileSync(policyFile, policy, { mode: 0o600 });
-  }
-
-  const pages = await servePages();
   const setup = { profile, extension, environment };
-  const lab = new Lab({ folder, state, id, sim, policyFile, pages, setup });
+  const lab = new Lab({ ...parts, id: extensionId(key), setup });
   try {
     await lab.startBrowser();
   } catch (error) {
@@ -93,6 +81,22 @@ export async function openLab({ policy, ear = false }) {
     throw error;
   }
   return lab;
+}
+
+/** Makes what every browser's laboratory has: folders of its own, the binaries, the policy, pages. */
+export async function prepare({ policy }) {
+  const folder = mkdtempSync(join(tmpdir(), 'tab-orchestrator-'));
+  const config = join(folder, 'config');
+  const state = join(folder, 'state');
+  const environment = { ...process.env, XDG_CONFIG_HOME: config, XDG_STATE_HOME: state };
+  // Copies, so that a build in the meantime does not change what a long session runs.
+  const { host, sim } = copies(folder, buildBinaries());
+  const policyFile = join(config, 'tab-orchestrator', 'policy.toml');
+  if (policy !== undefined) {
+    mkdirSync(join(config, 'tab-orchestrator'), { recursive: true, mode: 0o700 });
+    writeFileSync(policyFile, policy, { mode: 0o600 });
+  }
+  return { folder, state, environment, host, sim, policyFile, pages: await servePages() };
 }
 
 function copies(folder, binaries) {
@@ -108,7 +112,7 @@ function copies(folder, binaries) {
  * Copies the extension and grants it what a user grants with a click: to see that forms are
  * touched. The prompt for it is the browser's own, and no test can click there.
  */
-function installExtension(target, { ear }) {
+export function installExtension(target, { ear = false } = {}) {
   const source = join(ROOT, 'extension');
   for (const name of readdirSync(source)) {
     if (['node_modules', 'test', 'e2e'].includes(name)) continue;
@@ -124,7 +128,7 @@ function installExtension(target, { ear }) {
     writeFileSync(join(target, 'background/ear.js'), EAR_SCRIPT);
   }
   writeFileSync(path, JSON.stringify(manifest));
-  return extensionId(manifest.key);
+  return manifest;
 }
 
 /** The id that Chromium derives from a manifest's key. */
@@ -173,18 +177,10 @@ async function launch({ profile, extension, environment }) {
   }
 }
 
-class Lab {
-  /** When a worker was being stopped: from before it was asked for until it was done. */
-  stops = [];
-
+/** What every browser's laboratory has: the host's side of it, and how that is waited for. */
+export class HostSide {
   constructor(parts) {
     Object.assign(this, parts);
-  }
-
-  /** Starts the browser, on the profile that it had if it ran before. */
-  async startBrowser() {
-    this.browser = await launch(this.setup);
-    this.controller = await this.openControllerPage();
   }
 
   /** The folder of the traces. */
@@ -205,6 +201,34 @@ class Lab {
   /** Every trace so far, in the order in which they were begun: its lines, and a file that names it. */
   logs() {
     return existsSync(this.traces) ? readTraces(this.traces) : [];
+  }
+
+  /** The process ids of the hosts that the browser runs. */
+  hostPids() {
+    return processTree(this.browserPid)
+      .filter(({ command }) => command.includes('tab-orchestrator-host'))
+      .map(({ pid }) => pid);
+  }
+
+  /** Runs `sim` and returns its exit code and what it printed. */
+  runSim(...args) {
+    try {
+      const stdout = execFileSync(this.sim, args, { encoding: 'utf8', maxBuffer: 256 << 20 });
+      return { code: 0, stdout, stderr: '' };
+    } catch (error) {
+      return { code: error.status, stdout: error.stdout, stderr: error.stderr };
+    }
+  }
+}
+
+class Lab extends HostSide {
+  /** When a worker was being stopped: from before it was asked for until it was done. */
+  stops = [];
+
+  /** Starts the browser, on the profile that it had if it ran before. */
+  async startBrowser() {
+    this.browser = await launch(this.setup);
+    this.controller = await this.openControllerPage();
   }
 
   /** What the extension has stored for as long as the browser runs. */
@@ -236,13 +260,6 @@ class Lab {
   /** The process id of the browser. */
   get browserPid() {
     return this.browser.process.pid;
-  }
-
-  /** The process ids of the hosts that the browser runs. */
-  hostPids() {
-    return processTree(this.browserPid)
-      .filter(({ command }) => command.includes('tab-orchestrator-host'))
-      .map(({ pid }) => pid);
   }
 
   /** Whether the browser runs. */
@@ -362,16 +379,6 @@ class Lab {
       return await inTime('the browser answers', job(browser));
     } finally {
       await browser.close();
-    }
-  }
-
-  /** Runs `sim` and returns its exit code and what it printed. */
-  runSim(...args) {
-    try {
-      const stdout = execFileSync(this.sim, args, { encoding: 'utf8', maxBuffer: 256 << 20 });
-      return { code: 0, stdout, stderr: '' };
-    } catch (error) {
-      return { code: error.status, stdout: error.stdout, stderr: error.stderr };
     }
   }
 
