@@ -99,13 +99,18 @@ class FirefoxLab extends HostSide {
     return JSON.parse(result.value);
   }
 
+  /** Runs a function in the controller page and returns what it returns. */
+  async inController(body, ...args) {
+    return this.evaluate(this.controller, body, args);
+  }
+
   /** Calls `chrome.NAMESPACE.METHOD(...args)` in the browser. */
   async chrome(path, ...args) {
     const call = (path, args) => {
       const [namespace, method] = path.split('.');
       return globalThis.chrome[namespace][method](...args);
     };
-    return this.evaluate(this.controller, call, [path, args]);
+    return this.inController(call, path, args);
   }
 
   /** Opens a tab and waits until it is loaded. Returns the browser's tab object. */
