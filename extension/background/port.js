@@ -350,7 +350,7 @@ export class HostPort {
  * @param {string | null} reason
  * @returns {ConnectionState}
  */
-function stateOf(reason) {
+export function stateOf(reason) {
   if (/host not found|No such native application/.test(reason ?? "")) return "host_missing";
   if (reason?.includes("is forbidden")) return "forbidden";
   return "exited";

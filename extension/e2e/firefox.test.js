@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { kill } from 'node:process';
 import { after, before, test } from 'node:test';
 
+import { stateOf } from '../background/port.js';
 import { openFirefoxOrSkip } from './lab/firefox.js';
 import { openInLog } from './lab/judge.js';
 import { ALWAYS_HIGH, waitFor } from './lab/lab.js';
@@ -38,16 +39,7 @@ test('a session in Firefox, to a verified log', { timeout: 300_000 }, async (t) 
   const told = (log, type, { id }) => log.some((line) => line.type === type && line.tab === id);
 
   await t.test('the browser stores in the order in which it is asked, whoever waits', async () => {
-    const last = await lab.inController(async () => {
-      const { session } = globalThis.chrome.storage;
-      const writes = Array.from({ length: 500 }, (_, index) => session.set({ order: index }));
-      writes.push(session.remove(['order']), session.set({ order: 'last' }));
-      await Promise.all(writes);
-      const { order } = await session.get('order');
-      await session.remove('order');
-      return order;
-    });
-    assert.equal(last, 'last');
+    assert.ok(await lab.storesInOrder());
   });
 
   await t.test('tabs come and go', async () => {
@@ -56,6 +48,11 @@ test('a session in Firefox, to a verified log', { timeout: 300_000 }, async (t) 
       tabs[name] = await lab.openTab({ url: url(name, 'plain/1'), active: false });
     }
     tabs.pinned = await lab.openTab({ url: url('mail', 'plain/2'), active: false, pinned: true });
+    tabs.form = await lab.openTab({ url: url('shop', 'form') });
+    await lab.type(tabs.form.url, 'half a name');
+    await lab.waitForLog('the touched form', (log) =>
+      log.some((line) => line.type === 'tab_changed' && line.tab === tabs.form.id && line.unsaved),
+    );
     tabs.gone = await lab.openTab({ url: url('forum', 'plain/3') });
     tabs.front = await lab.openTab({ url: url('docs', 'plain/4') });
     await lab.chrome('tabs.remove', tabs.gone.id);
@@ -69,6 +66,17 @@ test('a session in Firefox, to a verified log', { timeout: 300_000 }, async (t) 
     const { host } = log.findLast((line) => line.type === 'tab_navigated' && line.tab === tabs.gone.id);
     assert.equal(host, new URL(tabs.gone.url).hostname);
     assert.equal(log.find((line) => line.type === 'tab_opened' && line.tab === tabs.pinned.id).pinned, true);
+  });
+
+  await t.test('a host that is not installed is told as missing', async () => {
+    const reason = await lab.inController(
+      () =>
+        new Promise((resolve) => {
+          const port = globalThis.chrome.runtime.connectNative('org.tab_orchestrator.nobody');
+          port.onDisconnect.addListener(({ error }) => resolve(error?.message));
+        }),
+    );
+    assert.equal(stateOf(reason), 'host_missing', reason);
   });
 
   await t.test('the same trace goes on after the host was killed', async () => {

@@ -210,6 +210,19 @@ export class HostSide {
       .map(({ pid }) => pid);
   }
 
+  /** Whether the browser does in order what it is asked to store, though nobody waits in between. */
+  async storesInOrder() {
+    return this.inController(async () => {
+      const { session } = globalThis.chrome.storage;
+      const writes = Array.from({ length: 500 }, (_, index) => session.set({ order: index }));
+      writes.push(session.remove(['order']), session.set({ order: 'last' }));
+      await Promise.all(writes);
+      const { order } = await session.get('order');
+      await session.remove('order');
+      return order === 'last';
+    });
+  }
+
   /** Runs `sim` and returns its exit code and what it printed. */
   runSim(...args) {
     try {
