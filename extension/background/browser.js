@@ -4,8 +4,9 @@
  * It turns the browser's calls and events into what `Browser` in `types.d.ts` says, and decides
  * nothing. All else gets it passed in, and so runs under `node --test` with a fake one.
  *
- * Written for Chromium. Firefox differs where it says so: it keeps a discarded tab's id, and
- * `tabs.discard` resolves to nothing there.
+ * Written for Chromium and Firefox, which takes the name `chrome`, too. Where Firefox differs it says
+ * so: it keeps a discarded tab's id, `tabs.discard` resolves to nothing, events of windows take no
+ * filter, and what ended a port is told by the port.
  *
  * @import {Browser, Listeners, Question, Reply, FormMessage, NativePort, StorageArea, UserState} from "../types"
  */
@@ -23,8 +24,15 @@ const FORMS_SCRIPT = "forms";
 /** Pages of these can hold forms that an extension may see. */
 export const PAGES = ["http://*/*", "https://*/*"];
 
+/**
+ * Only Firefox and its relatives have it.
+ *
+ * @type {(() => Promise<{ name: string, version: string }>) | undefined}
+ */
+const firefoxInfo = /** @type {any} */ (globalThis.chrome)?.runtime?.getBrowserInfo;
+
 /** @returns {Browser} */
-export function chromium() {
+export function thisBrowser() {
   return {
     now: () => Date.now(),
     random: () => Math.random(),
@@ -74,12 +82,13 @@ function listen(listeners) {
   chrome.tabs.onReplaced.addListener((id, old) => listeners.tabReplaced(at(), id, old));
   chrome.tabs.onRemoved.addListener((id) => listeners.tabRemoved(at(), id));
 
-  const filter = { windowTypes: [...WINDOW_TYPES] };
-  chrome.windows.onCreated.addListener((win) => listeners.windowCreated(at(), win), filter);
-  chrome.windows.onRemoved.addListener((id) => listeners.windowRemoved(at(), id), filter);
+  /** @type {[] | [{ windowTypes: ("normal" | "popup" | "app")[] }]} */
+  const filter = firefoxInfo === undefined ? [{ windowTypes: [...WINDOW_TYPES] }] : [];
+  chrome.windows.onCreated.addListener((win) => listeners.windowCreated(at(), win), ...filter);
+  chrome.windows.onRemoved.addListener((id) => listeners.windowRemoved(at(), id), ...filter);
   chrome.windows.onFocusChanged.addListener(
     (id) => listeners.windowFocused(at(), id === chrome.windows.WINDOW_ID_NONE ? null : id),
-    filter,
+    ...filter,
   );
 
   // Not every browser built on Chromium has it.
@@ -122,6 +131,11 @@ function refusal(error) {
 
 /** Which browser this is. Brands come in any order, with a made-up one among them. */
 async function identity() {
+  const extension_version = chrome.runtime.getManifest().version;
+  if (firefoxInfo !== undefined) {
+    const { name, version } = await firefoxInfo();
+    return { browser: name, browser_version: version, extension_version };
+  }
   const known = ["Google Chrome", "Microsoft Edge", "Brave", "Vivaldi", "Opera", "Chromium"];
   // The types of the DOM do not have it yet.
   const agent = /** @type {any} */ (navigator).userAgentData;
@@ -131,7 +145,7 @@ async function identity() {
   return {
     browser: found?.brand ?? "unknown",
     browser_version: found?.version ?? "unknown",
-    extension_version: chrome.runtime.getManifest().version,
+    extension_version,
   };
 }
 
@@ -158,7 +172,10 @@ function connectNative(host) {
     disconnect: () => port.disconnect(),
     onMessage: (listener) => port.onMessage.addListener(listener),
     onDisconnect: (listener) =>
-      port.onDisconnect.addListener(() => listener(chrome.runtime.lastError?.message ?? null)),
+      port.onDisconnect.addListener((ended) => {
+        const error = /** @type {{ error?: Error }} */ (ended).error ?? chrome.runtime.lastError;
+        listener(error?.message ?? null);
+      }),
   };
 }
 

@@ -152,7 +152,7 @@ async function takeSnapshot(browser, tracker) {
     browser.userState().catch(() => null),
     browser.identity(),
   ]);
-  tracker.snapshot(at, windows, idle, identity);
+  tracker.snapshot(at, windows, idle, identity, browser.now());
 }
 
 /**

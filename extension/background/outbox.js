@@ -18,6 +18,7 @@ import { report } from "./report.js";
 
 const EVENT = "event:";
 const LAST_N = "last_n";
+const ACKNOWLEDGED_N = "acknowledged_n";
 
 /** The most a message to the host carries, by `native-host/PROTOCOL.md`. */
 const MESSAGE_EVENTS = 256;
@@ -75,6 +76,7 @@ export class Outbox {
     }
     this.#items.sort((a, b) => a.n - b.n);
     this.#dropWhatWasGivenUp();
+    this.#tellWhatWasNotStored(Number(saved[ACKNOWLEDGED_N] ?? 0));
     this.#bytes = this.#items.reduce((sum, item) => sum + item.bytes, 0);
     this.#lastN = Math.max(this.#lastN, this.#items.at(-1)?.n ?? 0);
     this.#storedN = this.#lastN;
@@ -121,6 +123,7 @@ export class Outbox {
       this.#lastN = lastN;
       this.#storedN = lastN;
       this.#store.put(LAST_N, lastN);
+      this.#store.put(ACKNOWLEDGED_N, lastN);
     }
     // That the log has them does not say that they are synced: they stay until `ack`.
     this.sendAgain(lastN + 1);
@@ -156,7 +159,10 @@ export class Outbox {
    * @param {number} n
    */
   acknowledge(n) {
-    this.#remove(Math.min(n, this.#sentN));
+    const known = Math.min(n, this.#sentN);
+    if (known < this.firstN) return;
+    this.#remove(known);
+    this.#store.put(ACKNOWLEDGED_N, known);
   }
 
   /** @param {number} n the last one to go */
@@ -246,6 +252,22 @@ export class Outbox {
       const isCovered = lost.some((l) => l !== item && l.from <= item.from && item.n <= l.n);
       if (isCovered) this.#store.drop(EVENT + item.n);
       return !isCovered;
+    });
+  }
+
+  /**
+   * A write can fail of which the worker does not live to hear, while later ones succeed.
+   *
+   * @param {number} acknowledged
+   */
+  #tellWhatWasNotStored(acknowledged) {
+    let next = acknowledged + 1;
+    this.#items = this.#items.flatMap((item) => {
+      const from = next;
+      const count = item.from - from;
+      next = item.n + 1;
+      if (count <= 0) return [item];
+      return [itemOf(item.from - 1, { from, count, why: "storage_failed" }), item];
     });
   }
 }

@@ -344,13 +344,14 @@ export class HostPort {
 }
 
 /**
- * What the browser's words mean. They are no interface, so all but two mean the same.
+ * What the browser's words mean, Chromium's and Firefox's. They are no interface, so all others mean
+ * the same.
  *
  * @param {string | null} reason
  * @returns {ConnectionState}
  */
-function stateOf(reason) {
-  if (reason?.includes("host not found")) return "host_missing";
+export function stateOf(reason) {
+  if (/host not found|No such native application/.test(reason ?? "")) return "host_missing";
   if (reason?.includes("is forbidden")) return "forbidden";
   return "exited";
 }

@@ -52,6 +52,8 @@ export class Tracker {
   #tabs = new Map();
   /** @type {Set<number>} */
   #windows = new Set();
+  /** Tabs that the last snapshot no longer had. What was heard till then of them is their past. */
+  #past = { until: -Infinity, tabs: /** @type {Set<number>} */ (new Set()) };
   /** @type {Emit} */
   #emit;
   /** @type {Store} */
@@ -84,8 +86,9 @@ export class Tracker {
    * @param {chrome.windows.Window[]} windows with their tabs
    * @param {UserState | null} idle
    * @param {Identity} identity
+   * @param {number} [answered] when the browser had answered
    */
-  snapshot(at, windows, idle, identity) {
+  snapshot(at, windows, idle, identity, answered = at) {
     const open = windows.filter((win) => !win.incognito && win.id !== undefined);
     const tabs = open.flatMap((win) => win.tabs ?? []).filter((tab) => !isOutside(tab));
     const before = this.#tabs;
@@ -94,9 +97,9 @@ export class Tracker {
       const id = /** @type {number} */ (tab.id);
       this.#know(id, knownFrom(tab, before.get(id)));
     }
-    for (const id of before.keys()) {
-      if (!this.#tabs.has(id)) this.#store.drop(TAB + id);
-    }
+    const past = [...before.keys()].filter((id) => !this.#tabs.has(id));
+    this.#past = { until: answered, tabs: new Set(past) };
+    for (const id of past) this.#store.drop(TAB + id);
     this.#windows = new Set(open.map((win) => /** @type {number} */ (win.id)));
     this.#keepWindows();
 
@@ -146,7 +149,7 @@ export class Tracker {
     const known = this.#tabs.get(id);
     if (known === undefined) {
       // Its opening was missed, while the extension was updated for instance.
-      this.tabCreated(at, tab);
+      if (at > this.#past.until || !this.#past.tabs.has(id)) this.tabCreated(at, tab);
       return;
     }
     if (!known.discarded && isDiscard(change)) this.#discarded(at, id, known);

@@ -1,6 +1,6 @@
-/** The service worker: the one module that knows which browser it runs in. */
+/** The service worker, or in Firefox the background page: the one module that takes the real browser. */
 
-import { chromium } from "./browser.js";
+import { thisBrowser } from "./browser.js";
 import { start } from "./main.js";
 
-start(chromium());
+start(thisBrowser());

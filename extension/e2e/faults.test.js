@@ -22,7 +22,7 @@ const AWAY_SECONDS = 60;
 let lab;
 
 before(async () => {
-  lab = await openLabOrSkip({});
+  lab = await openLabOrSkip({ ear: true });
 });
 
 after(() => lab?.close());
@@ -32,10 +32,16 @@ test('nothing is lost or doubled, whoever is killed', { timeout: 300_000 }, asyn
   const bursts = new Bursts(lab);
   let witness = new Witness(lab);
   let stores = [];
-  // Tabs of bursts in which the worker was stopped that are closed again: what the browser tells a
-  // worker that is being stopped is gone.
-  const deafTo = new Set();
   const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+  /** Waits until the worker has nothing in hand: what it is told while it starts it can store only then. */
+  const settled = async () => {
+    await lab.waitUntilLogged(AWAY_SECONDS);
+    await lab.waitForLog('the worker took a snapshot when it was greeted', (log) => {
+      const last = (type) => log.findLastIndex((line) => line.type === type);
+      return last('session_started') > last('log_resumed');
+    });
+  };
 
   /** Begins a burst and does something within it. */
   const inBurst = async (after_ms, fault) => {
@@ -52,18 +58,23 @@ test('nothing is lost or doubled, whoever is killed', { timeout: 300_000 }, asyn
     await lab.waitUntilLogged(AWAY_SECONDS);
     await witness.hear();
     const open = (await lab.chrome('tabs.query', {})).map(({ id }) => id);
-    const checks = judge(lab.logs().at(-1).lines, { open, witness, stores, deafTo });
+    const heard = await lab.heard();
+    const checks = judge(lab.logs().at(-1).lines, { open, witness, stores, heard, stops: lab.stops });
     for (const { name, wrong } of checks) assert.deepEqual(wrong, [], name);
     t.diagnostic(checks.filter(({ count }) => count > 0).map(({ name, count }) => `${name}: ${count}`).join('; '));
   };
 
-  await t.test('the worker, in mid-event', async () => {
+  await t.test('the browser stores in the order in which it is asked, whoever waits', async () => {
     await lab.leavePopup();
+    assert.ok(await lab.storesInOrder());
+  });
+
+  await t.test('the worker, in mid-event', async () => {
     await witness.listen();
     for (const after_ms of WORKER_FAULTS_MS) {
+      await settled();
       await inBurst(after_ms, () => waitFor('there is a worker to stop', () => lab.stopWorker()));
     }
-    for (const id of witness.closed) deafTo.add(id);
     await allIsWell();
   });
 

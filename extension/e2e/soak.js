@@ -97,6 +97,8 @@ class Soak {
 
   async run() {
     const { minutes, tabs, seed } = this.options;
+    // The tree may be another one when an hour is over.
+    this.environment = environment();
     await this.lab.setMode('enforce');
     const { policy } = this.lab.log().find((line) => line.type === 'policy_changed');
     if (policy.cooldown_seconds !== 10) throw new Error('the host did not take the policy');
@@ -205,11 +207,12 @@ class Soak {
   /** Closes the browser and judges what is left. */
   async finish() {
     const open = (await this.lab.chrome('tabs.query', {})).map(({ id }) => id);
+    const heard = await this.lab.heard();
     await this.lab.closeBrowser();
     const log = this.lab.log();
     const verified = this.lab.runSim('verify', this.lab.traces);
     const checks = [
-      ...judge(log, { open, witness: this.witness, stores: this.stores }),
+      ...judge(log, { open, witness: this.witness, stores: this.stores, heard, stops: this.lab.stops }),
       this.isOneSealedTrace(log),
       replays(verified),
       this.killsAreDone(),
@@ -222,7 +225,7 @@ class Soak {
       checks,
       figures: this.figures(log, verified),
       memory: { ...this.trend(), samples: this.memory },
-      ...environment(),
+      ...this.environment,
     };
   }
 
@@ -270,7 +273,7 @@ class Soak {
   figures(log, { stdout }) {
     const count = (isIt) => log.filter(isIt).length;
     return {
-      tabs_opened: this.witness.opened.length,
+      tabs_opened: this.witness.opened.size,
       tabs_closed: this.witness.closed.length,
       discards: this.witness.discards.length,
       discards_in_log: count((line) => line.type === 'tab_discarded'),
@@ -323,7 +326,7 @@ const options = optionsFrom(process.argv.slice(2));
 const interrupted = interruption(options.minutes);
 interrupted.catch(() => {});
 say('building the host and opening the browser');
-const lab = await openLab({ policy: POLICY });
+const lab = await openLab({ policy: POLICY, ear: true });
 let code = 1;
 try {
   const result = await Promise.race([new Soak(lab, options).run(), interrupted]);

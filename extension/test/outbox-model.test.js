@@ -133,6 +133,7 @@ class World {
   #time = 0;
   /** Writes of the present worker that the browser has not done yet. */
   #writes = [];
+  #hasFailed = false;
   #isOrderly = false;
 
   constructor(OutboxUnderTest) {
@@ -177,7 +178,10 @@ class World {
     const write = (job) =>
       new Promise((resolve, reject) => {
         const done = async (fails) => {
-          if (fails) return reject(new Error("Session storage quota bytes exceeded."));
+          if (fails) {
+            this.#hasFailed = true;
+            return reject(new Error("Session storage quota bytes exceeded."));
+          }
           await job();
           this.#note();
           resolve();
@@ -201,11 +205,14 @@ class World {
     };
   }
 
-  /** Remembers what was stored under which number, and that there is an end to it. */
+  /**
+   * Remembers what was stored under which number, and that there is an end to it. A write that fails
+   * frees nothing, and those on their way with it come on top.
+   */
   #note() {
     const kept = this.#kept();
     // One more than there is room for: the gap itself.
-    if (kept.length > ROOM.events + 1) this.wrong.push(`${kept.length} events are kept`);
+    if (!this.#hasFailed && kept.length > ROOM.events + 1) this.wrong.push(`${kept.length} events are kept`);
     for (const { at_ms, n } of kept) {
       if (at_ms === undefined) continue;
       const known = this.stored.get(n) ?? at_ms;
@@ -323,8 +330,8 @@ class World {
 
   /** Everything works again, until nothing waits any more. */
   async comeToRest() {
+    while (this.#writes.length > 0) await this.act({ what: "write" });
     this.#isOrderly = true;
-    for (const write of this.#writes.splice(0)) await write(false);
     this.host.hasLog = true;
     await settle();
     await this.crashHost(0);

@@ -73,6 +73,29 @@ test("an acknowledgement of what was never sent removes nothing", async () => {
   assert.deepEqual(stored(browser), [2]);
 });
 
+test("what could not be stored is told, though the worker died before it heard of that", async () => {
+  const browser = new FakeBrowser();
+  const first = await outboxOf(browser);
+  append(first.outbox, 1);
+  open(first.outbox, 0);
+  await settle();
+  first.outbox.acknowledge(1);
+  await settle();
+  browser.session.set = (items) => {
+    const isLost = "event:2" in items;
+    if (!isLost) Object.assign(browser.stored.session, structuredClone(items));
+    return new Promise(() => {});
+  };
+  append(first.outbox, 1, 2);
+  await settle();
+  append(first.outbox, 2, 3);
+  await settle();
+  const { outbox } = await outboxOf(browser);
+  const { sent } = open(outbox, 1);
+  assert.deepEqual(sent[0], { type: "lost", from: 2, count: 1, why: "storage_failed" });
+  assert.deepEqual(sent[1].events.map(({ n }) => n), [3, 4]);
+});
+
 test("events wait while there is no host", async () => {
   const browser = new FakeBrowser();
   const { outbox } = await outboxOf(browser);

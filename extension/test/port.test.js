@@ -85,6 +85,7 @@ test("a request that is not answered fails, and so does one whose host leaves", 
 test("the reason for a lost connection", async () => {
   for (const [reason, state] of [
     ["Specified native messaging host not found.", "host_missing"],
+    ["No such native application org.tab_orchestrator.host", "host_missing"],
     ["Access to the specified native messaging host is forbidden.", "forbidden"],
     ["Native host has exited.", "exited"],
     ["Error when communicating with the native messaging host.", "exited"],

@@ -23,26 +23,80 @@ test("what is put in one turn is written by one call", async () => {
   assert.deepEqual(browser.stored.session, { a: 3, b: 2 });
 });
 
-test("the last word on a key is the last one written, however slow the store is", async () => {
-  const browser = new FakeBrowser();
-  const { set } = browser.session;
-  let isSlow = true;
-  browser.session.set = async (items) => {
-    if (isSlow) {
-      isSlow = false;
-      await settle();
-    }
-    return set(items);
+/** Storage that does in order what it is asked, when it is told to. */
+function slowly(area) {
+  const waiting = [];
+  const later = (job) =>
+    new Promise((resolve, reject) => {
+      waiting.push((fault) => (fault ? reject(fault) : job().then(resolve, reject)));
+    });
+  return {
+    waiting,
+    get: area.get,
+    set: (items) => {
+      const now = structuredClone(items);
+      return later(() => area.set(now));
+    },
+    remove: (keys) => later(() => area.remove(keys)),
   };
-  const store = new Store(browser.session);
+}
+
+test("no write waits for the one before, and the last word on a key is the last one written", async () => {
+  const browser = new FakeBrowser();
+  const area = slowly(browser.session);
+  const store = new Store(area);
   store.put("a", "first");
-  await null;
-  await null;
+  await settle();
   store.put("a", "second");
   store.put("b", "x");
   store.drop("b");
-  await store.written();
+  await settle();
+  assert.equal(area.waiting.length, 2);
+  const written = store.written();
+  while (area.waiting.length > 0) {
+    area.waiting.shift()();
+    await settle();
+  }
+  await written;
   assert.deepEqual(browser.stored.session, { a: "second" });
+});
+
+test("a write that failed takes back nothing that was said after it", async () => {
+  const browser = new FakeBrowser();
+  const area = slowly(browser.session);
+  const store = new Store(area);
+  store.put("a", "first");
+  store.put("b", 1);
+  store.drop("c");
+  await settle();
+  store.put("a", "second");
+  store.put("c", 2);
+  await settle();
+  area.waiting.shift()(new Error("quota"));
+  await settle();
+  const written = store.written();
+  await settle();
+  while (area.waiting.length > 0) {
+    area.waiting.shift()();
+    await settle();
+  }
+  await written;
+  assert.deepEqual(browser.stored.session, { a: "second", b: 1, c: 2 });
+});
+
+test("a key that goes and comes again at once is there", async () => {
+  const browser = new FakeBrowser();
+  const area = slowly(browser.session);
+  const store = new Store(area);
+  store.drop("a");
+  await settle();
+  store.put("a", 1);
+  await settle();
+  while (area.waiting.length > 0) {
+    area.waiting.shift()();
+    await settle();
+  }
+  assert.deepEqual(browser.stored.session, { a: 1 });
 });
 
 test("who waits hears that a write failed, and the next write makes up for it", async () => {

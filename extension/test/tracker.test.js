@@ -416,6 +416,20 @@ test("a snapshot forgets what is gone and keeps what was known of the rest", () 
   assert.equal(events[2].tabs[0].unsaved, true);
 });
 
+test("what was heard of a tab before the snapshot that no longer had it does not open it again", () => {
+  const { browser, tracker, events } = tracking();
+  const tab = browser.haveTab(2);
+  tracker.snapshot(1, snapshotOf(browser), null, {});
+  tracker.snapshot(3, [], null, {}, 9);
+  events.length = 0;
+  tracker.tabUpdated(5, 2, { mutedInfo: { muted: true } }, tab);
+  tracker.tabRemoved(6, 2);
+  assert.deepEqual(events, []);
+  // It is not gone after all: it was on its way from one window to another, for instance.
+  tracker.tabUpdated(10, 2, { mutedInfo: { muted: true } }, tab);
+  assert.equal(events[0].type, "tab_opened");
+});
+
 test("a snapshot that found a tab discarded says that its touched form is gone", () => {
   const { browser, tracker, events } = tracking();
   browser.haveTab(1);

@@ -19,21 +19,41 @@ pub struct KeptKey {
     pub is_new: bool,
 }
 
+/// What is in the file of the key.
+#[derive(Debug)]
+pub enum Found {
+    /// There is no file.
+    Nothing,
+    /// A key.
+    Key(HostKey),
+    /// Something else.
+    Damaged,
+}
+
+/// Looks for the key.
+///
+/// # Errors
+/// What the system says.
+pub fn find(path: &Path) -> io::Result<Found> {
+    match read_file(path, FILE_BYTES) {
+        Ok(None) => Ok(Found::Nothing),
+        Ok(Some(text)) => Ok(parse(&text).map_or(Found::Damaged, Found::Key)),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Ok(Found::Damaged),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Ok(Found::Damaged),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads the key. Where there is none one is made, from the system's randomness; so it is where
 /// it is damaged, since names under a guess would be worth nothing.
 ///
 /// # Errors
 /// What the system says. Nothing is to be written then: the names would be plain.
 pub fn read_or_make(path: &Path) -> io::Result<KeptKey> {
-    let is_damaged = match read_file(path, FILE_BYTES) {
-        Ok(None) => false,
-        Ok(Some(text)) => match parse(&text) {
-            Some(key) => return Ok(KeptKey { key, is_new: false }),
-            None => true,
-        },
-        Err(error) if error.kind() == ErrorKind::FileTooLarge => true,
-        Err(error) if error.kind() == ErrorKind::InvalidData => true,
-        Err(error) => return Err(error),
+    let is_damaged = match find(path)? {
+        Found::Key(key) => return Ok(KeptKey { key, is_new: false }),
+        Found::Nothing => false,
+        Found::Damaged => true,
     };
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;

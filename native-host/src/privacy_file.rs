@@ -5,7 +5,7 @@
 
 use std::io;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use recorder::{Privacy, Retention};
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,9 @@ impl PrivacyFile {
             return None;
         }
         self.seen = stamp;
-        let choice = self.read().unwrap_or_else(|problem| {
+        let choice =
+            Self::read(&self.path).and_then(|choice| choice.ok_or("it is gone".to_owned()));
+        let choice = choice.unwrap_or_else(|problem| {
             crate::report(format_args!(
                 "hostnames are hashed, because {} cannot be read: {problem}",
                 self.path.display()
@@ -120,13 +122,17 @@ impl PrivacyFile {
         Ok(())
     }
 
-    fn read(&self) -> Result<PrivacyChoice, String> {
-        let text = read_file(&self.path, MAX_FILE_BYTES).map_err(|error| error.to_string())?;
-        let text = text.ok_or("it is gone")?;
+    /// Reads a file with a choice; `None` where there is none.
+    ///
+    /// # Errors
+    /// Why there is no choice in it, for people.
+    pub fn read(path: &Path) -> Result<Option<PrivacyChoice>, String> {
+        let text = read_file(path, MAX_FILE_BYTES).map_err(|error| error.to_string())?;
+        let Some(text) = text else { return Ok(None) };
         let choice: PrivacyChoice =
             serde_json::from_str(&text).map_err(|error| error.to_string())?;
         match choice.check() {
-            Ok(()) => Ok(choice),
+            Ok(()) => Ok(Some(choice)),
             Err((name, problem)) => Err(format!("{name}: {problem}")),
         }
     }

@@ -42,7 +42,14 @@ const YEAR_MS: i64 = 365 * 86_400_000;
 const COMMON_SCHEMES: [&str; 6] = ["about", "blob", "chrome", "data", "file", "view-source"];
 
 /// Reasons of losses that the format names.
-const LOSSES: [&str; 4] = ["outbox_full", "log_unavailable", "bad_event", "damaged"];
+const LOSSES: [&str; 6] = [
+    "outbox_full",
+    "storage_failed",
+    "not_in_log",
+    "log_unavailable",
+    "bad_event",
+    "damaged",
+];
 
 /// What becomes of each kind of fact.
 pub const TREATMENT: &[(&str, &str)] = &[

@@ -33,8 +33,9 @@ struct Args {
 enum Chore {
     /// Run every test: Rust, the extension's, in a real browser, on Spark, and the notebooks
     ///
-    /// The tests in a browser want Chromium at /usr/bin/chromium, or where CHROMIUM says; the
-    /// notebooks and the sweep on Spark want Python 3.11 or newer, with venv, and Spark Java 17.
+    /// The tests in a browser want Chromium at /usr/bin/chromium, or where CHROMIUM says, and
+    /// Firefox at /usr/bin/firefox-esr, or where FIREFOX says; the notebooks and the sweep on Spark
+    /// want Python 3.11 or newer, with venv, and Spark Java 17.
     /// Where there is none they are skipped, aloud; with CI=true that is a failure.
     Test,
     /// Run all of CI: lint, then test

@@ -11,6 +11,9 @@
 /** How far the clocks of two processes of one machine may seem apart. */
 const CLOCKS_MS = 50;
 
+/** How long before and after it is asked to, a browser that has much to do may be stopping a worker. */
+const STOPPING_MS = 250;
+
 /**
  * Judges one session's log at its end.
  *
@@ -19,9 +22,11 @@ const CLOCKS_MS = 50;
  * @param {number[]} seen.open the ids of the tabs that are open
  * @param {import('./witness.js').Witness} seen.witness
  * @param {Acknowledged[]} seen.stores what the store held along the way
+ * @param {Set<number>} seen.heard the tabs whose opening a bare listener in the worker could store
+ * @param {{ from_ms: number, until_ms: number }[]} seen.stops when a worker was being stopped
  * @returns {Check[]}
  */
-export function judge(log, { open, witness, stores, deafTo = new Set() }) {
+export function judge(log, { open, witness, stores, heard, stops }) {
   return [
     placesHaveNoGap(log),
     numbersHaveNoGap(log),
@@ -33,7 +38,8 @@ export function judge(log, { open, witness, stores, deafTo = new Set() }) {
     seenDiscardsAreDecided(log, witness),
     nobodyElseDiscards(log),
     guardsHold(witness),
-    tabsAppear(log, witness, deafTo),
+    tabsAppear(log, witness, heard, stops),
+    bareListenerHears(witness, heard, stops),
     sameTabsAreOpen(log, open),
   ];
 }
@@ -199,21 +205,38 @@ function guardsHold({ discards }) {
   return { name: 'no guarded tab was discarded', count: discards.length, wrong };
 }
 
-/** Of a tab that came and went while no worker ran, `deafTo`, the browser told the extension nothing. */
-function tabsAppear(log, { opened, closed }, deafTo) {
+/**
+ * A tab may be missing only if it came and went while a worker was being stopped, and the browser no
+ * longer did for a bare listener what that asked in the moment in which it was told.
+ */
+function tabsAppear(log, { opened, closed }, heard, stops) {
   const told = new Set();
   for (const line of log) {
     if (line.type === 'tab_opened' || line.type === 'tab_replaced') told.add(line.tab);
     for (const { tab } of line.tabs ?? []) told.add(tab);
   }
   const open = openInLog(log);
+  const gone = new Set(closed);
+  const missing = [...opened].filter(([id]) => !told.has(id));
   const wrong = [
-    ...opened.filter((id) => !told.has(id) && !deafTo.has(id)).map((id) => `tab ${id} was opened and is not in the log`),
+    ...missing
+      .filter(([id, at_ms]) => heard.has(id) || !gone.has(id) || !isStopping(at_ms, stops))
+      .map(([id]) => `tab ${id} was opened and is not in the log`),
     ...closed.filter((id) => open.has(id)).map((id) => `tab ${id} was closed and is open in the log`),
   ];
-  const count = opened.length + closed.length;
+  const count = opened.size + closed.length;
   return { name: 'every tab that was opened or closed is so in the log', count, wrong };
 }
+
+/** The listener that excuses a missing tab must be no deaf one. */
+function bareListenerHears({ opened }, heard, stops) {
+  const asked = [...opened].filter(([, at_ms]) => !isStopping(at_ms, stops));
+  const wrong = asked.filter(([id]) => !heard.has(id)).map(([id]) => `tab ${id}`);
+  return { name: 'a bare listener hears of every tab that opens while no worker is being stopped', count: asked.length, wrong };
+}
+
+const isStopping = (at_ms, stops) =>
+  stops.some(({ from_ms, until_ms }) => from_ms - STOPPING_MS <= at_ms && at_ms <= until_ms + STOPPING_MS);
 
 function sameTabsAreOpen(log, open) {
   const inLog = openInLog(log);

@@ -17,7 +17,17 @@ import { processTree } from './processes.js';
 export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 /** A page of the extension that asks the worker nothing, and so does not wake it. */
-const QUIET_PAGE = 'lab.html';
+export const QUIET_PAGE = 'lab.html';
+
+/**
+ * An ear beside the extension's own, in the same worker: it asks the browser at once to store the id
+ * of a tab that opens, and does nothing else. What it could not store, no listener could.
+ */
+const EAR = 'ear:';
+const EAR_SCRIPT = `
+import './worker.js';
+chrome.tabs.onCreated.addListener(({ id }) => chrome.storage.session.set({ ['${EAR}' + id]: true }));
+`;
 
 /** The most a call into a page may take. A page that hangs must not hang the run. */
 const CALL_SECONDS = 60;
@@ -48,35 +58,25 @@ export async function openLabOrSkip(options) {
 /**
  * Opens a laboratory.
  *
- * @param {{ policy?: string, probe?: boolean }} options the policy file, as TOML, or the default
- *   policy; whether the worker notes how long it waits for orders
+ * @param {object} options
+ * @param {string} [options.policy] the policy file, as TOML; the default policy without it
+ * @param {boolean} [options.ear] whether there is an ear in the worker, for `heard`
+ * @param {boolean} [options.probe] whether the worker notes how long it waits for orders
  */
-export async function openLab({ policy, probe = false }) {
-  const folder = mkdtempSync(join(tmpdir(), 'tab-orchestrator-'));
+export async function openLab({ policy, ear = false, probe = false }) {
+  const { host, ...parts } = await prepare({ policy });
+  const { folder, environment } = parts;
   const profile = join(folder, 'profile');
-  const config = join(folder, 'config');
-  const state = join(folder, 'state');
-  mkdirSync(profile);
-  const environment = { ...process.env, XDG_CONFIG_HOME: config, XDG_STATE_HOME: state };
-
-  // Copies, so that a build in the meantime does not change what a long session runs.
-  const { host, sim } = copies(folder, buildBinaries());
   const extension = join(folder, 'extension');
-  const id = installExtension(extension);
+  mkdirSync(profile);
+  const { key } = installExtension(extension, { ear });
   if (probe) installProbe(extension);
   execFileSync(host, ['install', '--user-data-dir', profile], {
     env: environment,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  const policyFile = join(config, 'tab-orchestrator', 'policy.toml');
-  if (policy !== undefined) {
-    mkdirSync(join(config, 'tab-orchestrator'), { recursive: true, mode: 0o700 });
-    writeFileSync(policyFile, policy, { mode: 0o600 });
-  }
-
-  const pages = await servePages();
   const setup = { profile, extension, environment };
-  const lab = new Lab({ folder, state, id, sim, policyFile, pages, setup });
+  const lab = new Lab({ ...parts, id: extensionId(key), setup });
   try {
     await lab.startBrowser();
   } catch (error) {
@@ -84,6 +84,22 @@ export async function openLab({ policy, probe = false }) {
     throw error;
   }
   return lab;
+}
+
+/** Makes what every browser's laboratory has: folders of its own, the binaries, the policy, pages. */
+export async function prepare({ policy }) {
+  const folder = mkdtempSync(join(tmpdir(), 'tab-orchestrator-'));
+  const config = join(folder, 'config');
+  const state = join(folder, 'state');
+  const environment = { ...process.env, XDG_CONFIG_HOME: config, XDG_STATE_HOME: state };
+  // Copies, so that a build in the meantime does not change what a long session runs.
+  const { host, sim } = copies(folder, buildBinaries());
+  const policyFile = join(config, 'tab-orchestrator', 'policy.toml');
+  if (policy !== undefined) {
+    mkdirSync(join(config, 'tab-orchestrator'), { recursive: true, mode: 0o700 });
+    writeFileSync(policyFile, policy, { mode: 0o600 });
+  }
+  return { folder, state, environment, host, sim, policyFile, pages: await servePages() };
 }
 
 function copies(folder, binaries) {
@@ -99,7 +115,7 @@ function copies(folder, binaries) {
  * Copies the extension and grants it what a user grants with a click: to see that forms are
  * touched. The prompt for it is the browser's own, and no test can click there.
  */
-function installExtension(target) {
+export function installExtension(target, { ear = false } = {}) {
   const source = join(ROOT, 'extension');
   for (const name of readdirSync(source)) {
     if (['node_modules', 'test', 'e2e'].includes(name)) continue;
@@ -110,8 +126,12 @@ function installExtension(target) {
   const manifest = JSON.parse(readFileSync(path, 'utf8'));
   manifest.host_permissions = manifest.optional_host_permissions;
   delete manifest.optional_host_permissions;
+  if (ear) {
+    manifest.background.service_worker = 'background/ear.js';
+    writeFileSync(join(target, 'background/ear.js'), EAR_SCRIPT);
+  }
   writeFileSync(path, JSON.stringify(manifest));
-  return extensionId(manifest.key);
+  return manifest;
 }
 
 /** Puts the probe before everything else in the worker of a copy of the extension. */
@@ -167,15 +187,10 @@ async function launch({ profile, extension, environment }) {
   }
 }
 
-class Lab {
+/** What every browser's laboratory has: the host's side of it, and how that is waited for. */
+export class HostSide {
   constructor(parts) {
     Object.assign(this, parts);
-  }
-
-  /** Starts the browser, on the profile that it had if it ran before. */
-  async startBrowser() {
-    this.browser = await launch(this.setup);
-    this.controller = await this.openControllerPage();
   }
 
   /** The folder of the traces. */
@@ -198,9 +213,56 @@ class Lab {
     return existsSync(this.traces) ? readTraces(this.traces) : [];
   }
 
+  /** The process ids of the hosts that the browser runs. */
+  hostPids() {
+    return processTree(this.browserPid)
+      .filter(({ command }) => command.includes('tab-orchestrator-host'))
+      .map(({ pid }) => pid);
+  }
+
+  /** Whether the browser does in order what it is asked to store, though nobody waits in between. */
+  async storesInOrder() {
+    return this.inController(async () => {
+      const { session } = globalThis.chrome.storage;
+      const writes = Array.from({ length: 500 }, (_, index) => session.set({ order: index }));
+      writes.push(session.remove(['order']), session.set({ order: 'last' }));
+      await Promise.all(writes);
+      const { order } = await session.get('order');
+      await session.remove('order');
+      return order === 'last';
+    });
+  }
+
+  /** Runs `sim` and returns its exit code and what it printed. */
+  runSim(...args) {
+    try {
+      const stdout = execFileSync(this.sim, args, { encoding: 'utf8', maxBuffer: 256 << 20 });
+      return { code: 0, stdout, stderr: '' };
+    } catch (error) {
+      return { code: error.status, stdout: error.stdout, stderr: error.stderr };
+    }
+  }
+}
+
+class Lab extends HostSide {
+  /** When a worker was being stopped: from before it was asked for until it was done. */
+  stops = [];
+
+  /** Starts the browser, on the profile that it had if it ran before. */
+  async startBrowser() {
+    this.browser = await launch(this.setup);
+    this.controller = await this.openControllerPage();
+  }
+
   /** What the extension has stored for as long as the browser runs. */
   async stored() {
     return this.inController(() => globalThis.chrome.storage.session.get(null));
+  }
+
+  /** The ids of tabs that the ear in the worker was told of, and could store. */
+  async heard() {
+    const keys = Object.keys(await this.stored()).filter((key) => key.startsWith(EAR));
+    return new Set(keys.map((key) => Number(key.slice(EAR.length))));
   }
 
   /** Waits until the last trace has everything that happened. Nudges the worker meanwhile. */
@@ -221,13 +283,6 @@ class Lab {
   /** The process id of the browser. */
   get browserPid() {
     return this.browser.process.pid;
-  }
-
-  /** The process ids of the hosts that the browser runs. */
-  hostPids() {
-    return processTree(this.browserPid)
-      .filter(({ command }) => command.includes('tab-orchestrator-host'))
-      .map(({ pid }) => pid);
   }
 
   /** Whether the browser runs. */
@@ -332,7 +387,9 @@ class Lab {
         ({ type, url }) => type === 'service_worker' && url.startsWith(`chrome-extension://${this.id}/`),
       );
       if (!worker) return false;
+      const from_ms = Date.now();
       await browser.Target.closeTarget({ targetId: worker.targetId });
+      this.stops.push({ from_ms, until_ms: Date.now() });
       return true;
     });
   }
@@ -345,16 +402,6 @@ class Lab {
       return await inTime('the browser answers', job(browser));
     } finally {
       await browser.close();
-    }
-  }
-
-  /** Runs `sim` and returns its exit code and what it printed. */
-  runSim(...args) {
-    try {
-      const stdout = execFileSync(this.sim, args, { encoding: 'utf8', maxBuffer: 256 << 20 });
-      return { code: 0, stdout, stderr: '' };
-    } catch (error) {
-      return { code: error.status, stdout: error.stdout, stderr: error.stderr };
     }
   }
 

@@ -7,8 +7,9 @@
 export class Witness {
   /** What is open, by its present id. */
   tabs = new Map();
-  /** Ids of tabs, each in the order in which the browser told of it. */
-  opened = [];
+  /** Tabs that opened, by their id then: when that was. In the order in which the browser told of them. */
+  opened = new Map();
+  /** The ids of tabs that closed, in that order. */
   closed = [];
   /** Discards: `at_ms`, the `old` id and the new one, and the guards that held. */
   discards = [];
@@ -52,7 +53,7 @@ export class Witness {
   #heard({ what, at_ms, id, ...told }) {
     const tab = this.tabs.get(id);
     if (what === 'opened') {
-      this.opened.push(id);
+      this.opened.set(id, at_ms);
       this.tabs.set(id, factsOf(told.tab));
     } else if (what === 'closed') {
       this.closed.push(id);

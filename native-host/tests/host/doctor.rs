@@ -3,7 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -142,6 +142,12 @@ impl Fake {
     /// Writes a file at a path as the table of browsers has them.
     fn write(&self, path: &str, content: &str) {
         self.write_at(&self.roots().resolve(path), content);
+    }
+
+    /// Makes a folder for the user alone, also where a file should be.
+    fn make_folder(&self, path: &Path) {
+        self.write_at(&path.join("x"), "");
+        fs::remove_file(path.join("x")).unwrap();
     }
 
     fn write_at(&self, path: &Path, content: &str) {
@@ -383,6 +389,102 @@ const FAULTS: &[Fault] = &[
         "a policy file with a slip",
         |fake| fake.write_at(&fake.paths().policy(), "batch_high = 2\nttl_minutes = -1\n"),
         "policy.loaded",
+        State::Degraded,
+        false,
+    ),
+    (
+        "a choice of privacy that is damaged",
+        |fake| fake.write_at(&fake.paths().privacy(), r#"{"privacy":"hostname"}"#),
+        "privacy.choice",
+        State::Degraded,
+        false,
+    ),
+    (
+        "a choice of privacy out of its range",
+        |fake| {
+            let choice = r#"{"privacy":"site","keep_days":0,"keep_mib":16}"#;
+            fake.write_at(&fake.paths().privacy(), choice);
+        },
+        "privacy.choice",
+        State::Degraded,
+        false,
+    ),
+    (
+        "a choice of privacy that cannot be read",
+        |fake| fake.make_folder(&fake.paths().privacy()),
+        "privacy.choice",
+        State::Degraded,
+        false,
+    ),
+    (
+        "a choice of privacy that is open to others",
+        |fake| {
+            let path = fake.paths().privacy();
+            let choice = r#"{"privacy":"site","keep_days":9,"keep_mib":16}"#;
+            fake.write_at(&path, choice);
+            fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+        },
+        "folder.modes",
+        State::Degraded,
+        true,
+    ),
+    (
+        "a key that is damaged",
+        |fake| fake.write_at(&fake.paths().host_key(), "0123456789abcdef\n"),
+        "privacy.key",
+        State::Degraded,
+        false,
+    ),
+    (
+        "a key that is gone",
+        |fake| {
+            let known = r#"{"privacy":"keyed-hash","hosts":[]}"#;
+            fake.write_at(&fake.paths().knowledge(), known);
+        },
+        "privacy.key",
+        State::Degraded,
+        false,
+    ),
+    (
+        "a key that cannot be read, and is needed",
+        |fake| {
+            let choice = r#"{"privacy":"keyed-hash","keep_days":9,"keep_mib":16}"#;
+            fake.write_at(&fake.paths().privacy(), choice);
+            fake.make_folder(&fake.paths().host_key());
+        },
+        "privacy.key",
+        State::Unhealthy,
+        false,
+    ),
+    (
+        "a key that cannot be read, and is not needed",
+        |fake| fake.make_folder(&fake.paths().host_key()),
+        "privacy.key",
+        State::Degraded,
+        false,
+    ),
+    (
+        "a key that is open to others",
+        |fake| {
+            let path = fake.paths().host_key();
+            fake.write_at(&path, &format!("{}\n", "0f".repeat(32)));
+            fs::set_permissions(path, Permissions::from_mode(0o640)).unwrap();
+        },
+        "folder.modes",
+        State::Degraded,
+        true,
+    ),
+    (
+        "a key that lies elsewhere, open to others",
+        |fake| {
+            let elsewhere = fake.folder.path().join("key");
+            fs::write(&elsewhere, format!("{}\n", "0f".repeat(32))).unwrap();
+            fs::set_permissions(&elsewhere, Permissions::from_mode(0o644)).unwrap();
+            let path = fake.paths().host_key();
+            fake.make_folder(path.parent().unwrap());
+            symlink(elsewhere, path).unwrap();
+        },
+        "privacy.key",
         State::Degraded,
         false,
     ),

@@ -9,6 +9,7 @@ mod live;
 mod log;
 mod manifests;
 mod policy;
+mod privacy;
 mod sensors;
 
 use super::registry::{Check, Registry};
@@ -32,6 +33,8 @@ pub fn all() -> Vec<Check<Subject>> {
         folders::MODES,
         folders::LOG,
         policy::LOADED,
+        privacy::CHOICE,
+        privacy::KEY,
         disk::FREE,
         log::TORN,
         log::VERSIONS,
