@@ -18,7 +18,7 @@ const VARIANTS: usize = 8;
 
 /// Packs a trace and opens it.
 pub(crate) fn packed(trace: &Trace) -> anyhow::Result<PackedTrace> {
-    Ok(PackedTrace::open(Arc::new(pack(trace)?))?)
+    Ok(PackedTrace::open(Arc::new(pack(trace.read())?))?)
 }
 
 /// A replay under our policy, in closed loop, with all scores but the frontier.
