@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use std::io::{self, BufRead, Cursor};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl SegmentSource for InMemory {
         self.0.len()
     }
 
-    fn open(&self, segment: usize) -> io::Result<Box<dyn BufRead + Send>> {
+    fn open(&self, segment: usize) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(Cursor::new(self.0[segment].clone())))
     }
 }

@@ -73,7 +73,7 @@ fn original_sample() -> anyhow::Result<Duration> {
     const SAMPLES: u32 = 5;
     let before = processor_time("self")?;
     for _ in 0..SAMPLES {
-        let mut system = System::new_all();
+        let mut system = System::new_all()?;
         std::thread::sleep(MINIMUM_CPU_UPDATE_INTERVAL);
         system.refresh_all();
         std::hint::black_box(system.used_memory());

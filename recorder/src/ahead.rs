@@ -1,18 +1,53 @@
-//! Reads ahead in a thread of its own: what is decompressed there is looked at here meanwhile.
+//! Works ahead in a thread of its own: what is decompressed or read there is looked at here
+//! meanwhile.
 //!
-//! A few blocks are ahead at any time and no more. The thread ends with what it reads, with the
-//! first error, which is handed on in its place, or when the reader is dropped.
+//! A few items are ahead at any time and no more. The thread ends with the last of them, or when
+//! the receiver is dropped.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::iter;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-/// How many blocks wait to be taken. One more is being made, and one is being read.
-const BLOCKS_AHEAD: usize = 2;
+/// How many items wait to be taken. One more is being made, and one is being looked at.
+const ITEMS_AHEAD: usize = 4;
+
+/// What another thread makes, in its order.
+pub(crate) struct Ahead<T>(Receiver<T>);
+
+impl<T: Send + 'static> Ahead<T> {
+    /// Begins to make items.
+    ///
+    /// # Errors
+    /// The system has no thread for it.
+    pub(crate) fn new(items: impl Iterator<Item = T> + Send + 'static) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(ITEMS_AHEAD);
+        thread::Builder::new()
+            .name("ahead".to_owned())
+            .spawn(move || {
+                for item in items {
+                    // A receiver that is gone has no use for it.
+                    if sender.send(item).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Self(receiver))
+    }
+
+    /// Returns the next item, which must be to come.
+    ///
+    /// # Errors
+    /// There is none: the thread ended too early.
+    pub(crate) fn next(&mut self) -> io::Result<T> {
+        let gone = |_| io::Error::other("the thread that works ahead ended too early");
+        self.0.recv().map_err(gone)
+    }
+}
 
 /// Bytes in the order in which another thread reads them.
 pub(crate) struct ReadAhead {
-    blocks: Receiver<io::Result<Vec<u8>>>,
+    blocks: Ahead<io::Result<Vec<u8>>>,
     block: Vec<u8>,
     /// How much of the block is consumed.
     consumed: usize,
@@ -25,12 +60,8 @@ impl ReadAhead {
     /// # Errors
     /// The system has no thread for it.
     pub(crate) fn new(input: impl Read + Send + 'static, block_bytes: usize) -> io::Result<Self> {
-        let (sender, blocks) = sync_channel(BLOCKS_AHEAD);
-        thread::Builder::new()
-            .name("read ahead".to_owned())
-            .spawn(move || send_blocks(input, block_bytes, &sender))?;
         Ok(Self {
-            blocks,
+            blocks: Ahead::new(blocks(input, block_bytes))?,
             block: Vec::new(),
             consumed: 0,
             is_done: false,
@@ -38,25 +69,28 @@ impl ReadAhead {
     }
 }
 
-/// Sends what there is until its end, which an empty block tells, an error, or a receiver that is
-/// gone.
-fn send_blocks(mut input: impl Read, block_bytes: usize, sender: &SyncSender<io::Result<Vec<u8>>>) {
-    loop {
+/// Reads what there is until its end, which an empty block tells, or an error. What came before an
+/// error counts: the error stands where it happened.
+fn blocks(mut input: impl Read, block_bytes: usize) -> impl Iterator<Item = io::Result<Vec<u8>>> {
+    let mut last = None;
+    let mut is_done = false;
+    iter::from_fn(move || {
+        if is_done {
+            return last.take();
+        }
         let mut block = Vec::with_capacity(block_bytes);
         let ended = (&mut input)
             .take(block_bytes as u64)
             .read_to_end(&mut block);
-        let is_last = block.len() < block_bytes;
-        // What came before an error counts: the error stands where it happened.
-        if !block.is_empty() && sender.send(Ok(block)).is_err() {
-            return;
+        if block.len() < block_bytes || ended.is_err() {
+            is_done = true;
+            last = Some(ended.map(|_| Vec::new()));
         }
-        if is_last || ended.is_err() {
-            // A receiver that is gone has no use for it.
-            let _ = sender.send(ended.map(|_| Vec::new()));
-            return;
+        if block.is_empty() {
+            return last.take();
         }
-    }
+        Some(Ok(block))
+    })
 }
 
 impl Read for ReadAhead {
@@ -64,8 +98,7 @@ impl Read for ReadAhead {
         if self.consumed == self.block.len() && !self.is_done {
             self.block.clear();
             self.consumed = 0;
-            let gone = |_| io::Error::other("the thread that reads ahead ended before its input");
-            self.block = self.blocks.recv().map_err(gone)??;
+            self.block = self.blocks.next()??;
             self.is_done = self.block.is_empty();
         }
         let count = (&self.block[self.consumed..]).read(out)?;

@@ -138,14 +138,13 @@ impl<'de> Scanner<'de> {
     /// A field's key, with the comma before it unless it is an object's first.
     #[inline(always)]
     fn skip_key(&mut self, name: &str, is_first: bool) -> Option<()> {
-        let comma = usize::from(!is_first);
-        // The comma, the quotes and the colon.
-        let (key, rest) = self.rest.split_at_checked(comma + name.len() + 3)?;
-        let (before, key) = key.split_at(comma + 1);
-        let is_there = before == &b",\""[1 - comma..]
-            && is_same(&key[..name.len()], name.as_bytes())
-            && key[name.len()..] == *b"\":";
-        is_there.then(|| self.rest = rest)
+        let rest = match is_first {
+            true => self.rest,
+            false => self.rest.strip_prefix(b",")?,
+        };
+        let (key, rest) = rest.strip_prefix(b"\"")?.split_at_checked(name.len())?;
+        let (end, rest) = rest.split_first_chunk()?;
+        (end == b"\":" && is_same(key, name.as_bytes())).then(|| self.rest = rest)
     }
 
     /// The bytes of a string without escapes.

@@ -6,6 +6,7 @@
 //! `FORMAT.md`, beside this crate's manifest.
 
 mod ahead;
+mod batch;
 mod canonical;
 mod composer;
 mod compress;

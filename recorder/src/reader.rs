@@ -13,9 +13,10 @@ use std::sync::Arc;
 use engine::hex;
 use sha2::{Digest, Sha256};
 
+use crate::batch::{FoundLine, LinesAhead, SegmentLines};
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
-use crate::segment::{Probe, RawLine, RawLines, Segment, SegmentFiles, is_compressed, probe_lines};
+use crate::segment::{Probe, RawLines, Segment, SegmentFiles, is_compressed, probe_lines};
 use crate::tally::{Place, Tally};
 use crate::wire::{Body, LogClosed, LogOpened};
 
@@ -103,7 +104,18 @@ impl Trace {
 
     /// Begins to read, from the first line.
     pub fn read(&self) -> TraceReader {
+        self.reader(false)
+    }
+
+    /// The same, on two threads: lines are read and parsed in one of their own, and are checked
+    /// where they are asked for. For traces that are long.
+    pub fn read_ahead(&self) -> TraceReader {
+        self.reader(true)
+    }
+
+    fn reader(&self, is_ahead: bool) -> TraceReader {
         TraceReader {
+            is_ahead,
             segments: self.files.segments.clone(),
             source: self.source.clone(),
             unfinished: self.files.unfinished.clone(),
@@ -165,12 +177,13 @@ pub struct Position {
 
 /// Reads the lines of a trace. After an error it ends.
 pub struct TraceReader {
+    is_ahead: bool,
     segments: Vec<Segment>,
     source: Option<Arc<dyn SegmentSource>>,
     unfinished: Option<TornTail>,
     /// The segment that is read.
     index: usize,
-    current: Option<Box<RawLines>>,
+    current: Option<Box<SegmentLines>>,
     /// The seq before which to stop, if not at the end.
     stop_before: Option<u64>,
     pub(crate) tally: Tally,
@@ -207,7 +220,7 @@ impl TraceReader {
     /// Returns the bytes of the line that was read last, without its end: what it says beyond the
     /// fields that are known here. `None` before the first.
     pub fn text(&self) -> Option<&[u8]> {
-        self.current.as_deref().map(RawLines::text)
+        self.current.as_deref().map(SegmentLines::text)
     }
 
     /// Returns what stands unfinished at the end, once the end was reached.
@@ -270,7 +283,12 @@ impl TraceReader {
                 Some(lines) => lines,
                 None => {
                     let path = &self.segments[self.index].path;
-                    Box::new(open_segment(path, self.source.as_deref(), self.index)?)
+                    let lines = open_segment(path, self.source.as_deref(), self.index)?;
+                    Box::new(if self.is_ahead {
+                        SegmentLines::Ahead(Box::new(LinesAhead::new(lines)?))
+                    } else {
+                        SegmentLines::Here(lines)
+                    })
                 }
             };
             if next_first_seq == Some(self.place.next_seq) && self.tally.lines > 0 {
@@ -301,35 +319,31 @@ impl TraceReader {
     /// Reads a line of the current segment; `None` at its end.
     fn read_line(
         &mut self,
-        lines: &mut RawLines,
+        lines: &mut SegmentLines,
         is_last: bool,
     ) -> Result<Option<Line>, ReadError> {
-        let raw = lines.read()?;
-        if raw == RawLine::End {
-            return Ok(None);
-        }
-        if self.seal.is_some() {
+        let found = lines.read()?;
+        if self.seal.is_some() && !matches!(found, FoundLine::End) {
             return Err(lines.fail(Flaw::AfterSeal));
         }
-        let torn = |lines: &RawLines| TornTail {
+        let torn = |lines: &SegmentLines| TornTail {
             file: self.segments[self.index].path.clone(),
             byte: lines.place().byte,
             bytes: lines.bytes().len() as u64,
         };
-        if raw == RawLine::Torn {
-            if !is_last {
-                return Err(lines.fail(Flaw::NoLineEnd));
-            }
-            self.torn_tail = Some(torn(lines));
-            return Ok(None);
-        }
-        let line = match Line::parse(lines.text()) {
-            Ok(line) => line,
-            Err(_) if is_last && lines.is_at_end()? => {
+        let line = match found {
+            FoundLine::Whole(Ok(line)) => line,
+            FoundLine::Whole(Err(_)) if is_last && lines.is_at_end()? => {
                 self.torn_tail = Some(torn(lines));
                 return Ok(None);
             }
-            Err(error) => return Err(lines.fail(Flaw::BadLine(error))),
+            FoundLine::Whole(Err(error)) => return Err(lines.fail(Flaw::BadLine(error))),
+            FoundLine::Torn if is_last => {
+                self.torn_tail = Some(torn(lines));
+                return Ok(None);
+            }
+            FoundLine::Torn => return Err(lines.fail(Flaw::NoLineEnd)),
+            FoundLine::End => return Ok(None),
         };
         self.check(&line).map_err(|flaw| lines.fail(flaw))?;
         self.place.advance(&line);
@@ -410,7 +424,7 @@ impl TraceReader {
     }
 
     /// Goes to the next segment, which begins with the seq that is to come.
-    fn leave_segment(&mut self, lines: &mut RawLines) -> Result<(), ReadError> {
+    fn leave_segment(&mut self, lines: &mut SegmentLines) -> Result<(), ReadError> {
         let path = &self.segments[self.index].path;
         let next = &self.segments[self.index + 1];
         if !lines.is_at_end()? && next.header.replaces_from != Some(next.first_seq) {

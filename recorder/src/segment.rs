@@ -417,6 +417,11 @@ impl RawLines {
         }
     }
 
+    /// What the lines are called by.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Reads the next line.
     pub(crate) fn read(&mut self) -> Result<RawLine, ReadError> {
         self.line = self.line.end..self.line.end;

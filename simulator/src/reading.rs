@@ -123,7 +123,7 @@ pub(crate) fn read_with(
     console: &mut Console,
     mut take: impl FnMut(Line, &TraceReader, &mut Console) -> anyhow::Result<ControlFlow<()>>,
 ) -> anyhow::Result<Ending> {
-    let mut reader = trace.read();
+    let mut reader = trace.read_ahead();
     let files = trace.segments().iter().map(|segment| &*segment.path);
     let progress = Progress::of(files, show);
     let mut has_enough = false;

@@ -117,6 +117,9 @@ impl Sample {
         for length in (0..self.bytes.len()).rev() {
             file.set_len(length as u64).unwrap();
             verdicts.count(self.judge());
+            if let Ok(trace) = Trace::open(&self.path) {
+                check_ahead(&trace);
+            }
         }
         file.write_all_at(&self.bytes, 0).unwrap();
         assert_eq!(self.judge(), Verdict::Harmless);

@@ -505,3 +505,51 @@ fn the_reader_tells_where_it_is() {
     };
     assert_eq!(reader.position(), Some(Position { file: path, at }));
 }
+
+/// Some batches of lines, over two segments, whole and cut, plain and compressed.
+#[test]
+fn what_is_read_ahead_is_what_is_read() {
+    for compression in [Compression::Plain, Compression::Zstd] {
+        let folder = folder();
+        let path = folder.path().join("trace");
+        let composer = TraceComposer::create(&path, &opening(), START_MS, compression).unwrap();
+        let mut composer = composer.with_segment_bytes(300_000);
+        for n in 0..4_000_u64 {
+            let t_ms = START_MS + n.cast_signed();
+            composer.append(t_ms, Some(t_ms), event(n)).unwrap();
+        }
+        composer.finish(START_MS + 4_000).unwrap();
+        let (lines, reader) = read(&path);
+        assert!(lines.len() > 4_000 && reader.sealed());
+
+        let trace = Trace::open(&path).unwrap();
+        assert_eq!(trace.segments().len(), 2);
+        let last = &trace.segments()[1].path;
+        let bytes = fs::read(last).unwrap();
+        for length in (bytes.len() / 2..bytes.len()).step_by(bytes.len() / 100) {
+            fs::write(last, &bytes[..length]).unwrap();
+            check_ahead(&trace);
+        }
+        if compression == Compression::Plain {
+            let long = vec![b' '; MAX_LINE_BYTES];
+            for broken in [b"{}\n".to_vec(), b"no line\n".to_vec(), long] {
+                fs::write(last, [&bytes[..bytes.len() / 2], &broken, b"\n{"].concat()).unwrap();
+                read_error(&path);
+            }
+        }
+    }
+}
+
+/// Whoever stops in the middle waits for nothing and leaves nothing running that matters.
+#[test]
+fn who_reads_ahead_may_stop() {
+    let (_folder, path, _) = small_closed();
+    let trace = Trace::open(&path).unwrap();
+    for count in 0..4 {
+        let lines = trace
+            .read_ahead()
+            .take(count)
+            .collect::<Result<Vec<_>, _>>();
+        assert_eq!(lines.unwrap().len(), count);
+    }
+}

@@ -1,5 +1,6 @@
 //! Small traces to test on.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -63,8 +64,32 @@ pub(crate) fn append_event(writer: &mut TraceWriter, n: u64) -> Result<Seq, Writ
     writer.append(t_ms, Source::Ext, Some(n), Some(t_ms - 5), &event(n))
 }
 
+/// Everything that a reader tells, from its beginning to its end.
+fn told(mut reader: TraceReader) -> String {
+    let mut told = String::new();
+    while let Some(line) = reader.next() {
+        let text = reader.text().map(String::from_utf8_lossy);
+        writeln!(told, "{line:?} {text:?} {:?}", reader.position()).unwrap();
+    }
+    let end = (
+        reader.torn_tail(),
+        reader.sealed(),
+        reader.missing_segment(),
+    );
+    let counts = (reader.line_count(), reader.unknown_count());
+    let passed_over = reader.superseded_bytes();
+    writeln!(told, "{end:?} {counts:?} {passed_over} {}", reader.digest()).unwrap();
+    told
+}
+
+/// Holds what is read ahead to what is read where it is asked for.
+pub(crate) fn check_ahead(trace: &Trace) {
+    assert_eq!(told(trace.read_ahead()), told(trace.read()));
+}
+
 /// Reads a whole trace that must be in order.
 pub(crate) fn read(path: &Path) -> (Vec<Line>, TraceReader) {
+    check_ahead(&Trace::open(path).unwrap());
     let mut reader = Trace::open(path).unwrap().read();
     let lines = reader
         .by_ref()
@@ -77,10 +102,10 @@ pub(crate) fn read(path: &Path) -> (Vec<Line>, TraceReader) {
 pub(crate) fn read_error(path: &Path) -> ReadError {
     match Trace::open(path) {
         Err(error) => error,
-        Ok(trace) => trace
-            .read()
-            .find_map(Result::err)
-            .expect("the trace should not be in order"),
+        Ok(trace) => {
+            check_ahead(&trace);
+            (trace.read().find_map(Result::err)).expect("the trace should not be in order")
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::thread;
 
 use memchr::{memchr, memrchr};
-use recorder::{Line, Trace};
+use recorder::{Line, Trace, TraceReader};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use simulator::packed::{About, Packer};
@@ -117,9 +117,9 @@ pub(crate) fn pack_lines(text: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Packs a trace: everything that a reader of it checks is checked.
-pub(crate) fn pack(trace: &Trace) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn pack(lines: TraceReader) -> anyhow::Result<Vec<u8>> {
     let mut packer = Packer::new(Vec::new());
-    for line in trace.read() {
+    for line in lines {
         packer.push(&line?)?;
     }
     Ok(packer.finish(About::default())?)
@@ -148,8 +148,8 @@ pub(crate) fn measure(
 ) -> anyhow::Result<()> {
     let text = text(plain)?;
     // Once, so that what is wrong is told: below it is only measured.
-    pack(plain)?;
-    pack(zstd)?;
+    pack(plain.read())?;
+    pack(zstd.read())?;
     scan_files(plain)?;
     let middle = memchr(b'\n', &text[text.len() / 2..]).map_or(0, |end| text.len() / 2 + end + 1);
     let (first, second) = text.split_at(middle);
@@ -180,9 +180,12 @@ pub(crate) fn measure(
         Subject::new("scan_files", count, || {
             sink(scan_files(plain));
         }),
-        Subject::new("trace_packed", count, || sink(pack(plain))),
-        Subject::new("trace_packed_from_zstd", count, || {
-            sink(pack(zstd));
+        Subject::new("trace_packed", count, || sink(pack(plain.read()))),
+        Subject::new("trace_packed_ahead", count, || {
+            sink(pack(plain.read_ahead()));
+        }),
+        Subject::new("trace_packed_ahead_from_zstd", count, || {
+            sink(pack(zstd.read_ahead()));
         }),
     ];
     crate::measure(rounds, subjects, figures);

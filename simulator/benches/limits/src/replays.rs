@@ -20,7 +20,7 @@ const ABREAST: usize = 16;
 
 /// Packs a trace and opens it.
 pub(crate) fn packed(trace: &Trace) -> anyhow::Result<PackedTrace> {
-    Ok(PackedTrace::open(Arc::new(pack(trace)?))?)
+    Ok(PackedTrace::open(Arc::new(pack(trace.read())?))?)
 }
 
 /// Replays under our policies side by side, in closed loop, with all scores but the frontier.
