@@ -118,7 +118,11 @@ impl Hosts {
     /// Notes that a tab shows the host from here on.
     pub(crate) fn attach(&mut self, name: &Arc<str>) -> HostId {
         let id = self.intern(name);
-        self.closed.remove(&(self.get(id).last_visit_key(), id));
+        let host = self.get(id);
+        if host.tab_count == 0 {
+            let place = (host.last_visit_key(), id);
+            self.closed.remove(&place);
+        }
         self.get_mut(id).tab_count += 1;
         id
     }
@@ -153,9 +157,10 @@ impl Hosts {
         let Some(&id) = self.by_name.get(name) else {
             return;
         };
-        let was_key = self.get(id).last_visit_key();
-        self.get_mut(id).last_in_front_ms = Some(now_ms);
-        if self.closed.remove(&(was_key, id)) {
+        let host = self.get_mut(id);
+        let was_key = host.last_visit_key();
+        host.last_in_front_ms = Some(now_ms);
+        if host.tab_count == 0 && self.closed.remove(&(was_key, id)) {
             self.closed.insert((now_ms, id));
         }
     }

@@ -212,13 +212,16 @@ fn score(ram: Ram, metrics: &Metrics, settings: &Pressure) -> u8 {
         .min(100)
 }
 
+/// A share of a weight, rounded half up. `f64::round` is a call on processors that may lack it.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a weight is at most 100 and a share lies between 0 and 1, NaN becomes 0"
 )]
 fn points(weight: u8, share: f64) -> u8 {
-    (f64::from(weight) * share).round() as u8
+    let exact = f64::from(weight) * share;
+    let whole = exact as u8;
+    whole + u8::from(exact - f64::from(whole) >= 0.5)
 }
 
 /// Bytes as a float, for shares. Beyond 2^53 bytes the last digits are lost, the same everywhere.
@@ -264,6 +267,23 @@ mod tests {
             state.evaluate(metrics, at, &Pressure::default());
         }
         (state.score, state.level, state.reasons)
+    }
+
+    #[test]
+    fn points_are_rounded_as_floats_are() {
+        for weight in 0..=100 {
+            for step in 0..=10_000 {
+                let share = f64::from(step) / 10_000.0;
+                let rounded = (f64::from(weight) * share).round();
+                assert_eq!(
+                    f64::from(points(weight, share)),
+                    rounded,
+                    "{weight} × {share}"
+                );
+            }
+        }
+        assert_eq!(points(1, 0.499_999_999_999_999_94), 0);
+        assert_eq!(points(100, f64::NAN), 0);
     }
 
     #[test]

@@ -821,12 +821,17 @@ impl World {
     }
 
     fn sample(&mut self, metrics: &Metrics) {
-        let before = self.metrics;
+        let Metrics {
+            browser_rss,
+            browser_pss,
+            browser_processes,
+            ..
+        } = self.metrics;
         self.metrics = *metrics;
         // The browser's own memory is measured seldom; the last reading stays known.
-        self.metrics.browser_rss = metrics.browser_rss.or(before.browser_rss);
-        self.metrics.browser_pss = metrics.browser_pss.or(before.browser_pss);
-        self.metrics.browser_processes = metrics.browser_processes.or(before.browser_processes);
+        self.metrics.browser_rss = metrics.browser_rss.or(browser_rss);
+        self.metrics.browser_pss = metrics.browser_pss.or(browser_pss);
+        self.metrics.browser_processes = metrics.browser_processes.or(browser_processes);
     }
 
     fn weigh(&mut self, id: TabId, bytes: u64, how: MemorySource) {
