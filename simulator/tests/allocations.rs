@@ -129,7 +129,7 @@ fn a_step_of_the_engine_allocates_for_new_hosts_alone() {
         events.collect()
     };
     let collected = per_thousand(|packed| drop(events(packed)));
-    check("steps", collected + 30.0, |packed| {
+    check("steps", collected + 32.0, |packed| {
         let (mut engine, mut outputs) = (engine(), Vec::new());
         for event in events(packed) {
             outputs.clear();
@@ -138,11 +138,11 @@ fn a_step_of_the_engine_allocates_for_new_hosts_alone() {
     });
 }
 
-/// The same twice, in the recorded world and in the policy's, and a weighing of all tabs at each
-/// sample that tells the browser's memory.
+/// The same twice, in the recorded world and in the policy's. Samples of the machine and what follows
+/// from them, four lines in five of many traces, take nothing.
 #[test]
-fn a_replay_of_a_packed_trace_allocates_for_new_hosts_and_at_samples() {
-    check("a replay", 290.0, |packed| {
+fn a_replay_of_a_packed_trace_allocates_for_new_hosts_alone() {
+    check("a replay", 65.0, |packed| {
         let mut replay = Replay::new(Orchestrator::new(PolicyDocument::default()));
         let mut decided = Vec::new();
         for step in packed.steps() {

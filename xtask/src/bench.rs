@@ -288,6 +288,12 @@ impl Bench {
             "packed_replay",
         )?;
         ratio(
+            "a replay alone, to a variant of 16 side by side",
+            AtLeast(3.0),
+            "packed_replay",
+            "sweep_one_thread",
+        )?;
+        ratio(
             "a sweep by one thread, to two",
             AtLeast(1.8),
             "sweep_one_thread",

@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 
 use crate::steps::{Steps, cargo, is_ci, root};
 
-const SUBJECTS: [&str; 4] = ["canonical", "packing", "step", "replay"];
+const SUBJECTS: [&str; 5] = ["canonical", "packing", "step", "replay", "sweep"];
 
 /// By how much a count may go up.
 const TOLERANCE: f64 = 0.10;

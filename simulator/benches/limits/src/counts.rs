@@ -44,7 +44,12 @@ pub(crate) fn run(subject: &str) -> anyhow::Result<()> {
             let document = PolicyDocument::default();
             counted(|| sink(replays::run(&packed, &[document])));
         }
-        _ => bail!("canonical, packing, step or replay"),
+        "sweep" => {
+            let packed = replays::packed(&trace)?;
+            let variants = replays::variants()?;
+            counted(|| sink(replays::run(&packed, &variants[..replays::ABREAST])));
+        }
+        _ => bail!("canonical, packing, step, replay or sweep"),
     }
     Ok(())
 }

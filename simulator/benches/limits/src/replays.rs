@@ -16,7 +16,7 @@ use crate::{Figures, Subject, sink};
 
 /// How many variants are swept: as many as go side by side at most, on each of two threads.
 const VARIANTS: usize = 32;
-const ABREAST: usize = 16;
+pub(crate) const ABREAST: usize = 16;
 
 /// Packs a trace and opens it.
 pub(crate) fn packed(trace: &Trace) -> anyhow::Result<PackedTrace> {
@@ -38,7 +38,7 @@ pub(crate) fn run(packed: &PackedTrace, documents: &[PolicyDocument]) -> f64 {
     })
 }
 
-fn variants() -> anyhow::Result<Vec<PolicyDocument>> {
+pub(crate) fn variants() -> anyhow::Result<Vec<PolicyDocument>> {
     let ttl = Dimension::parse("ttl_minutes=1..60")?;
     let space = Space::new(PolicyDocument::default(), vec![ttl])?;
     let variants = Design::Sobol(VARIANTS).variants(&space, 0)?;
@@ -67,9 +67,6 @@ pub(crate) fn measure(rounds: usize, trace: &Trace, figures: &mut Figures) -> an
         }),
         Subject::new("packed_replay", steps, || {
             sink(run(&packed, &default));
-        }),
-        Subject::new("sweep_one_by_one", swept, || {
-            variants.chunks(1).for_each(|it| sink(run(&packed, it)));
         }),
         Subject::new("sweep_one_thread", swept, || {
             sink(one.install(sweep));
