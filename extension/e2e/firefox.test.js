@@ -8,20 +8,11 @@ import { after, before, test } from 'node:test';
 import { stateOf } from '../background/port.js';
 import { openFirefoxOrSkip } from './lab/firefox.js';
 import { openInLog } from './lab/judge.js';
-import { ALWAYS_HIGH, waitFor } from './lab/lab.js';
+import { SHORT_TIMES, waitFor } from './lab/lab.js';
 
-// All times are as short as they may be.
 const POLICY = `
 ttl_minutes = 1
-ttl_clock = "awake"
-familiarity_cap = 1
-cooldown_seconds = 10
-batch_high = 4
-
-[focus]
-out_ttl_minutes = 1
-cluster_minutes = 1
-${ALWAYS_HIGH}`;
+ttl_clock = "awake"${SHORT_TIMES}`;
 
 /** @type {Awaited<ReturnType<typeof openFirefoxOrSkip>>} */
 let lab;

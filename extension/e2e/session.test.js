@@ -7,23 +7,14 @@ import { kill } from 'node:process';
 import { after, before, test } from 'node:test';
 
 import { openInLog } from './lab/judge.js';
-import { ALWAYS_HIGH, openLabOrSkip, waitFor } from './lab/lab.js';
+import { SHORT_TIMES, openLabOrSkip, waitFor } from './lab/lab.js';
 import { proportionalBytes } from './lab/processes.js';
 
 const MIB = 1 << 20;
 
-// All times are as short as they may be.
 // Tabs on the host in front are kept by the context alone: for half an hour.
 const POLICY = `
-ttl_minutes = 30
-familiarity_cap = 1
-cooldown_seconds = 10
-batch_high = 4
-
-[focus]
-out_ttl_minutes = 1
-cluster_minutes = 1
-${ALWAYS_HIGH}`;
+ttl_minutes = 30${SHORT_TIMES}`;
 
 // How much the heavy pages hold, in MiB.
 const HEAVY_MIB = [50, 60, 80, 100, 120, 150];

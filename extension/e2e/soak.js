@@ -17,7 +17,7 @@ import { parseArgs } from 'node:util';
 import { ROOT } from './lab/binaries.js';
 import { Bursts } from './lab/burst.js';
 import { acknowledged, judge } from './lab/judge.js';
-import { ALWAYS_HIGH, CHROMIUM, openLab, waitFor } from './lab/lab.js';
+import { CHROMIUM, SHORT_TIMES, openLab, waitFor } from './lab/lab.js';
 import { Person } from './lab/person.js';
 import { residentBytes } from './lab/processes.js';
 import { generator } from './lab/random.js';
@@ -27,15 +27,7 @@ import { Witness } from './lab/witness.js';
 // No tab is kept for long: as many discards as the policy's own limits allow.
 const POLICY = `
 ttl_minutes = 1
-ttl_clock = "awake"
-familiarity_cap = 1
-cooldown_seconds = 10
-batch_high = 4
-
-[focus]
-out_ttl_minutes = 1
-cluster_minutes = 1
-${ALWAYS_HIGH}`;
+ttl_clock = "awake"${SHORT_TIMES}`;
 
 /** Seven light pages to one that holds memory: other work shares the machine for an hour. */
 const PAGES = [...Array(7).fill('plain'), 'heavy/20'];

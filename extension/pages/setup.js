@@ -10,8 +10,8 @@ import { isTrouble, stateText, troubleText } from "./words.js";
 
 const EVERY_MS = 2_000;
 
-/** The id that the host is installed for when it is not told another. */
-const FIXED_ID = "kmlfpgoielmcmbgmfohfgkbbbikedcba";
+/** The ids that the host is installed for when it is not told another: in Chromium and in Firefox. */
+const FIXED_IDS = ["kmlfpgoielmcmbgmfohfgkbbbikedcba", "tab-orchestrator@tab-orchestrator.org"];
 
 const page = {
   dot: element("dot"),
@@ -25,7 +25,7 @@ const page = {
 
 const id = extensionId();
 setText(element("extension-id"), id);
-if (id !== FIXED_ID) {
+if (!FIXED_IDS.includes(id)) {
   const command = element("install-command");
   setText(command, `${command.textContent} --extension-id ${id}`);
 }

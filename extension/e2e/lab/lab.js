@@ -44,6 +44,17 @@ medium_score = 1
 high_score = 2
 `;
 
+/** The end of a policy whose times are as short as they may be. `ttl_minutes` is the caller's. */
+export const SHORT_TIMES = `
+familiarity_cap = 1
+cooldown_seconds = 10
+batch_high = 4
+
+[focus]
+out_ttl_minutes = 1
+cluster_minutes = 1
+${ALWAYS_HIGH}`;
+
 /**
  * Opens a laboratory for a test, or says aloud that there is no browser to test with. Never in CI:
  * a suite without its browser has tested nothing.

@@ -6,19 +6,29 @@ import { decompress } from 'fzstd';
 
 /** Every whole line of every segment in a folder, in order. */
 export function readLog(folder) {
-  return segments(folder).flatMap(readSegment);
+  return readSegments(folder).flatMap(({ lines }) => lines);
 }
 
 /** Every trace in a folder, in the order in which they were begun: its lines, and a file that names it. */
 export function readTraces(folder) {
   const traces = new Map();
-  for (const file of segments(folder)) {
+  for (const { file, lines } of readSegments(folder)) {
     const [, session] = basename(file).split('-');
     const trace = traces.get(session) ?? { file, lines: [] };
-    trace.lines.push(...readSegment(file));
+    trace.lines.push(...lines);
     traces.set(session, trace);
   }
   return [...traces.values()];
+}
+
+/** Reads all segments of a folder; once more where the host compresses one between two looks. */
+function readSegments(folder, attempts = 10) {
+  try {
+    return segments(folder).map((file) => ({ file, lines: readSegment(file) }));
+  } catch (error) {
+    if (error.code !== 'ENOENT' || attempts <= 1) throw error;
+    return readSegments(folder, attempts - 1);
+  }
 }
 
 function readSegment(file) {
@@ -31,10 +41,11 @@ function readSegment(file) {
     .map((line) => JSON.parse(line));
 }
 
-/** The segments in a folder, in order. */
+/** The segments in a folder, in order. Where a plain and a compressed one stand, the plain one is read. */
 export function segments(folder) {
-  return readdirSync(folder)
-    .filter((name) => /\.jsonl(\.zst)?$/.test(name))
+  const names = readdirSync(folder).filter((name) => /\.jsonl(\.zst)?$/.test(name));
+  return names
+    .filter((name) => !name.endsWith('.zst') || !names.includes(name.slice(0, -'.zst'.length)))
     .sort()
     .map((name) => join(folder, name));
 }
