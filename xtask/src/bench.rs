@@ -489,7 +489,7 @@ impl Bench {
     }
 
     fn latency(&self, table: &mut Table) -> anyhow::Result<()> {
-        let rounds = if self.effort.is_quick { "10" } else { "100" };
+        let rounds = if self.effort.is_quick { "10" } else { "30" };
         let mut latency = npm(["run", "--silent", "latency", "--", "--rounds", rounds]);
         let output = latency.stderr(Stdio::inherit()).output()?;
         ensure!(output.status.success(), "latency: {}", output.status);
