@@ -275,11 +275,8 @@ mod tests {
             for step in 0..=10_000 {
                 let share = f64::from(step) / 10_000.0;
                 let rounded = (f64::from(weight) * share).round();
-                assert_eq!(
-                    f64::from(points(weight, share)),
-                    rounded,
-                    "{weight} × {share}"
-                );
+                let difference = f64::from(points(weight, share)) - rounded;
+                assert!(difference.abs() < 0.5, "{weight} × {share}");
             }
         }
         assert_eq!(points(1, 0.499_999_999_999_999_94), 0);

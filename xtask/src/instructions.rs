@@ -11,7 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::steps::{Steps, cargo, is_ci, root};
+use crate::steps::{Steps, is_ci, release, root};
 
 const SUBJECTS: [&str; 5] = ["canonical", "packing", "step", "replay", "sweep"];
 
@@ -33,8 +33,7 @@ pub(crate) fn check(steps: &mut Steps, is_blessing: bool) -> anyhow::Result<()> 
         steps.skip(name, why);
         return Ok(());
     }
-    let build = cargo(["build", "--release", "--package", "limits"]);
-    steps.command("build the limits", build)?;
+    steps.command("build the limits", release(["limits", "native-host"]))?;
     steps.run(name, || {
         let limits = root().join("target/release/limits");
         let mut counted = BTreeMap::new();

@@ -80,6 +80,16 @@ pub(crate) fn cargo<const N: usize>(args: [&str; N]) -> Command {
     command
 }
 
+/// Builds packages as they are released. With the host among them its features are those of every
+/// such build, so that none undoes another's work.
+pub(crate) fn release<const N: usize>(packages: [&str; N]) -> Command {
+    let mut build = cargo(["build", "--release"]);
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    build
+}
+
 /// A call of npm on the extension.
 pub(crate) fn npm<const N: usize>(args: [&str; N]) -> Command {
     let mut command = Command::new("npm");

@@ -1,12 +1,14 @@
 // Goes into a copy of the extension, before all else in its worker: notes how long it takes from the
-// wish for memory to the first order that is in the worker's hands.
+// wish for memory to the first order that is in the worker's hands, and how much of that the event is
+// away from the worker.
 
 const { runtime } = globalThis.chrome;
 
-/** @type {number[]} */
+/** @type {{ fromWishMs: number, fromEventMs: number }[]} */
 const waits = [];
 /** @type {number | undefined} */
 let askedAt;
+let sentAt = 0;
 
 runtime.onMessage.addListener((message, _sender, answer) => {
   if (message?.ask === 'prune') askedAt = performance.now();
@@ -16,9 +18,15 @@ runtime.onMessage.addListener((message, _sender, answer) => {
 const connect = runtime.connectNative.bind(runtime);
 runtime.connectNative = (host) => {
   const port = connect(host);
+  const post = port.postMessage.bind(port);
+  port.postMessage = (message) => {
+    if (message.events?.some(({ type }) => type === 'prune_requested')) sentAt = performance.now();
+    post(message);
+  };
   port.onMessage.addListener((message) => {
     if (message.type !== 'discard_tab' || askedAt === undefined) return;
-    waits.push(performance.now() - askedAt);
+    const now = performance.now();
+    waits.push({ fromWishMs: now - askedAt, fromEventMs: now - sentAt });
     askedAt = undefined;
   });
   return port;
