@@ -1,11 +1,13 @@
 //! A map from tabs to what is kept of each, in the order of their ids.
 //!
-//! Events look tabs up many times each, and open or close one seldom. So ids stand in one sorted
-//! row, which is searched by halves, and values stay where they were put.
+//! Events look tabs up many times each, and open or close one seldom. So places are found by hash,
+//! whatever the number of tabs, values stay where they were put, and a sorted row of the ids is kept
+//! beside that for whoever goes through all.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use foldhash::fast::FixedState;
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,39 +15,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::event::TabId;
 
 /// What is kept of each tab.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TabMap<T> {
-    /// Sorted.
-    ids: Vec<TabId>,
-    /// Where the value of each id is, in the same order.
-    places: Vec<u32>,
+    places: HashMap<TabId, u32, FixedState>,
+    /// Every id and its place, sorted.
+    row: Vec<(TabId, u32)>,
     values: Vec<Option<T>>,
     vacant: Vec<u32>,
-    /// Where the last id that was found stands in the row, if it still does: an event asks for the
-    /// same tab again and again. What is found does not depend on it.
-    hint: AtomicUsize,
-}
-
-impl<T: Clone> Clone for TabMap<T> {
-    fn clone(&self) -> Self {
-        Self {
-            ids: self.ids.clone(),
-            places: self.places.clone(),
-            values: self.values.clone(),
-            vacant: self.vacant.clone(),
-            hint: AtomicUsize::new(0),
-        }
-    }
 }
 
 impl<T> Default for TabMap<T> {
     fn default() -> Self {
         Self {
-            ids: Vec::new(),
-            places: Vec::new(),
+            places: HashMap::default(),
+            row: Vec::new(),
             values: Vec::new(),
             vacant: Vec::new(),
-            hint: AtomicUsize::new(0),
         }
     }
 }
@@ -53,28 +38,28 @@ impl<T> Default for TabMap<T> {
 impl<T> TabMap<T> {
     /// How many tabs there are.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.row.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.row.is_empty()
     }
 
     /// Whether there is this tab.
     pub fn contains(&self, tab: TabId) -> bool {
-        self.find(tab).is_ok()
+        self.places.contains_key(&tab)
     }
 
     /// What is kept of a tab.
     pub fn get(&self, tab: TabId) -> Option<&T> {
-        let place = self.places[self.find(tab).ok()?];
+        let &place = self.places.get(&tab)?;
         self.values[place as usize].as_ref()
     }
 
     /// The same, to change it.
     pub fn get_mut(&mut self, tab: TabId) -> Option<&mut T> {
-        let place = self.places[self.find(tab).ok()?];
+        let &place = self.places.get(&tab)?;
         self.values[place as usize].as_mut()
     }
 
@@ -88,9 +73,9 @@ impl<T> TabMap<T> {
 
     /// What is kept of a tab; of a new one what is made for it.
     pub fn get_or_insert_with(&mut self, tab: TabId, make: impl FnOnce() -> T) -> &mut T {
-        let place = match self.find(tab) {
-            Ok(index) => self.places[index],
-            Err(index) => self.put(index, tab, make()),
+        let place = match self.places.get(&tab) {
+            Some(&place) => place,
+            None => self.put(tab, make()),
         };
         self.values[place as usize]
             .as_mut()
@@ -99,10 +84,10 @@ impl<T> TabMap<T> {
 
     /// Keeps something of a tab, and returns what was kept before.
     pub fn insert(&mut self, tab: TabId, value: T) -> Option<T> {
-        match self.find(tab) {
-            Ok(index) => self.values[self.places[index] as usize].replace(value),
-            Err(index) => {
-                self.put(index, tab, value);
+        match self.places.get(&tab) {
+            Some(&place) => self.values[place as usize].replace(value),
+            None => {
+                self.put(tab, value);
                 None
             }
         }
@@ -110,9 +95,10 @@ impl<T> TabMap<T> {
 
     /// Forgets a tab, and returns what was kept of it.
     pub fn remove(&mut self, tab: TabId) -> Option<T> {
-        let index = self.find(tab).ok()?;
-        self.ids.remove(index);
-        let place = self.places.remove(index);
+        let place = self.places.remove(&tab)?;
+        if let Ok(index) = self.index(tab) {
+            self.row.remove(index);
+        }
         self.vacant.push(place);
         self.values[place as usize].take()
     }
@@ -126,12 +112,8 @@ impl<T> TabMap<T> {
 
     /// Forgets all tabs but those for which this is true.
     pub fn retain(&mut self, mut keep: impl FnMut(TabId, &mut T) -> bool) {
-        let gone: Vec<TabId> = (self.ids.iter().zip(&self.places))
-            .filter_map(|(&tab, &place)| {
-                let value = self.values[place as usize].as_mut()?;
-                (!keep(tab, value)).then_some(tab)
-            })
-            .collect();
+        let mut gone = Vec::new();
+        self.for_each_mut(|tab, value| gone.extend((!keep(tab, value)).then_some(tab)));
         for tab in gone {
             self.remove(tab);
         }
@@ -139,40 +121,34 @@ impl<T> TabMap<T> {
 
     /// Every tab, by id.
     pub fn ids(&self) -> impl Iterator<Item = TabId> {
-        self.ids.iter().copied()
+        self.row.iter().map(|&(tab, _)| tab)
     }
 
     /// What is kept of each, by id.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        (self.places.iter()).filter_map(|&place| self.values[place as usize].as_ref())
+        self.iter().map(|(_, value)| value)
     }
 
     /// Every tab and what is kept of it, by id.
     pub fn iter(&self) -> impl Iterator<Item = (TabId, &T)> {
-        self.ids().zip(self.values())
+        let value = |place: u32| self.values[place as usize].as_ref();
+        let entry = move |&(tab, place): &(TabId, u32)| Some((tab, value(place)?));
+        self.row.iter().filter_map(entry)
     }
 
     /// Runs over every tab and what is kept of it, by id, to change that.
     pub fn for_each_mut(&mut self, mut change: impl FnMut(TabId, &mut T)) {
-        for (&tab, &place) in self.ids.iter().zip(&self.places) {
+        for &(tab, place) in &self.row {
             let value = self.values[place as usize].iter_mut();
             value.for_each(|value| change(tab, value));
         }
     }
 
-    fn find(&self, tab: TabId) -> Result<usize, usize> {
-        let hint = self.hint.load(Ordering::Relaxed);
-        if self.ids.get(hint) == Some(&tab) {
-            return Ok(hint);
-        }
-        let found = self.ids.binary_search(&tab);
-        if let Ok(index) = found {
-            self.hint.store(index, Ordering::Relaxed);
-        }
-        found
+    fn index(&self, tab: TabId) -> Result<usize, usize> {
+        self.row.binary_search_by_key(&tab, |&(id, _)| id)
     }
 
-    fn put(&mut self, index: usize, tab: TabId, value: T) -> u32 {
+    fn put(&mut self, tab: TabId, value: T) -> u32 {
         let place = match self.vacant.pop() {
             Some(place) => {
                 self.values[place as usize] = Some(value);
@@ -183,8 +159,9 @@ impl<T> TabMap<T> {
                 u32::try_from(self.values.len() - 1).expect("open tabs are far fewer than 2^32")
             }
         };
-        self.ids.insert(index, tab);
-        self.places.insert(index, place);
+        self.places.insert(tab, place);
+        let index = self.index(tab).unwrap_or_else(|index| index);
+        self.row.insert(index, (tab, place));
         place
     }
 }
