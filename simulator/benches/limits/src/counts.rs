@@ -36,7 +36,7 @@ pub(crate) fn run(subject: &str) -> anyhow::Result<()> {
             counted(|| sink(pack_lines(&text)));
         }
         "step" => {
-            let (mut engine, events) = steps::browsing(300);
+            let (mut engine, events) = steps::browsing(300, 10);
             counted(|| steps::run(&mut engine, &events));
         }
         "replay" => {
