@@ -1,32 +1,42 @@
 //! A map from tabs to what is kept of each, in the order of their ids.
 //!
-//! Events look tabs up many times each, and open or close one seldom. So tabs are found by hash,
-//! whatever their number, and a sorted row of the ids is kept beside that for whoever goes through
-//! all.
+//! Events look tabs up many times each, and open or close one seldom. So places are found by hash,
+//! whatever the number of tabs, values stay where they were put, and a sorted row of the ids is kept
+//! beside that for whoever goes through all.
 
 use std::fmt;
 
 use foldhash::fast::FixedState;
-use indexmap::IndexMap;
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::event::TabId;
 
+/// Where the value of each tab is.
+#[expect(
+    clippy::disallowed_types,
+    reason = "its hasher is fixed, and nothing goes by its order"
+)]
+type Places = std::collections::HashMap<TabId, u32, FixedState>;
+
 /// What is kept of each tab.
 #[derive(Clone, Debug)]
 pub struct TabMap<T> {
-    entries: IndexMap<TabId, T, FixedState>,
-    /// Every id and its index there, sorted.
-    row: Vec<(TabId, usize)>,
+    places: Places,
+    /// Every id and its place, sorted.
+    row: Vec<(TabId, u32)>,
+    values: Vec<Option<T>>,
+    vacant: Vec<u32>,
 }
 
 impl<T> Default for TabMap<T> {
     fn default() -> Self {
         Self {
-            entries: IndexMap::default(),
+            places: Places::default(),
             row: Vec::new(),
+            values: Vec::new(),
+            vacant: Vec::new(),
         }
     }
 }
@@ -44,17 +54,19 @@ impl<T> TabMap<T> {
 
     /// Whether there is this tab.
     pub fn contains(&self, tab: TabId) -> bool {
-        self.entries.contains_key(&tab)
+        self.places.contains_key(&tab)
     }
 
     /// What is kept of a tab.
     pub fn get(&self, tab: TabId) -> Option<&T> {
-        self.entries.get(&tab)
+        let &place = self.places.get(&tab)?;
+        self.values[place as usize].as_ref()
     }
 
     /// The same, to change it.
     pub fn get_mut(&mut self, tab: TabId) -> Option<&mut T> {
-        self.entries.get_mut(&tab)
+        let &place = self.places.get(&tab)?;
+        self.values[place as usize].as_mut()
     }
 
     /// What is kept of a tab; of a new one the default.
@@ -67,31 +79,34 @@ impl<T> TabMap<T> {
 
     /// What is kept of a tab; of a new one what is made for it.
     pub fn get_or_insert_with(&mut self, tab: TabId, make: impl FnOnce() -> T) -> &mut T {
-        let index = match self.entries.get_index_of(&tab) {
-            Some(index) => index,
-            None => self.put(tab, make()).0,
+        let place = match self.places.get(&tab) {
+            Some(&place) => place,
+            None => self.put(tab, make()),
         };
-        &mut self.entries[index]
+        self.values[place as usize]
+            .as_mut()
+            .expect("a place that an id has is filled")
     }
 
     /// Keeps something of a tab, and returns what was kept before.
     pub fn insert(&mut self, tab: TabId, value: T) -> Option<T> {
-        self.put(tab, value).1
+        match self.places.get(&tab) {
+            Some(&place) => self.values[place as usize].replace(value),
+            None => {
+                self.put(tab, value);
+                None
+            }
+        }
     }
 
     /// Forgets a tab, and returns what was kept of it.
     pub fn remove(&mut self, tab: TabId) -> Option<T> {
-        let (index, _, value) = self.entries.swap_remove_full(&tab)?;
-        if let Ok(position) = self.position(tab) {
-            self.row.remove(position);
+        let place = self.places.remove(&tab)?;
+        if let Ok(index) = self.index(tab) {
+            self.row.remove(index);
         }
-        // The last entry has taken its place.
-        if let Some((&moved, _)) = self.entries.get_index(index)
-            && let Ok(position) = self.position(moved)
-        {
-            self.row[position].1 = index;
-        }
-        Some(value)
+        self.vacant.push(place);
+        self.values[place as usize].take()
     }
 
     /// Keeps what is kept of a tab under another id, in the place of what was kept there.
@@ -117,34 +132,43 @@ impl<T> TabMap<T> {
 
     /// What is kept of each, by id.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.row.iter().map(|&(_, index)| &self.entries[index])
+        self.iter().map(|(_, value)| value)
     }
 
     /// Every tab and what is kept of it, by id.
     pub fn iter(&self) -> impl Iterator<Item = (TabId, &T)> {
-        self.ids().zip(self.values())
+        let value = |place: u32| self.values[place as usize].as_ref();
+        let entry = move |&(tab, place): &(TabId, u32)| Some((tab, value(place)?));
+        self.row.iter().filter_map(entry)
     }
 
     /// Runs over every tab and what is kept of it, by id, to change that.
     pub fn for_each_mut(&mut self, mut change: impl FnMut(TabId, &mut T)) {
-        for &(tab, index) in &self.row {
-            change(tab, &mut self.entries[index]);
+        for &(tab, place) in &self.row {
+            let value = self.values[place as usize].iter_mut();
+            value.for_each(|value| change(tab, value));
         }
     }
 
-    /// Where an id stands in the row, or would.
-    fn position(&self, tab: TabId) -> Result<usize, usize> {
+    fn index(&self, tab: TabId) -> Result<usize, usize> {
         self.row.binary_search_by_key(&tab, |&(id, _)| id)
     }
 
-    fn put(&mut self, tab: TabId, value: T) -> (usize, Option<T>) {
-        let (index, before) = self.entries.insert_full(tab, value);
-        if before.is_none()
-            && let Err(position) = self.position(tab)
-        {
-            self.row.insert(position, (tab, index));
-        }
-        (index, before)
+    fn put(&mut self, tab: TabId, value: T) -> u32 {
+        let place = match self.vacant.pop() {
+            Some(place) => {
+                self.values[place as usize] = Some(value);
+                place
+            }
+            None => {
+                self.values.push(Some(value));
+                u32::try_from(self.values.len() - 1).expect("open tabs are far fewer than 2^32")
+            }
+        };
+        self.places.insert(tab, place);
+        let index = self.index(tab).unwrap_or_else(|index| index);
+        self.row.insert(index, (tab, place));
+        place
     }
 }
 

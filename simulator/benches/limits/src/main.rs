@@ -4,7 +4,7 @@
 //! writes one JSON object: for each subject the median of its rounds in nanoseconds an event. What
 //! is compared runs in turn, round after round, so that what else the machine does falls on all
 //! alike. `limits count SUBJECT` does something once, for an instrument that counts: what it does
-//! within [`counted`] is what counts. `cargo xtask bench` and `cargo xtask instructions` run it.
+//! within `counts::counted` is what counts. `cargo xtask bench` and `cargo xtask instructions` run it.
 
 mod counts;
 mod decode;
