@@ -33,6 +33,13 @@ pub(super) enum Kept {
     Withheld,
 }
 
+impl Kept {
+    /// Whether it happens in the policy's world, in whatever form.
+    pub(super) fn happens(&self) -> bool {
+        matches!(self, Self::AsItIs | Self::Changed(_) | Self::Shown)
+    }
+}
+
 /// What follows a recorded input in the policy's world.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Then {

@@ -253,32 +253,15 @@ impl<P: Policy> Run<P> {
         self.at = recording.world().moment();
         self.follow_past(recording, &event.input);
         self.follow_machine(recording, &event.input, &plan.kept);
-        let happens = match plan.kept {
-            Kept::AsItIs => {
-                self.take_in(recording, event);
-                true
-            }
-            Kept::Changed(input) => {
-                self.feed(recording, *input);
-                true
-            }
-            Kept::Shown => {
-                self.feed(recording, Input::Metrics(self.shown.metrics));
-                true
-            }
-            Kept::TakenOut => {
-                self.score.taken_out += 1;
-                false
-            }
-            Kept::Impossible => {
-                self.score.impossible += 1;
-                false
-            }
-            Kept::Withheld => {
-                self.score.withheld_signals += 1;
-                false
-            }
-        };
+        let happens = plan.kept.happens();
+        match plan.kept {
+            Kept::AsItIs => self.take_in(recording, event),
+            Kept::Changed(input) => self.feed(recording, *input),
+            Kept::Shown => self.feed(recording, Input::Metrics(self.shown.metrics)),
+            Kept::TakenOut => self.score.taken_out += 1,
+            Kept::Impossible => self.score.impossible += 1,
+            Kept::Withheld => self.score.withheld_signals += 1,
+        }
         self.follow_weights(recording, happens);
         match plan.then {
             Then::Nothing => {}
@@ -606,7 +589,7 @@ impl<P: Policy> Run<P> {
     }
 
     /// Follows what an event of the recording did to what its tabs weigh. Where it has happened here,
-    /// too, the tabs that it changed here are seen already.
+    /// too, the tabs that it changed are seen already.
     fn follow_weights(&mut self, recording: &Recording, has_happened: bool) {
         let weights = recording.weights();
         if weights.are_all_changed() {
