@@ -80,7 +80,7 @@ fn people(of: usize) -> String {
 fn limits(limits: &Limits, base: &str) -> String {
     let reloads = match limits.max_reloads_per_active_hour {
         Some(most) => format!("with at most {most} reloads an hour"),
-        None => format!("with no more reloads than {base}"),
+        None => format!("with no more reloads than {base} or original-2026"),
     };
     let early = limits.max_early_return_rate;
     let high = limits.max_high_minutes_per_awake_hour;
