@@ -22,9 +22,10 @@ fn counted(run: impl FnOnce()) {
 ///
 /// # Errors
 /// There is no such subject; the bundled trace cannot be read.
-pub(crate) fn run(subject: &str) -> anyhow::Result<()> {
+pub(crate) fn run(subject: &str, trace: Option<&str>) -> anyhow::Result<()> {
     let traces = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../traces");
-    let trace = Trace::open(traces.join("synthetic/heavy"))?;
+    let bundled = traces.join("synthetic/heavy");
+    let trace = Trace::open(trace.map_or(bundled.as_path(), Path::new))?;
     match subject {
         "canonical" => {
             let text = text(&trace)?;

@@ -3,7 +3,7 @@
 //! `limits time PLAIN ZSTD ROUNDS` measures over a trace, which is there plain and compressed, and
 //! writes one JSON object: for each subject the median of its rounds in nanoseconds an event. What
 //! is compared runs in turn, round after round, so that what else the machine does falls on all
-//! alike. `limits count SUBJECT` does something once, for an instrument that counts: what it does
+//! alike. `limits count SUBJECT [TRACE]` does something once, for an instrument that counts: what it does
 //! within `counts::counted` is what counts. `cargo xtask bench` and `cargo xtask instructions` run it.
 
 mod counts;
@@ -80,7 +80,8 @@ fn main() -> anyhow::Result<()> {
             writeln!(out, "{}", serde_json::to_string_pretty(&figures)?)?;
             Ok(())
         }
-        ["count", subject] => counts::run(subject),
-        _ => bail!("limits time PLAIN ZSTD ROUNDS, or limits count SUBJECT"),
+        ["count", subject] => counts::run(subject, None),
+        ["count", subject, trace] => counts::run(subject, Some(trace)),
+        _ => bail!("limits time PLAIN ZSTD ROUNDS, or limits count SUBJECT [TRACE]"),
     }
 }
