@@ -3,7 +3,8 @@
 //! A host is remembered while a tab shows it or while it is among the 4,096 last visited; so the
 //! table is bounded whatever the log says.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -90,9 +91,20 @@ pub(crate) struct Hosts {
     /// Nothing follows from its order.
     #[serde(skip)]
     by_name: IndexMap<Arc<str>, HostId, FixedState>,
-    /// Hosts worth remembering without an open tab, least recently visited first.
+    /// The hosts that are remembered without an open tab.
     #[serde(skip)]
-    closed: BTreeSet<(i64, HostId)>,
+    closed: Closed,
+}
+
+/// Hosts without an open tab, least recently visited first.
+///
+/// Most are opened again long before one has to be forgotten. So a host that is opened or visited
+/// leaves its entry behind, and an entry that no longer holds is passed over at the head.
+#[derive(Clone, Debug, Default)]
+struct Closed {
+    entries: BinaryHeap<Reverse<(i64, HostId)>>,
+    /// How many hosts there are: each has an entry that holds.
+    count: usize,
 }
 
 impl Hosts {
@@ -118,11 +130,6 @@ impl Hosts {
     /// Notes that a tab shows the host from here on.
     pub(crate) fn attach(&mut self, name: &Arc<str>) -> HostId {
         let id = self.intern(name);
-        let host = self.get(id);
-        if host.tab_count == 0 {
-            let place = (host.last_visit_key(), id);
-            self.closed.remove(&place);
-        }
         self.get_mut(id).tab_count += 1;
         id
     }
@@ -158,10 +165,9 @@ impl Hosts {
             return;
         };
         let host = self.get_mut(id);
-        let was_key = host.last_visit_key();
         host.last_in_front_ms = Some(now_ms);
-        if host.tab_count == 0 && self.closed.remove(&(was_key, id)) {
-            self.closed.insert((now_ms, id));
+        if host.tab_count == 0 {
+            self.enter_closed(id);
         }
     }
 
@@ -178,8 +184,6 @@ impl Hosts {
     pub(crate) fn carry(&mut self, knowledge: &[HostKnowledge]) {
         for known in knowledge {
             let id = self.intern(&known.host.as_str().into());
-            let was_key = self.get(id).last_visit_key();
-            self.closed.remove(&(was_key, id));
             let host = self.get_mut(id);
             if host.visits == 0 && known.last_in_front_ms.is_some() {
                 host.visits = known.familiarity.clamp(1, FAMILIARITY_MAX);
@@ -248,18 +252,19 @@ impl Hosts {
             if self.by_name.insert(name, HostId(slot)).is_some() {
                 return Err("a host is in the table twice");
             }
-            if host.tab_count == 0 {
-                self.closed.insert((host.last_visit_key(), HostId(slot)));
-            }
+            self.closed.count += usize::from(host.tab_count == 0);
         }
-        if self.closed.len() > REMEMBERED_HOSTS {
+        if self.closed.count > REMEMBERED_HOSTS {
             return Err("more hosts are remembered than ever are");
         }
+        self.sort_closed();
         Ok(())
     }
 
+    /// Finds a host or makes it. It is not among the closed ones from here on.
     fn intern(&mut self, name: &Arc<str>) -> HostId {
         if let Some(&id) = self.by_name.get(name) {
+            self.closed.count -= usize::from(self.get(id).tab_count == 0);
             return id;
         }
         let host = Host {
@@ -288,16 +293,45 @@ impl Hosts {
 
     /// Remembers or forgets a host that no open tab shows.
     fn settle(&mut self, id: HostId) {
-        if self.get(id).is_worth_remembering() {
-            self.closed.insert((self.get(id).last_visit_key(), id));
-            if self.closed.len() > REMEMBERED_HOSTS
-                && let Some((_, oldest)) = self.closed.pop_first()
-            {
+        if !self.get(id).is_worth_remembering() {
+            self.forget(id);
+            return;
+        }
+        self.closed.count += 1;
+        self.enter_closed(id);
+        while self.closed.count > REMEMBERED_HOSTS
+            && let Some(Reverse((key, oldest))) = self.closed.entries.pop()
+        {
+            if self.is_closed(oldest, key) {
+                self.closed.count -= 1;
                 self.forget(oldest);
             }
-        } else {
-            self.forget(id);
         }
+    }
+
+    /// Gives a host without an open tab its entry.
+    fn enter_closed(&mut self, id: HostId) {
+        let key = self.get(id).last_visit_key();
+        self.closed.entries.push(Reverse((key, id)));
+        if self.closed.entries.len() > 2 * (self.closed.count + REMEMBERED_HOSTS) {
+            self.sort_closed();
+        }
+    }
+
+    /// Whether the host of an entry is still there as it says.
+    fn is_closed(&self, id: HostId, key: i64) -> bool {
+        let host = self.slots[id.0 as usize].as_ref();
+        host.is_some_and(|host| host.tab_count == 0 && host.last_visit_key() == key)
+    }
+
+    /// Leaves only entries that hold.
+    fn sort_closed(&mut self) {
+        let hosts = (0..).map(HostId).zip(&self.slots);
+        let closed = hosts.filter_map(|(id, host)| {
+            let host = host.as_ref().filter(|host| host.tab_count == 0)?;
+            Some(Reverse((host.last_visit_key(), id)))
+        });
+        self.closed.entries = closed.collect();
     }
 
     fn forget(&mut self, id: HostId) {

@@ -398,8 +398,7 @@ impl World {
             | Input::PressureSignal(_)
             | Input::Suspended { .. } => {}
         }
-        // Samples are many, and bring no tab to the front.
-        if !matches!(event.input, Input::Metrics(_)) {
+        if may_change_front(&event.input) {
             self.count_visit();
         }
     }
@@ -898,6 +897,23 @@ impl World {
             self.changes.extend(tabs.map(Change::Tab));
         }
     }
+}
+
+/// Whether another tab may be in front after it, or another page in that tab.
+fn may_change_front(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::SessionStarted(_)
+            | Input::TabOpened(_)
+            | Input::TabActivated { .. }
+            | Input::TabNavigated { .. }
+            | Input::TabMoved { .. }
+            | Input::TabReplaced { .. }
+            | Input::TabClosed { .. }
+            | Input::WindowOpened { .. }
+            | Input::WindowClosed { .. }
+            | Input::WindowFocused { .. }
+    )
 }
 
 fn apply_changes(tab: &mut Tab, changes: TabChanges, at: Moment) {
