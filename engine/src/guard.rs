@@ -71,30 +71,51 @@ impl fmt::Display for Guard {
     }
 }
 
-/// The guards that hold for a tab until an event about it, in the order of declaration: all but
-/// those that time alone lifts.
+impl Guard {
+    /// The guards that hold until an event about the tab: all but those that time alone lifts. Last
+    /// comes the one that takes longest to look at.
+    const STANDING: [Self; 10] = [
+        Self::Active,
+        Self::Pinned,
+        Self::Audible,
+        Self::Capturing,
+        Self::Unsaved,
+        Self::NotAutoDiscardable,
+        Self::Internal,
+        Self::Loading,
+        Self::Discarded,
+        Self::Protected,
+    ];
+
+    /// Whether it holds for a tab, if it is one of these.
+    fn stands(self, world: &World, tab: &Tab, policy: &PolicyDocument) -> bool {
+        match self {
+            Self::Active => tab.is_active,
+            Self::Pinned => tab.is_pinned,
+            Self::Audible => tab.is_audible,
+            Self::Capturing => tab.is_capturing,
+            Self::Unsaved => tab.is_unsaved,
+            Self::NotAutoDiscardable => !tab.is_auto_discardable,
+            Self::Internal => tab.host().is_none(),
+            Self::Loading => tab.is_loading,
+            Self::Discarded => tab.is_discarded,
+            Self::Protected => {
+                let host = world.host_of(tab);
+                tab.is_marked_protected || host.is_some_and(|host| policy.protects(host))
+            }
+            Self::RecentlyAudible | Self::Young => false,
+        }
+    }
+}
+
+/// The guards that hold for a tab until an event about it.
 pub(crate) fn standing_guards(
     world: &World,
     tab: &Tab,
     policy: &PolicyDocument,
 ) -> impl Iterator<Item = Guard> {
-    let host = world.host_of(tab);
-    let held = [
-        (tab.is_active, Guard::Active),
-        (tab.is_pinned, Guard::Pinned),
-        (tab.is_audible, Guard::Audible),
-        (tab.is_capturing, Guard::Capturing),
-        (tab.is_unsaved, Guard::Unsaved),
-        (!tab.is_auto_discardable, Guard::NotAutoDiscardable),
-        (host.is_none(), Guard::Internal),
-        (tab.is_loading, Guard::Loading),
-        (tab.is_discarded, Guard::Discarded),
-    ];
-    // Last, and only where it is asked for: lists of domains take longer than all others.
-    let is_protected =
-        move || tab.is_marked_protected || host.is_some_and(|host| policy.protects(host));
-    let protected = std::iter::once_with(move || (is_protected(), Guard::Protected));
-    (held.into_iter().chain(protected)).filter_map(|(holds, guard)| holds.then_some(guard))
+    let all = Guard::STANDING.into_iter();
+    all.filter(move |guard| guard.stands(world, tab, policy))
 }
 
 /// Until when a tab counts as recently audible, on the awake clock.

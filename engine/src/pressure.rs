@@ -226,7 +226,8 @@ fn points(weight: u8, share: f64) -> u8 {
 
 /// Bytes as a float, for shares. Beyond 2^53 bytes the last digits are lost, the same everywhere.
 pub(crate) fn as_f64(bytes: u64) -> f64 {
-    bytes as f64
+    // Processors have one instruction for numbers with a sign, and need several for others.
+    i64::try_from(bytes).map_or(bytes as f64, |bytes| bytes as f64)
 }
 
 #[cfg(test)]

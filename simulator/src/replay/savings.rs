@@ -3,7 +3,7 @@
 use engine::{Moment, TabId, TabMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::weights::{Account, Source, Weights};
+use super::weights::{Account, Source, Weights, byte_ms};
 
 /// What a policy saves now, and what it saved so far.
 ///
@@ -126,18 +126,21 @@ impl Savings {
     /// What was saved up to a moment at which nothing has changed yet.
     pub(super) fn saved_at(&self, at: Moment) -> Saved {
         let mut later = self.saved;
-        let active_ms = at.active.saturating_sub(self.counted_to.active);
-        let awake_ms = at.awake.saturating_sub(self.counted_to.awake);
-        for (total, bytes) in later.by_source.iter_mut().zip(self.sums.saved) {
-            add(total, bytes, active_ms);
+        let (from, saved) = (self.counted_to, self.sums.saved);
+        if saved == [0; 4] {
+            return later;
         }
-        let saved = self.sums.saved.iter().sum();
-        add(&mut later.awake, saved, awake_ms);
+        let on_active = |bytes| byte_ms(bytes, from.active, at.active);
+        for (total, bytes) in later.by_source.iter_mut().zip(saved) {
+            add(total, on_active(bytes));
+        }
+        let saved = saved.iter().sum();
+        add(&mut later.awake, byte_ms(saved, from.awake, at.awake));
         if self.is_pressed {
-            add(&mut later.pressed, saved, active_ms);
+            add(&mut later.pressed, on_active(saved));
         }
         if self.is_departed {
-            add(&mut later.departed, saved, active_ms);
+            add(&mut later.departed, on_active(saved));
         }
         later
     }
@@ -222,10 +225,6 @@ impl<'de> Deserialize<'de> for Savings {
     }
 }
 
-fn add(total: &mut u128, bytes: i128, ms: i64) {
-    let byte_ms = bytes
-        .max(0)
-        .unsigned_abs()
-        .saturating_mul(ms.max(0).unsigned_abs().into());
+fn add(total: &mut u128, byte_ms: u128) {
     *total = total.saturating_add(byte_ms);
 }

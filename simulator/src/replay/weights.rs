@@ -101,6 +101,12 @@ pub(super) struct Account {
     background_byte_ms: u128,
     /// Up to when that is counted, on the active clock.
     counted_to: i64,
+    standing: Standing,
+}
+
+/// How a tab stands since then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Standing {
     bytes: u64,
     source: Source,
     presence: Presence,
@@ -130,60 +136,70 @@ struct Sums {
 impl Account {
     /// What the tab weighs.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+        self.standing.bytes
     }
 
     /// Where that is from.
     pub(super) fn source(&self) -> Source {
-        self.source
+        self.standing.source
     }
 
     /// Whether it is loaded in the recording.
     pub(super) fn is_loaded(&self) -> bool {
-        self.presence == Presence::Loaded
+        self.standing.presence == Presence::Loaded
     }
 
     /// Whether its bytes are there for a policy to save.
     pub(super) fn can_be_saved(&self) -> bool {
-        self.is_in_background && self.presence != Presence::DiscardedByOther
-    }
-
-    /// Whether another, made later, says nothing new but how far it is counted.
-    fn stands_as(&self, later: &Self) -> bool {
-        let Self {
-            bytes,
-            source,
-            presence,
-            is_in_background,
-            ..
-        } = *later;
-        self.bytes == bytes
-            && self.source == source
-            && self.presence == presence
-            && self.is_in_background == is_in_background
+        self.standing.can_be_saved()
     }
 
     /// What it weighed in the background up to a moment of the active clock, at which it still
     /// stands as it does.
     fn background_byte_ms(&self, active: i64) -> u128 {
-        let passed_ms = active.saturating_sub(self.counted_to).max(0).unsigned_abs();
-        let bytes = if self.can_be_saved() { self.bytes } else { 0 };
-        let passed = u128::from(bytes) * u128::from(passed_ms);
+        let bytes = if self.can_be_saved() { self.bytes() } else { 0 };
+        let passed = byte_ms(bytes.into(), self.counted_to, active);
         self.background_byte_ms.saturating_add(passed)
+    }
+
+    /// Lets it stand otherwise from a moment of the active clock on.
+    fn restand(&mut self, standing: Standing, active: i64) {
+        self.background_byte_ms = self.background_byte_ms(active);
+        self.counted_to = active;
+        self.standing = standing;
+    }
+}
+
+impl Standing {
+    fn can_be_saved(&self) -> bool {
+        self.is_in_background && self.presence != Presence::DiscardedByOther
     }
 }
 
 impl Sums {
-    fn count(&mut self, account: &Account, sign: i64) {
-        let bytes = i128::from(sign) * i128::from(account.bytes);
-        if account.is_loaded() {
+    fn count(&mut self, standing: &Standing, sign: i64) {
+        let bytes = i128::from(sign) * i128::from(standing.bytes);
+        if standing.presence == Presence::Loaded {
             self.loaded_count += sign;
         }
-        if account.can_be_saved() {
+        if standing.can_be_saved() {
             self.background += bytes;
         }
-        if account.presence == Presence::DiscardedByPolicy {
+        if standing.presence == Presence::DiscardedByPolicy {
             self.freed_by_policy += bytes;
+        }
+    }
+}
+
+/// So many bytes over a time. What is negative counts as none.
+pub(super) fn byte_ms(bytes: i128, from_ms: i64, to_ms: i64) -> u128 {
+    let passed_ms = to_ms.saturating_sub(from_ms).max(0).unsigned_abs();
+    match u64::try_from(bytes) {
+        // The same, without the care that more than 2^64 bytes take.
+        Ok(bytes) => u128::from(bytes) * u128::from(passed_ms),
+        Err(_) => {
+            let bytes = bytes.max(0).unsigned_abs();
+            bytes.saturating_mul(passed_ms.into())
         }
     }
 }
@@ -198,7 +214,7 @@ impl<'de> Deserialize<'de> for Weights {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut weights = Self::deserialize(deserializer)?;
         for account in weights.accounts.values() {
-            weights.sums.count(account, 1);
+            weights.sums.count(&account.standing, 1);
         }
         Ok(weights)
     }
@@ -238,17 +254,19 @@ impl Weights {
     /// What all tabs weighed in the background up to a moment of the active clock at which nothing
     /// has changed yet, in byte-milliseconds.
     pub(super) fn background_byte_ms(&self, active: i64) -> u128 {
-        let passed_ms = active.saturating_sub(self.counted_to).max(0).unsigned_abs();
-        let bytes = self.sums.background.max(0).unsigned_abs();
-        let passed = bytes.saturating_mul(passed_ms.into());
+        let passed = byte_ms(self.sums.background, self.counted_to, active);
         self.background_byte_ms.saturating_add(passed)
+    }
+
+    /// Adds up what lies between the last change and this moment of the active clock.
+    fn pass(&mut self, active: i64) {
+        self.background_byte_ms = self.background_byte_ms(active);
+        self.counted_to = active;
     }
 
     /// Follows what a line did to the tabs of the recording.
     pub(super) fn follow(&mut self, recorded: &World) {
         let active = recorded.moment().active;
-        self.background_byte_ms = self.background_byte_ms(active);
-        self.counted_to = active;
         self.gone.clear();
         self.changed.tabs.clear();
         self.changed.are_all = false;
@@ -259,7 +277,7 @@ impl Weights {
                     if self.discarded_by_policy.remove(&old) {
                         self.discarded_by_policy.insert(new);
                     }
-                    self.forget(new);
+                    self.forget(new, active);
                     self.accounts.rename(old, new);
                     self.changed.tabs.extend([old, new]);
                     self.revalue(new, recorded);
@@ -270,7 +288,7 @@ impl Weights {
                     if let Some(weighed) = self.weighed(tab, active) {
                         self.gone.push((tab, weighed));
                     }
-                    self.forget(tab);
+                    self.forget(tab, active);
                     self.revalue(tab, recorded);
                 }
             }
@@ -291,15 +309,14 @@ impl Weights {
 
     /// Looks at a tab anew, after something happened to it.
     pub(super) fn revalue(&mut self, id: TabId, recorded: &World) {
+        let active = recorded.moment().active;
         let Some(tab) = recorded.tab(id) else {
             self.discarded_by_policy.remove(&id);
-            self.forget(id);
+            self.forget(id, active);
             return;
         };
-        if !tab.is_discarded {
-            self.discarded_by_policy.remove(&id);
-        }
         let presence = if !tab.is_discarded {
+            self.discarded_by_policy.remove(&id);
             Presence::Loaded
         } else if self.discarded_by_policy.contains(&id) {
             Presence::DiscardedByPolicy
@@ -307,31 +324,38 @@ impl Weights {
             Presence::DiscardedByOther
         };
         let (raw_bytes, source) = self.raw_bytes(recorded, tab);
-        let active = recorded.moment().active;
-        let before = self.accounts.get(id).copied();
-        let account = Account {
-            serial: before.map_or(self.tab_count, |before| before.serial),
-            background_byte_ms: before.map_or(0, |before| before.background_byte_ms(active)),
-            counted_to: active,
+        let standing = Standing {
             bytes: fitted(self.reading, raw_bytes),
             source,
             presence,
             is_in_background: !tab.is_active,
         };
+        let before = self.accounts.get(id).map(|account| account.standing);
+        if before == Some(standing) {
+            return;
+        }
+        self.pass(active);
         match before {
-            Some(before) if before.stands_as(&account) => return,
             Some(before) => self.sums.count(&before, -1),
             None => self.tab_count += 1,
         }
-        self.sums.count(&account, 1);
-        self.accounts.insert(id, account);
+        self.sums.count(&standing, 1);
+        let serial = self.tab_count.saturating_sub(1);
+        let account = self.accounts.get_or_insert_with(id, || Account {
+            serial,
+            background_byte_ms: 0,
+            counted_to: active,
+            standing,
+        });
+        account.restand(standing, active);
         self.changed.tabs.push(id);
     }
 
     /// Closes a tab's account.
-    fn forget(&mut self, id: TabId) {
+    fn forget(&mut self, id: TabId, active: i64) {
         if let Some(account) = self.accounts.remove(id) {
-            self.sums.count(&account, -1);
+            self.pass(active);
+            self.sums.count(&account.standing, -1);
             self.changed.tabs.push(id);
         }
     }
@@ -373,6 +397,7 @@ impl Weights {
 
     /// Puts that into the accounts.
     fn fit(&mut self, active: i64) {
+        self.pass(active);
         let Self {
             accounts,
             sums,
@@ -384,18 +409,21 @@ impl Weights {
         let of_each = "every tab of the recording has an account";
         assert_eq!(accounts.len(), raw.len(), "{of_each}");
         let mut raw = raw.iter();
-        changed.are_all = true;
         accounts.for_each_mut(|_, account| {
             let &(raw_bytes, source) = raw.next().expect(of_each);
             let bytes = fitted(*reading, raw_bytes);
-            if (account.bytes, account.source) == (bytes, source) {
+            if (account.bytes(), account.source()) == (bytes, source) {
                 return;
             }
-            sums.count(account, -1);
-            account.background_byte_ms = account.background_byte_ms(active);
-            account.counted_to = active;
-            (account.bytes, account.source) = (bytes, source);
-            sums.count(account, 1);
+            changed.are_all = true;
+            sums.count(&account.standing, -1);
+            let standing = Standing {
+                bytes,
+                source,
+                ..account.standing
+            };
+            account.restand(standing, active);
+            sums.count(&standing, 1);
         });
     }
 
