@@ -18,10 +18,9 @@ pub(crate) fn cluster(world: &World, policy: &PolicyDocument) -> Vec<TabId> {
     };
     let clock = policy.ttl_clock;
     let since = (world.moment().on(clock)).saturating_sub(minutes(policy.focus.cluster_minutes));
-    let on_host = world.loaded_on_host_of(front);
-    let in_window = world
-        .loaded_in_window(front.win)
-        .take_while(|tab| tab.last_active.on(clock) >= since);
+    let on_host = world.loaded_on_host_of(front).into_iter();
+    let lately = (world.loaded()).take_while(|tab| tab.last_active.on(clock) >= since);
+    let in_window = lately.filter(|tab| tab.win == front.win);
 
     let cap = policy.focus.cluster_cap as usize;
     let mut members = vec![front.id];

@@ -11,7 +11,7 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::event::HostKnowledge;
+use crate::event::{HostKnowledge, TabId};
 use crate::projection::{Projection, known};
 
 /// How many hosts without an open tab are remembered.
@@ -33,9 +33,9 @@ pub(crate) struct HostId(u32);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Host {
     pub(crate) name: Arc<str>,
-    /// Follows from the tabs.
+    /// The tabs that show it, in no order. They follow from the world.
     #[serde(skip)]
-    tab_count: usize,
+    pub(crate) tabs: Vec<TabId>,
     /// 0 when it was never in front.
     visits: u8,
     last_in_front_ms: Option<i64>,
@@ -72,6 +72,10 @@ impl Host {
             known(self.last_in_front_ms),
             self.freed_bytes,
         ));
+    }
+
+    fn place_of(&self, tab: TabId) -> Option<usize> {
+        self.tabs.iter().position(|&other| other == tab)
     }
 
     fn is_worth_remembering(&self) -> bool {
@@ -128,18 +132,28 @@ impl Hosts {
     }
 
     /// Notes that a tab shows the host from here on.
-    pub(crate) fn attach(&mut self, name: &Arc<str>) -> HostId {
+    pub(crate) fn attach(&mut self, name: &Arc<str>, tab: TabId) -> HostId {
         let id = self.intern(name);
-        self.get_mut(id).tab_count += 1;
+        self.get_mut(id).tabs.push(tab);
         id
     }
 
     /// Notes that a tab shows the host no more.
-    pub(crate) fn detach(&mut self, id: HostId) {
+    pub(crate) fn detach(&mut self, id: HostId, tab: TabId) {
         let host = self.get_mut(id);
-        host.tab_count -= 1;
-        if host.tab_count == 0 {
+        if let Some(index) = host.place_of(tab) {
+            host.tabs.swap_remove(index);
+        }
+        if host.tabs.is_empty() {
             self.settle(id);
+        }
+    }
+
+    /// Notes that a tab, which shows the host, has another id.
+    pub(crate) fn rename(&mut self, id: HostId, old: TabId, new: TabId) {
+        let host = self.get_mut(id);
+        if let Some(index) = host.place_of(old) {
+            host.tabs[index] = new;
         }
     }
 
@@ -166,7 +180,7 @@ impl Hosts {
         };
         let host = self.get_mut(id);
         host.last_in_front_ms = Some(now_ms);
-        if host.tab_count == 0 {
+        if host.tabs.is_empty() {
             self.enter_closed(id);
         }
     }
@@ -193,7 +207,7 @@ impl Hosts {
                 host.freed_bytes.extend(known.bytes);
                 host.take_median();
             }
-            if host.tab_count == 0 {
+            if host.tabs.is_empty() {
                 self.settle(id);
             }
         }
@@ -230,12 +244,12 @@ impl Hosts {
     /// What does not hold together and would lead to a panic later.
     pub(crate) fn reindex(
         &mut self,
-        shown: impl Iterator<Item = HostId>,
+        shown: impl Iterator<Item = (HostId, TabId)>,
     ) -> Result<(), &'static str> {
-        for id in shown {
+        for (id, tab) in shown {
             let host = self.slots.get_mut(id.0 as usize).and_then(Option::as_mut);
-            host.ok_or("a tab shows a host that is not in the table")?
-                .tab_count += 1;
+            let host = host.ok_or("a tab shows a host that is not in the table")?;
+            host.tabs.push(tab);
         }
         let free: BTreeSet<u32> = self.free.iter().copied().collect();
         let vacant = (0..).zip(&self.slots).filter(|(_, host)| host.is_none());
@@ -252,7 +266,7 @@ impl Hosts {
             if self.by_name.insert(name, HostId(slot)).is_some() {
                 return Err("a host is in the table twice");
             }
-            self.closed.count += usize::from(host.tab_count == 0);
+            self.closed.count += usize::from(host.tabs.is_empty());
         }
         if self.closed.count > REMEMBERED_HOSTS {
             return Err("more hosts are remembered than ever are");
@@ -264,12 +278,12 @@ impl Hosts {
     /// Finds a host or makes it. It is not among the closed ones from here on.
     fn intern(&mut self, name: &Arc<str>) -> HostId {
         if let Some(&id) = self.by_name.get(name) {
-            self.closed.count -= usize::from(self.get(id).tab_count == 0);
+            self.closed.count -= usize::from(self.get(id).tabs.is_empty());
             return id;
         }
         let host = Host {
             name: Arc::clone(name),
-            tab_count: 0,
+            tabs: Vec::new(),
             visits: 0,
             last_in_front_ms: None,
             freed_bytes: Vec::new(),
@@ -321,14 +335,14 @@ impl Hosts {
     /// Whether the host of an entry is still there as it says.
     fn is_closed(&self, id: HostId, key: i64) -> bool {
         let host = self.slots[id.0 as usize].as_ref();
-        host.is_some_and(|host| host.tab_count == 0 && host.last_visit_key() == key)
+        host.is_some_and(|host| host.tabs.is_empty() && host.last_visit_key() == key)
     }
 
     /// Leaves only entries that hold.
     fn sort_closed(&mut self) {
         let hosts = (0..).map(HostId).zip(&self.slots);
         let closed = hosts.filter_map(|(id, host)| {
-            let host = host.as_ref().filter(|host| host.tab_count == 0)?;
+            let host = host.as_ref().filter(|host| host.tabs.is_empty())?;
             Some(Reverse((host.last_visit_key(), id)))
         });
         self.closed.entries = closed.collect();
@@ -351,7 +365,7 @@ mod tests {
     #[test]
     fn familiarity_grows_to_its_cap_and_starts_again_after_a_day() {
         let mut hosts = Hosts::default();
-        let id = hosts.attach(&"a.example".into());
+        let id = hosts.attach(&"a.example".into(), TabId(1));
         assert_eq!(hosts.get(id).familiarity(), 1);
         assert!(!hosts.visit(id, 0), "the first visit is familiarity 1");
         for visit in 1..10 {
@@ -368,9 +382,9 @@ mod tests {
     fn hosts_without_tabs_are_bounded_and_the_least_recently_visited_goes_first() {
         let mut hosts = Hosts::default();
         for number in 0..5_000 {
-            let id = hosts.attach(&format!("{number}.example").into());
+            let id = hosts.attach(&format!("{number}.example").into(), TabId(1));
             hosts.visit(id, number);
-            hosts.detach(id);
+            hosts.detach(id, TabId(1));
         }
         let knowledge = hosts.knowledge();
         assert_eq!(knowledge.len(), REMEMBERED_HOSTS);
@@ -380,8 +394,8 @@ mod tests {
                 .all(|known| known.last_in_front_ms >= Some(5_000 - 4_096))
         );
         for number in 0..10_000 {
-            let id = hosts.attach(&format!("never-in-front-{number}.example").into());
-            hosts.detach(id);
+            let id = hosts.attach(&format!("never-in-front-{number}.example").into(), TabId(1));
+            hosts.detach(id, TabId(1));
         }
         assert_eq!(hosts.by_name.len(), REMEMBERED_HOSTS);
         assert!(hosts.slots.len() <= REMEMBERED_HOSTS + 1);
@@ -390,7 +404,7 @@ mod tests {
     #[test]
     fn knowledge_survives_the_way_to_another_session() {
         let mut hosts = Hosts::default();
-        let id = hosts.attach(&"a.example".into());
+        let id = hosts.attach(&"a.example".into(), TabId(1));
         hosts.visit(id, 5);
         hosts.visit(id, 6);
         for bytes in [30, 10, 20] {

@@ -22,7 +22,7 @@ mod explain;
 mod focus;
 mod guard;
 mod hosts;
-mod neighbours;
+mod in_front;
 mod orchestrator;
 mod policy;
 mod policy_document;

@@ -24,7 +24,7 @@ pub trait Policy {
     /// Adds its own state to the state hash.
     fn project(&self, projection: &mut Projection);
 
-    /// Whether it looks at which tabs stand beside each other, and at how familiar hosts are: only
+    /// Whether it looks at the order in which tabs were in front, and at how familiar hosts are: only
     /// then the world keeps the one, and names the tabs of a host as changed when it is another
     /// familiarity.
     fn looks_at_neighbours(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::event::{
     TabId, UserState, WindowFacts, WindowId,
 };
 use crate::hosts::{HostId, Hosts};
-use crate::neighbours::{Neighbours, Place};
+use crate::in_front::{self, InFront};
 use crate::projection::{Projection, known};
 use crate::tab_map::TabMap;
 
@@ -95,9 +95,9 @@ pub struct World {
     windows: BTreeMap<WindowId, Window>,
     tabs: TabMap<Tab>,
     hosts: Hosts,
-    /// Where the policy asks for them.
+    /// Where the policy asks for it.
     #[serde(skip)]
-    neighbours: Option<Neighbours>,
+    in_front: Option<InFront>,
     focused: Option<WindowId>,
     last_focused: Option<WindowId>,
     last_activated: Option<WindowId>,
@@ -135,7 +135,7 @@ impl World {
             windows: BTreeMap::new(),
             tabs: TabMap::default(),
             hosts: Hosts::default(),
-            neighbours: None,
+            in_front: None,
             focused: None,
             last_focused: None,
             last_activated: None,
@@ -243,18 +243,28 @@ impl World {
         self.tabs.get(window.active?)
     }
 
-    /// The loaded tabs on a tab's host, itself too, last in front first. Only the world of a policy
-    /// that [looks at neighbours](crate::Policy::looks_at_neighbours) knows them.
-    pub fn loaded_on_host_of(&self, tab: &Tab) -> impl Iterator<Item = &Tab> {
-        let on_host = move |host| self.neighbours().on_host(host);
-        let ids = tab.host.into_iter().flat_map(on_host);
-        ids.map(|id| self.neighbour(id))
+    /// The loaded tabs on a tab's host, itself too, last in front first.
+    pub fn loaded_on_host_of(&self, tab: &Tab) -> Vec<&Tab> {
+        let mut tabs = tab.host.map_or(Vec::new(), |host| self.loaded_on(host));
+        tabs.reverse();
+        tabs
     }
 
-    /// The loaded tabs of a window, last in front first. The same holds for them.
-    pub fn loaded_in_window(&self, win: WindowId) -> impl Iterator<Item = &Tab> {
-        let ids = self.neighbours().in_window(win);
-        ids.map(|id| self.neighbour(id))
+    /// The loaded tabs, last in front first. Only the world of a policy that
+    /// [looks at neighbours](crate::Policy::looks_at_neighbours) knows their order.
+    pub fn loaded(&self) -> impl Iterator<Item = &Tab> {
+        let order = self.in_front.as_ref();
+        let order = order.expect("a policy says whether it looks at neighbours");
+        order.loaded(&self.tabs)
+    }
+
+    /// The loaded tabs on a host, last in front last.
+    fn loaded_on(&self, host: HostId) -> Vec<&Tab> {
+        let ids = self.hosts.get(host).tabs.iter();
+        let on_host = ids.filter_map(|&id| self.tabs.get(id));
+        let mut loaded: Vec<&Tab> = on_host.filter(|tab| !tab.is_discarded).collect();
+        loaded.sort_unstable_by_key(|tab| in_front::entry(tab));
+        loaded
     }
 
     /// The last sample of the machine.
@@ -327,11 +337,7 @@ impl World {
 
     /// Knows from here on which tabs stand beside each other.
     pub(crate) fn know_neighbours(&mut self) {
-        let mut neighbours = Neighbours::default();
-        for tab in self.tabs.values() {
-            neighbours.move_tab(None, Place::of(tab));
-        }
-        self.neighbours = Some(neighbours);
+        self.in_front = Some(InFront::of(&self.tabs));
     }
 
     /// Works out, after the rest was restored, what follows from it.
@@ -339,7 +345,8 @@ impl World {
         if self.tabs.iter().any(|(id, tab)| tab.id != id) {
             return Err("a tab stands under the id of another");
         }
-        (self.hosts).reindex(self.tabs.values().filter_map(|tab| tab.host))?;
+        let shown = (self.tabs.values()).filter_map(|tab| Some((tab.host?, tab.id)));
+        self.hosts.reindex(shown)?;
         self.know_neighbours();
         Ok(())
     }
@@ -483,15 +490,9 @@ impl World {
         }
     }
 
-    fn neighbours(&self) -> &Neighbours {
-        (self.neighbours.as_ref()).expect("a policy says whether it looks at neighbours")
-    }
-
-    fn neighbour(&self, id: TabId) -> &Tab {
-        (self.tabs.get(id)).expect("a tab leaves its neighbours before it leaves the world")
-    }
-
     fn reconcile(&mut self, snapshot: &Snapshot) {
+        // A snapshot tells of times long past: the order is made anew once all is told.
+        let in_front = self.in_front.take();
         let told: BTreeSet<TabId> = snapshot.tabs.iter().map(|facts| facts.tab).collect();
         let gone: Vec<TabId> = self.tabs.ids().filter(|id| !told.contains(id)).collect();
         for id in gone {
@@ -516,6 +517,9 @@ impl World {
             self.focus(focused);
         }
         self.forget_closed_windows();
+        if in_front.is_some() {
+            self.know_neighbours();
+        }
     }
 
     /// A tab that is told of twice is updated: events that fire while the extension takes its
@@ -540,7 +544,7 @@ impl World {
         let accessed_ms = self.accessed_ms(facts, in_snapshot);
         let last_active = accessed_ms.map_or(known_since, |t_ms| self.clocks.moment_of(t_ms));
         let host = match &facts.page {
-            Some(Page::Web(name)) => Some(self.hosts.attach(name)),
+            Some(Page::Web(name)) => Some(self.hosts.attach(name, facts.tab)),
             Some(Page::Internal) | None => None,
         };
         let tab = Tab {
@@ -561,8 +565,8 @@ impl World {
             bytes: None,
             host,
         };
-        self.move_among_neighbours(None, Place::of(&tab));
         self.tabs.insert(tab.id, tab);
+        self.note_in_front(facts.tab);
         self.changes.push(Change::Tab(facts.tab));
     }
 
@@ -679,9 +683,9 @@ impl World {
         if name == was.map(|was| &self.hosts.get(was).name) {
             return was;
         }
-        let host = name.map(|name| self.hosts.attach(name));
+        let host = name.map(|name| self.hosts.attach(name, id));
         if let Some(was) = was {
-            self.hosts.detach(was);
+            self.hosts.detach(was, id);
         }
         host
     }
@@ -710,15 +714,17 @@ impl World {
         let Some(mut tab) = self.tabs.remove(old) else {
             return;
         };
-        let before = Place::of(&tab);
         tab.id = new;
         if tab.is_active
             && let Some(window) = self.windows.get_mut(&tab.win)
         {
             window.active = Some(new);
         }
-        self.move_among_neighbours(before, Place::of(&tab));
+        if let Some(host) = tab.host {
+            self.hosts.rename(host, old, new);
+        }
         self.tabs.insert(new, tab);
+        self.note_in_front(new);
         self.changes.push(Change::Renamed { old, new });
         self.changes.push(Change::Tab(new));
     }
@@ -757,14 +763,13 @@ impl World {
         let Some(tab) = self.tabs.remove(id) else {
             return false;
         };
-        self.move_among_neighbours(Place::of(&tab), None);
         if tab.is_active
             && let Some(window) = self.windows.get_mut(&tab.win)
         {
             window.active = None;
         }
         if let Some(host) = tab.host {
-            self.hosts.detach(host);
+            self.hosts.detach(host, id);
         }
         self.changes.push(Change::Gone(id));
         true
@@ -844,25 +849,26 @@ impl World {
         }
     }
 
-    /// Changes a tab and keeps its neighbours in step. An unknown tab is an anomaly.
+    /// Changes a tab. An unknown tab is an anomaly.
     fn edit(&mut self, id: TabId, change: impl FnOnce(&mut Tab, Moment)) {
         let at = self.moment();
         let Some(tab) = self.tabs.get_mut(id) else {
             self.anomalies += 1;
             return;
         };
-        let before = Place::of(tab);
+        let before = in_front::entry(tab);
         change(tab, at);
-        let after = Place::of(tab);
-        self.move_among_neighbours(before, after);
+        if in_front::entry(tab) != before {
+            self.note_in_front(id);
+        }
         if self.changes.last() != Some(&Change::Tab(id)) {
             self.changes.push(Change::Tab(id));
         }
     }
 
-    fn move_among_neighbours(&mut self, from: Option<Place>, to: Option<Place>) {
-        if let Some(neighbours) = &mut self.neighbours {
-            neighbours.move_tab(from, to);
+    fn note_in_front(&mut self, id: TabId) {
+        if let Some(in_front) = &mut self.in_front {
+            in_front.note(id, &self.tabs);
         }
     }
 
@@ -892,9 +898,10 @@ impl World {
         }
         self.last_host_in_front = Some(name);
         let is_another_familiarity = self.hosts.visit(host, now);
-        if let Some(neighbours) = self.neighbours.as_ref().filter(|_| is_another_familiarity) {
-            let tabs = neighbours.on_host(host).rev();
-            self.changes.extend(tabs.map(Change::Tab));
+        if is_another_familiarity && self.in_front.is_some() {
+            let tabs = self.loaded_on(host).into_iter();
+            let changes: Vec<Change> = tabs.map(|tab| Change::Tab(tab.id)).collect();
+            self.changes.extend(changes);
         }
     }
 }
