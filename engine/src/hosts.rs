@@ -10,6 +10,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::event::{HostKnowledge, TabId};
 use crate::projection::{Projection, known};
@@ -35,7 +36,7 @@ pub(crate) struct Host {
     pub(crate) name: Arc<str>,
     /// The tabs that show it, in no order. They follow from the world.
     #[serde(skip)]
-    pub(crate) tabs: Vec<TabId>,
+    pub(crate) tabs: SmallVec<[TabId; 4]>,
     /// 0 when it was never in front.
     visits: u8,
     last_in_front_ms: Option<i64>,
@@ -283,7 +284,7 @@ impl Hosts {
         }
         let host = Host {
             name: Arc::clone(name),
-            tabs: Vec::new(),
+            tabs: SmallVec::new(),
             visits: 0,
             last_in_front_ms: None,
             freed_bytes: Vec::new(),

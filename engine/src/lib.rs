@@ -24,6 +24,7 @@ mod guard;
 mod hosts;
 mod in_front;
 mod orchestrator;
+mod order;
 mod policy;
 mod policy_document;
 mod pressure;

@@ -4,12 +4,11 @@
 //! tabs at the head and selection looks at no others. Guarded tabs stand in no list: they would
 //! gather at the heads and be walked over at each sample.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::event::TabId;
 use crate::hosts::FAMILIARITY_MAX;
+use crate::order::Order;
 use crate::tab_map::TabMap;
 
 /// A tab's place in an order, longest out of the front first.
@@ -33,17 +32,40 @@ pub(crate) enum Place {
     Held { until_awake: i64 },
 }
 
+/// The lists: one for each familiarity, and these.
+const SHADOWED: usize = FAMILIARITY_MAX as usize;
+const HELD: usize = SHADOWED + 1;
+
+impl Place {
+    /// Which list it is in.
+    fn list(self) -> usize {
+        match self {
+            Self::Candidate { familiarity, .. } => class(familiarity),
+            Self::Shadowed { .. } => SHADOWED,
+            Self::Held { .. } => HELD,
+        }
+    }
+
+    /// Where in the list it is. What is held is in the order in which it is released.
+    fn key(self, tab: TabId) -> Key {
+        match self {
+            Self::Candidate { key, .. } | Self::Shadowed { key } => key,
+            Self::Held { until_awake } => Key {
+                idle_since: until_awake,
+                last_active: until_awake,
+                tab,
+            },
+        }
+    }
+}
+
 /// All tabs that no event-lifted guard holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub(crate) struct Recency {
     places: TabMap<Place>,
     #[serde(skip)]
-    candidates: [BTreeSet<Key>; FAMILIARITY_MAX as usize],
-    #[serde(skip)]
-    shadowed: BTreeSet<Key>,
-    #[serde(skip)]
-    held: BTreeSet<(i64, TabId)>,
+    lists: [Order<Key>; HELD + 1],
 }
 
 impl Serialize for Recency {
@@ -65,31 +87,21 @@ impl<'de> Deserialize<'de> for Recency {
 
 impl Recency {
     pub(crate) fn put(&mut self, tab: TabId, place: Place) {
-        if self.places.get(tab) == Some(&place) {
+        let before = self.places.get(tab).copied();
+        if before == Some(place) {
             return;
         }
-        if let Some(before) = self.places.insert(tab, place) {
-            self.unlist(tab, before);
+        self.places.insert(tab, place);
+        self.lists[place.list()].add(place.key(tab));
+        if let Some(before) = before {
+            self.lose_one(before.list());
         }
-        match place {
-            Place::Candidate { familiarity, key } => self.class_mut(familiarity).insert(key),
-            Place::Shadowed { key } => self.shadowed.insert(key),
-            Place::Held { until_awake } => self.held.insert((until_awake, tab)),
-        };
     }
 
     pub(crate) fn take_out(&mut self, tab: TabId) {
         if let Some(place) = self.places.remove(tab) {
-            self.unlist(tab, place);
+            self.lose_one(place.list());
         }
-    }
-
-    fn unlist(&mut self, tab: TabId, place: Place) {
-        match place {
-            Place::Candidate { familiarity, key } => self.class_mut(familiarity).remove(&key),
-            Place::Shadowed { key } => self.shadowed.remove(&key),
-            Place::Held { until_awake } => self.held.remove(&(until_awake, tab)),
-        };
     }
 
     pub(crate) fn place(&self, tab: TabId) -> Option<Place> {
@@ -98,27 +110,39 @@ impl Recency {
 
     /// The candidates of a familiarity, longest out of the front first.
     pub(crate) fn candidates(&self, familiarity: u8) -> impl Iterator<Item = &Key> {
-        self.candidates[Self::class(familiarity)].iter()
+        self.list(class(familiarity))
     }
 
     /// The tabs that observe mode has decided on, longest out of the front first.
     pub(crate) fn shadowed(&self) -> impl Iterator<Item = &Key> {
-        self.shadowed.iter()
+        self.list(SHADOWED)
     }
 
     /// A tab whose hold is over, if there is one.
     pub(crate) fn released(&self, awake: i64) -> Option<TabId> {
-        self.held
-            .first()
-            .filter(|(until, _)| *until <= awake)
-            .map(|&(_, tab)| tab)
+        let first = self.list(HELD).next();
+        first
+            .filter(|first| first.idle_since <= awake)
+            .map(|first| first.tab)
     }
 
-    fn class(familiarity: u8) -> usize {
-        usize::from(familiarity.clamp(1, FAMILIARITY_MAX)) - 1
+    fn list(&self, list: usize) -> impl Iterator<Item = &Key> {
+        let keys = self.lists[list].iter();
+        keys.filter(move |key| holds(&self.places, list, key))
     }
 
-    fn class_mut(&mut self, familiarity: u8) -> &mut BTreeSet<Key> {
-        &mut self.candidates[Self::class(familiarity)]
+    fn lose_one(&mut self, list: usize) {
+        let Self { places, lists } = self;
+        lists[list].lose_one(|key| holds(places, list, key));
     }
+}
+
+/// Whether a key stands for what is known of its tab.
+fn holds(places: &TabMap<Place>, list: usize, key: &Key) -> bool {
+    let place = places.get(key.tab);
+    place.is_some_and(|place| place.list() == list && place.key(key.tab) == *key)
+}
+
+fn class(familiarity: u8) -> usize {
+    usize::from(familiarity.clamp(1, FAMILIARITY_MAX)) - 1
 }

@@ -3,6 +3,7 @@
 //! It knows facts and no policy: not what is too long, too much or worth keeping. Events about
 //! tabs it does not know, or out of place, are counted as anomalies and change nothing else.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -245,8 +246,9 @@ impl World {
 
     /// The loaded tabs on a tab's host, itself too, last in front first.
     pub fn loaded_on_host_of(&self, tab: &Tab) -> Vec<&Tab> {
-        let mut tabs = tab.host.map_or(Vec::new(), |host| self.loaded_on(host));
-        tabs.reverse();
+        let on_host = |host| loaded_on(&self.hosts, host, &self.tabs);
+        let mut tabs: Vec<&Tab> = tab.host.into_iter().flat_map(on_host).collect();
+        tabs.sort_unstable_by_key(|tab| Reverse(in_front::key(tab)));
         tabs
     }
 
@@ -256,15 +258,6 @@ impl World {
         let order = self.in_front.as_ref();
         let order = order.expect("a policy says whether it looks at neighbours");
         order.loaded(&self.tabs)
-    }
-
-    /// The loaded tabs on a host, last in front last.
-    fn loaded_on(&self, host: HostId) -> Vec<&Tab> {
-        let ids = self.hosts.get(host).tabs.iter();
-        let on_host = ids.filter_map(|&id| self.tabs.get(id));
-        let mut loaded: Vec<&Tab> = on_host.filter(|tab| !tab.is_discarded).collect();
-        loaded.sort_unstable_by_key(|tab| in_front::entry(tab));
-        loaded
     }
 
     /// The last sample of the machine.
@@ -565,8 +558,10 @@ impl World {
             bytes: None,
             host,
         };
+        if let Some(in_front) = &mut self.in_front {
+            in_front.add(&tab);
+        }
         self.tabs.insert(tab.id, tab);
-        self.note_in_front(facts.tab);
         self.changes.push(Change::Tab(facts.tab));
     }
 
@@ -724,7 +719,7 @@ impl World {
             self.hosts.rename(host, old, new);
         }
         self.tabs.insert(new, tab);
-        self.note_in_front(new);
+        self.reorder_in_front(new);
         self.changes.push(Change::Renamed { old, new });
         self.changes.push(Change::Tab(new));
     }
@@ -763,6 +758,9 @@ impl World {
         let Some(tab) = self.tabs.remove(id) else {
             return false;
         };
+        if let Some(in_front) = &mut self.in_front {
+            in_front.lose_one(&self.tabs);
+        }
         if tab.is_active
             && let Some(window) = self.windows.get_mut(&tab.win)
         {
@@ -856,19 +854,21 @@ impl World {
             self.anomalies += 1;
             return;
         };
-        let before = in_front::entry(tab);
+        let before = in_front::key(tab);
         change(tab, at);
-        if in_front::entry(tab) != before {
-            self.note_in_front(id);
+        if in_front::key(tab) != before {
+            self.reorder_in_front(id);
         }
         if self.changes.last() != Some(&Change::Tab(id)) {
             self.changes.push(Change::Tab(id));
         }
     }
 
-    fn note_in_front(&mut self, id: TabId) {
-        if let Some(in_front) = &mut self.in_front {
-            in_front.note(id, &self.tabs);
+    /// Puts a tab where it belongs in the order in front.
+    fn reorder_in_front(&mut self, id: TabId) {
+        if let (Some(in_front), Some(tab)) = (&mut self.in_front, self.tabs.get(id)) {
+            in_front.add(tab);
+            in_front.lose_one(&self.tabs);
         }
     }
 
@@ -899,11 +899,27 @@ impl World {
         self.last_host_in_front = Some(name);
         let is_another_familiarity = self.hosts.visit(host, now);
         if is_another_familiarity && self.in_front.is_some() {
-            let tabs = self.loaded_on(host).into_iter();
-            let changes: Vec<Change> = tabs.map(|tab| Change::Tab(tab.id)).collect();
-            self.changes.extend(changes);
+            let changed = self.changes.len();
+            let loaded = loaded_on(&self.hosts, host, &self.tabs);
+            self.changes.extend(loaded.map(|tab| Change::Tab(tab.id)));
+            let key = |change: &Change| match *change {
+                Change::Tab(tab) => self.tabs.get(tab).map(in_front::key),
+                Change::Renamed { .. } | Change::Gone(_) => None,
+            };
+            self.changes[changed..].sort_unstable_by_key(key);
         }
     }
+}
+
+/// The loaded tabs on a host, in no order.
+fn loaded_on<'a>(
+    hosts: &Hosts,
+    host: HostId,
+    tabs: &'a TabMap<Tab>,
+) -> impl Iterator<Item = &'a Tab> {
+    let ids = hosts.get(host).tabs.iter();
+    let on_host = ids.filter_map(|&id| tabs.get(id));
+    on_host.filter(|tab| !tab.is_discarded)
 }
 
 /// Whether another tab may be in front after it, or another page in that tab.

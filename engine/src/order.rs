@@ -1,0 +1,93 @@
+//! Keys in their order, most of which come at its end and go from anywhere in it.
+//!
+//! A key that goes is not looked for. It stays where it stands and is passed over, until as many do
+//! so as are left. Nothing is allocated for a key that comes or goes.
+
+use std::collections::VecDeque;
+
+/// So many keys are kept, whether they hold or not.
+const KEYS_MIN: usize = 64;
+
+/// Keys in ascending order. Whether one holds, who keeps them knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Order<K> {
+    keys: VecDeque<K>,
+    /// How many of them hold.
+    holding: usize,
+}
+
+impl<K> Default for Order<K> {
+    fn default() -> Self {
+        Self {
+            keys: VecDeque::new(),
+            holding: 0,
+        }
+    }
+}
+
+impl<K: Ord> Order<K> {
+    /// Adds a key, which holds from here on and did not before.
+    pub(crate) fn add(&mut self, key: K) {
+        self.holding += 1;
+        if self.keys.back().is_none_or(|last| *last < key) {
+            self.keys.push_back(key);
+        } else if let Err(index) = self.keys.binary_search(&key) {
+            self.keys.insert(index, key);
+        }
+    }
+
+    /// Notes that one of the keys holds no more. The first key always does.
+    pub(crate) fn lose_one(&mut self, holds: impl Fn(&K) -> bool) {
+        self.holding -= 1;
+        while self.keys.front().is_some_and(|first| !holds(first)) {
+            self.keys.pop_front();
+        }
+        if self.keys.len() > KEYS_MIN.max(2 * self.holding) {
+            self.keys.retain(holds);
+        }
+    }
+
+    /// All keys in their order, also those that hold no more.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &K> {
+        self.keys.iter()
+    }
+}
+
+impl<K: Ord> FromIterator<K> for Order<K> {
+    /// Takes keys that hold, in any order.
+    fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
+        let mut keys: Vec<K> = keys.into_iter().collect();
+        keys.sort_unstable();
+        Self {
+            holding: keys.len(),
+            keys: keys.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_set(changes in prop::collection::vec((any::<bool>(), 0_u8..100), 0..400)) {
+            let (mut order, mut set) = (Order::default(), BTreeSet::new());
+            for (is_new, key) in changes {
+                if is_new && set.insert(key) {
+                    order.add(key);
+                } else if set.remove(&key) {
+                    order.lose_one(|key| set.contains(key));
+                }
+                let held = order.iter().filter(|key| set.contains(key));
+                prop_assert!(held.eq(set.iter()));
+                prop_assert_eq!(order.iter().next(), set.first());
+                prop_assert!(order.keys.len() <= KEYS_MIN + 2 * set.len());
+            }
+        }
+    }
+}
