@@ -10,7 +10,7 @@ use crate::world::Tab;
 /// Tabs, by when they were last in front.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InFront {
-    order: Order<(i64, TabId)>,
+    order: Order<Key>,
 }
 
 impl InFront {
@@ -21,14 +21,14 @@ impl InFront {
         }
     }
 
-    /// Takes in a tab that is new.
+    /// Takes in a tab that is new, or has another key.
     pub(crate) fn add(&mut self, tab: &Tab) {
         self.order.add(key(tab));
     }
 
-    /// Notes that one of the tabs has another key now, or is gone.
-    pub(crate) fn lose_one(&mut self, tabs: &TabMap<Tab>) {
-        self.order.lose_one(|&key| tab_of(key, tabs).is_some());
+    /// Notes that no tab has a key any more.
+    pub(crate) fn lose(&mut self, key: Key, tabs: &TabMap<Tab>) {
+        self.order.lose(&key, |&key| tab_of(key, tabs).is_some());
     }
 
     /// The loaded tabs, last in front first.
@@ -39,12 +39,15 @@ impl InFront {
     }
 }
 
+/// What orders tabs: when they were last in front, by the log's time.
+pub(crate) type Key = (i64, TabId);
+
 /// What orders a tab.
-pub(crate) fn key(tab: &Tab) -> (i64, TabId) {
+pub(crate) fn key(tab: &Tab) -> Key {
     (tab.last_active.now, tab.id)
 }
 
 /// The tab of a key, if that holds.
-fn tab_of(found: (i64, TabId), tabs: &TabMap<Tab>) -> Option<&Tab> {
+fn tab_of(found: Key, tabs: &TabMap<Tab>) -> Option<&Tab> {
     tabs.get(found.1).filter(|tab| key(tab) == found)
 }

@@ -36,11 +36,14 @@ impl<K: Ord> Order<K> {
         }
     }
 
-    /// Notes that one of the keys holds no more. The first key always does.
-    pub(crate) fn lose_one(&mut self, holds: impl Fn(&K) -> bool) {
+    /// Notes that a key, which held, does so no more. `holds` says of any whether it does; the first
+    /// of all always does.
+    pub(crate) fn lose(&mut self, key: &K, holds: impl Fn(&K) -> bool) {
         self.holding -= 1;
-        while self.keys.front().is_some_and(|first| !holds(first)) {
-            self.keys.pop_front();
+        if self.keys.front() == Some(key) {
+            while self.keys.front().is_some_and(|first| !holds(first)) {
+                self.keys.pop_front();
+            }
         }
         if self.keys.len() > KEYS_MIN.max(2 * self.holding) {
             self.keys.retain(holds);
@@ -81,7 +84,7 @@ mod tests {
                 if is_new && set.insert(key) {
                     order.add(key);
                 } else if set.remove(&key) {
-                    order.lose_one(|key| set.contains(key));
+                    order.lose(&key, |key| set.contains(key));
                 }
                 let held = order.iter().filter(|key| set.contains(key));
                 prop_assert!(held.eq(set.iter()));

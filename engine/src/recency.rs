@@ -94,13 +94,13 @@ impl Recency {
         self.places.insert(tab, place);
         self.lists[place.list()].add(place.key(tab));
         if let Some(before) = before {
-            self.lose_one(before.list());
+            self.lose(tab, before);
         }
     }
 
     pub(crate) fn take_out(&mut self, tab: TabId) {
         if let Some(place) = self.places.remove(tab) {
-            self.lose_one(place.list());
+            self.lose(tab, place);
         }
     }
 
@@ -131,9 +131,11 @@ impl Recency {
         keys.filter(move |key| holds(&self.places, list, key))
     }
 
-    fn lose_one(&mut self, list: usize) {
+    /// Notes that a tab has left a place.
+    fn lose(&mut self, tab: TabId, place: Place) {
         let Self { places, lists } = self;
-        lists[list].lose_one(|key| holds(places, list, key));
+        let list = place.list();
+        lists[list].lose(&place.key(tab), |key| holds(places, list, key));
     }
 }
 

@@ -709,6 +709,7 @@ impl World {
         let Some(mut tab) = self.tabs.remove(old) else {
             return;
         };
+        let before = in_front::key(&tab);
         tab.id = new;
         if tab.is_active
             && let Some(window) = self.windows.get_mut(&tab.win)
@@ -719,7 +720,7 @@ impl World {
             self.hosts.rename(host, old, new);
         }
         self.tabs.insert(new, tab);
-        self.reorder_in_front(new);
+        self.reorder_in_front(new, before);
         self.changes.push(Change::Renamed { old, new });
         self.changes.push(Change::Tab(new));
     }
@@ -759,7 +760,7 @@ impl World {
             return false;
         };
         if let Some(in_front) = &mut self.in_front {
-            in_front.lose_one(&self.tabs);
+            in_front.lose(in_front::key(&tab), &self.tabs);
         }
         if tab.is_active
             && let Some(window) = self.windows.get_mut(&tab.win)
@@ -857,18 +858,18 @@ impl World {
         let before = in_front::key(tab);
         change(tab, at);
         if in_front::key(tab) != before {
-            self.reorder_in_front(id);
+            self.reorder_in_front(id, before);
         }
         if self.changes.last() != Some(&Change::Tab(id)) {
             self.changes.push(Change::Tab(id));
         }
     }
 
-    /// Puts a tab where it belongs in the order in front.
-    fn reorder_in_front(&mut self, id: TabId) {
+    /// Puts a tab where it belongs in the order in front, which had another key before.
+    fn reorder_in_front(&mut self, id: TabId, before: in_front::Key) {
         if let (Some(in_front), Some(tab)) = (&mut self.in_front, self.tabs.get(id)) {
             in_front.add(tab);
-            in_front.lose_one(&self.tabs);
+            in_front.lose(before, &self.tabs);
         }
     }
 
