@@ -135,19 +135,21 @@ impl Clocks {
     }
 
     fn go_on(&mut self, t_ms: i64, slept_ms: i64) {
-        let passed = t_ms.saturating_sub(self.moment.now).max(0);
-        let slept = slept_ms.min(passed);
-        let awake = self.moment.awake.saturating_add(passed - slept);
-        let active_until = match self.user {
-            Some(UserState::Active) => awake,
-            Some(UserState::Idle | UserState::Locked) => self.moment.awake,
-            None => awake.min(self.last_seen_awake.saturating_add(GAP_MS)),
+        let Moment { now, awake, active } = self.moment;
+        let passed = t_ms.saturating_sub(now).max(0);
+        let was_awake = passed - slept_ms.min(passed);
+        let was_there = match self.user {
+            Some(UserState::Active) => was_awake,
+            Some(UserState::Idle | UserState::Locked) => 0,
+            None => {
+                let until = self.last_seen_awake.saturating_add(GAP_MS);
+                until.saturating_sub(awake).clamp(0, was_awake)
+            }
         };
-        let was_there = active_until.saturating_sub(self.moment.awake).max(0);
         self.moment = Moment {
-            now: self.moment.now.saturating_add(passed),
-            awake,
-            active: self.moment.active.saturating_add(was_there),
+            now: now.saturating_add(passed),
+            awake: awake.saturating_add(was_awake),
+            active: active.saturating_add(was_there),
         };
     }
 }

@@ -114,7 +114,7 @@ pub(crate) fn standing_guards(
     tab: &Tab,
     policy: &PolicyDocument,
 ) -> impl Iterator<Item = Guard> {
-    let all = Guard::STANDING.into_iter();
+    let all = Guard::STANDING.iter().copied();
     all.filter(move |guard| guard.stands(world, tab, policy))
 }
 

@@ -17,9 +17,8 @@ use super::tally::Tally;
 #[derive(Clone, Debug)]
 pub struct Abreast<P> {
     recording: Recording,
-    runs: Vec<Run<P>>,
-    /// What becomes of the event that is being taken in, for each.
-    plans: Vec<Plan>,
+    /// Each with what becomes there of the event that is being taken in.
+    runs: Vec<(Run<P>, Option<Plan>)>,
 }
 
 impl<P: Policy> Abreast<P> {
@@ -27,47 +26,43 @@ impl<P: Policy> Abreast<P> {
     pub fn new(replays: impl IntoIterator<Item = Replay<P>>) -> Self {
         Self {
             recording: Recording::new(),
-            runs: replays.into_iter().map(|replay| replay.run).collect(),
-            plans: Vec::new(),
+            runs: (replays.into_iter().map(|replay| (replay.run, None))).collect(),
         }
     }
 
     /// Takes in what matters of the next line.
     pub fn take_step(&mut self, step: &Step) {
-        let Self {
-            recording,
-            runs,
-            plans,
-        } = self;
+        let Self { recording, runs } = self;
         match step {
             Step::Event(event) => {
-                let prepare = |run: &mut Run<P>| run.prepare(recording, event, &mut Vec::new());
-                plans.extend(runs.iter_mut().map(prepare));
+                for (run, plan) in &mut *runs {
+                    *plan = Some(run.prepare(recording, event, &mut Vec::new()));
+                }
                 recording.step(event);
-                for (run, plan) in runs.iter_mut().zip(plans.drain(..)) {
-                    run.follow(recording, event, plan);
+                for (run, plan) in runs {
+                    if let Some(plan) = plan.take() {
+                        run.follow(recording, event, plan);
+                    }
                 }
             }
             Step::Decided(recorded) => {
-                for run in runs {
+                for (run, _) in runs {
                     run.note_recorded(recording, *recorded);
                 }
             }
-            Step::Unknown => runs.iter_mut().for_each(Run::note_unknown),
+            Step::Unknown => runs.iter_mut().for_each(|(run, _)| run.note_unknown()),
         }
     }
 
     /// The sums of each so far, up to the last line.
     pub fn tallies(&self) -> impl Iterator<Item = Tally> {
-        self.runs.iter().map(|run| run.tally(&self.recording))
+        (self.runs.iter()).map(|(run, _)| run.tally(&self.recording))
     }
 
     /// Ends them: the score of each and its holds, in the order in which they ended, where they
     /// were [kept](Replay::keeping_holds).
     pub fn finish(self) -> impl Iterator<Item = (Score, Vec<Hold>)> {
-        let Self {
-            recording, runs, ..
-        } = self;
-        (runs.into_iter()).map(move |run| run.finish(&recording, &mut Vec::new()))
+        let Self { recording, runs } = self;
+        (runs.into_iter()).map(move |(run, _)| run.finish(&recording, &mut Vec::new()))
     }
 }

@@ -514,11 +514,17 @@ pub(super) struct Shown {
 /// Whether a difference is so large that what the kernel said is of another machine. Where its
 /// size is not known, any difference is.
 fn is_beyond(difference: i128, ram_total: Option<u64>) -> bool {
+    if difference == 0 {
+        return false;
+    }
     let total = u128::from(ram_total.unwrap_or(0));
     100 * difference.unsigned_abs() > u128::from(WITHHELD_BEYOND_PERCENT) * total
 }
 
 fn moved(bytes: u64, by: i128) -> u64 {
-    let moved = i128::from(bytes) + by;
-    u64::try_from(moved.max(0)).unwrap_or(u64::MAX)
+    match i64::try_from(by) {
+        Ok(by) => bytes.saturating_add_signed(by),
+        Err(_) if by < 0 => bytes.saturating_sub(u64::try_from(-by).unwrap_or(u64::MAX)),
+        Err(_) => bytes.saturating_add(u64::try_from(by).unwrap_or(u64::MAX)),
+    }
 }
