@@ -906,6 +906,17 @@ pub(crate) struct SweepSpace {
     /// Do without the clairvoyant frontier
     #[arg(long)]
     pub(crate) no_frontier: bool,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+}
+
+/// How far traces that were packed before are trusted.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct CacheArgs {
+    /// Read traces through that are packed already, in case one was changed and kept its size and
+    /// time
+    #[arg(long)]
+    pub(crate) verify_cache: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -925,6 +936,8 @@ pub(crate) struct SweepRunArgs {
     /// How many threads work [default: one a core]
     #[arg(short = 'j', long, value_name = "N", value_parser = parse_threads, requires = "units")]
     pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -1014,6 +1027,8 @@ pub(crate) struct TuneArgs {
     /// How many threads work [default: one a core]
     #[arg(short = 'j', long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     /// Write one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -28,15 +28,19 @@ use crate::reading::{Show, open, read, shown};
 pub(crate) struct TraceCache {
     /// None where the user has no place for such things.
     folder: Option<PathBuf>,
+    /// Whether a trace is read through before what is kept of it is believed.
+    is_verified: bool,
 }
 
 impl TraceCache {
-    /// The user's own: `tab-orchestrator/packed` below `XDG_CACHE_HOME` or its default.
-    pub(crate) fn of_user() -> Self {
+    /// The user's own: `tab-orchestrator/packed` below `XDG_CACHE_HOME` or its default. Files are
+    /// known again by their sizes and times; `is_verified` has them read through as well.
+    pub(crate) fn of_user(is_verified: bool) -> Self {
         let folders = etcetera::choose_base_strategy();
         let folder = folders.map(|folders| folders.cache_dir().join("tab-orchestrator/packed"));
         Self {
             folder: folder.ok(),
+            is_verified,
         }
     }
 
@@ -53,7 +57,15 @@ impl TraceCache {
                 .map_err(anyhow::Error::from)
                 .and_then(|file| mapped(&file))
             {
-                Ok(packed) if packed.about().files == files => return Ok(packed),
+                Ok(packed) if packed.about().files == files => {
+                    if !self.is_verified || is_of(&packed, &trace, console)? {
+                        return Ok(packed);
+                    }
+                    console.note(format_args!(
+                        "{}: it was changed and kept its size and time; it is packed anew",
+                        shown(path)
+                    ));
+                }
                 Ok(_) => {}
                 Err(error) => {
                     console.note(format_args!("{}: {error}; it is made anew", shown(place)));
@@ -123,6 +135,14 @@ impl TraceCache {
         }
         Ok(packed)
     }
+}
+
+/// Whether a trace is line by line what was packed.
+fn is_of(packed: &PackedTrace, trace: &Trace, console: &mut Console) -> anyhow::Result<bool> {
+    let ending = read(trace, Show::Progress, console, |_, _| {
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(packed.about().digest == ending.digest && packed.about().lines == ending.lines)
 }
 
 /// The files of a trace as they are now.

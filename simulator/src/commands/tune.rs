@@ -20,6 +20,7 @@ use simulator::tune::{
 
 use super::sweep::{thinned, threads_or_all};
 use crate::args::TuneArgs;
+use crate::commands::sweep::Workshop;
 use crate::console::Console;
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
@@ -140,6 +141,7 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
         pattern.as_ref(),
         args.windows,
         threads,
+        Workshop::new(args.cache),
         console,
     )?;
     let splits = split(bench.people.len(), args.folds, args.windows, task.seed)?;

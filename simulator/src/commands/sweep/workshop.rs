@@ -20,6 +20,7 @@ use simulator::packed::{About, Damaged, PackedTrace};
 use simulator::replay::{Clairvoyance, Foresight};
 use simulator::sweep::{self, FrontierRow, Row, Task, Unit, Version};
 
+use crate::args::CacheArgs;
 use crate::console::Console;
 use crate::policy::{self, NamedPolicy};
 use crate::reading::shown;
@@ -42,9 +43,9 @@ pub(crate) struct Workshop {
 
 impl Workshop {
     /// Begins with no trace.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(cache: CacheArgs) -> Self {
         Self {
-            cache: TraceCache::of_user(),
+            cache: TraceCache::of_user(cache.verify_cache),
             traces: BTreeMap::new(),
             seen: Mutex::default(),
         }

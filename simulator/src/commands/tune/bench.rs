@@ -36,9 +36,9 @@ impl Bench {
         pattern: Option<&Regex>,
         windows: usize,
         threads: usize,
+        mut workshop: Workshop,
         console: &mut Console,
     ) -> anyhow::Result<Self> {
-        let mut workshop = Workshop::new();
         let traces = unit_traces(paths, &mut workshop, console)?;
         let mut people: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, trace) in traces.iter().enumerate() {
