@@ -13,10 +13,12 @@ use std::sync::Arc;
 use engine::hex;
 use sha2::{Digest, Sha256};
 
-use crate::batch::{FoundLine, LinesAhead, SegmentLines};
+use crate::batch::{FoundLine, SegmentLines};
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
-use crate::segment::{Probe, RawLines, Segment, SegmentFiles, is_compressed, probe_lines};
+use crate::segment::{
+    Probe, RawLines, Segment, SegmentBytes, SegmentFiles, is_compressed, probe_lines,
+};
 use crate::tally::{Place, Tally};
 use crate::wire::{Body, LogClosed, LogOpened};
 
@@ -63,7 +65,7 @@ impl Trace {
     pub fn from_source(path: &Path, source: Arc<dyn SegmentSource>) -> Result<Self, ReadError> {
         let mut segments = Vec::new();
         for index in 0..source.segment_count() {
-            let mut lines = open_segment(path, Some(&*source), index)?;
+            let mut lines = RawLines::of(open_segment(path, Some(&*source), index)?);
             match probe_lines(path, &mut lines)? {
                 Probe::Segment(segment) => segments.push(*segment),
                 Probe::Unfinished { .. } => return Err(ReadError::new(path, Flaw::Empty)),
@@ -122,7 +124,8 @@ impl Trace {
             index: 0,
             current: None,
             stop_before: None,
-            tally: Tally::default(),
+            segment_lines: 0,
+            segment_bytes: 0,
             place: Place::START,
             digest: Sha256::new(),
             seal: None,
@@ -142,12 +145,12 @@ fn open_segment(
     path: &Path,
     source: Option<&dyn SegmentSource>,
     index: usize,
-) -> Result<RawLines, ReadError> {
+) -> Result<SegmentBytes, ReadError> {
     let Some(source) = source else {
-        return RawLines::open_ahead(path);
+        return SegmentBytes::open_ahead(path);
     };
     match source.open(index) {
-        Ok(input) => Ok(RawLines::of(path, input)),
+        Ok(input) => Ok(SegmentBytes::of(path, input)),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             Err(ReadError::new(path, Flaw::Damaged(error)))
         }
@@ -186,7 +189,9 @@ pub struct TraceReader {
     current: Option<Box<SegmentLines>>,
     /// The seq before which to stop, if not at the end.
     stop_before: Option<u64>,
-    pub(crate) tally: Tally,
+    /// How many lines of it, and how many bytes they have.
+    segment_lines: u64,
+    segment_bytes: u64,
     pub(crate) place: Place,
     digest: Sha256,
     seal: Option<LogClosed>,
@@ -265,9 +270,17 @@ impl TraceReader {
     /// Returns a hash of all lines read so far: the first 16 hex digits of the SHA-256 of the
     /// segments' SHA-256. It is the same for plain and compressed files.
     pub fn digest(&self) -> String {
-        let mut digest = self.digest.clone();
-        digest.update(self.tally.sha256());
+        let digest = self.digest.clone();
+        let digest = digest.chain_update(self.tally().sha256());
         hex(&digest.finalize()[..8])
+    }
+
+    /// Returns the account of the present segment's lines.
+    pub(crate) fn tally(&self) -> Tally {
+        match &self.current {
+            Some(lines) => lines.tally(self.segment_lines, self.segment_bytes),
+            None => Tally::default(),
+        }
     }
 
     fn advance(&mut self) -> Result<Option<Line>, ReadError> {
@@ -283,16 +296,19 @@ impl TraceReader {
                 Some(lines) => lines,
                 None => {
                     let path = &self.segments[self.index].path;
-                    let lines = open_segment(path, self.source.as_deref(), self.index)?;
-                    Box::new(if self.is_ahead {
-                        SegmentLines::Ahead(Box::new(LinesAhead::new(lines)?))
-                    } else {
-                        SegmentLines::Here(lines)
+                    let bytes = open_segment(path, self.source.as_deref(), self.index)?;
+                    Box::new(match self.is_ahead {
+                        true => SegmentLines::ahead(bytes)?,
+                        false => SegmentLines::here(bytes),
                     })
                 }
             };
-            if next_first_seq == Some(self.place.next_seq) && self.tally.lines > 0 {
-                self.leave_segment(&mut lines)?;
+            if next_first_seq == Some(self.place.next_seq) && self.segment_lines > 0 {
+                let left = self.leave_segment(&mut lines);
+                if left.is_err() {
+                    self.current = Some(lines);
+                }
+                left?;
                 continue;
             }
             let found = self.read_line(&mut lines, next_first_seq.is_none());
@@ -345,25 +361,27 @@ impl TraceReader {
             FoundLine::Torn => return Err(lines.fail(Flaw::NoLineEnd)),
             FoundLine::End => return Ok(None),
         };
-        self.check(&line).map_err(|flaw| lines.fail(flaw))?;
+        self.check(&line, lines).map_err(|flaw| lines.fail(flaw))?;
         self.place.advance(&line);
-        self.tally.add(lines.bytes());
+        self.segment_lines += 1;
+        self.segment_bytes = lines.read_bytes();
         self.line_count += 1;
         Ok(Some(line))
     }
 
     /// Checks a line against everything that was read before it.
-    fn check(&mut self, line: &Line) -> Result<(), Flaw> {
+    fn check(&mut self, line: &Line, lines: &SegmentLines) -> Result<(), Flaw> {
         self.place.check(line)?;
+        let tally = || lines.tally(self.segment_lines, self.segment_bytes);
         self.lines_since_checkpoint += 1;
         match &line.body {
             Body::LogOpened(header) => self.check_header(header)?,
-            _ if self.tally.lines == 0 => {
+            _ if self.segment_lines == 0 => {
                 let problem = format!("found a line of type {:?} first", line.body.type_name());
                 return Err(Flaw::HeaderMismatch(problem));
             }
             Body::Checkpoint(found) => {
-                let expected = self.tally.checkpoint(found.state.clone());
+                let expected = tally().checkpoint(found.state.clone());
                 if *found != expected {
                     return Err(Flaw::CheckpointMismatch(format!(
                         "it says {} lines with the sum {}, and before it there are {} with {}",
@@ -374,7 +392,7 @@ impl TraceReader {
                 self.last_checkpoint_t_ms = Some(line.t_ms);
             }
             Body::LogClosed(found) => {
-                let expected = self.tally.seal(found.next_segment);
+                let expected = tally().seal(found.next_segment);
                 if *found != expected {
                     return Err(Flaw::SealMismatch(format!(
                         "it says {} lines with the sum {}, and before it there are {} with {}",
@@ -403,7 +421,7 @@ impl TraceReader {
     }
 
     fn check_header(&self, header: &LogOpened) -> Result<(), Flaw> {
-        let problem = if self.tally.lines > 0 {
+        let problem = if self.segment_lines > 0 {
             "found log_opened, which stands on first lines only".to_owned()
         } else if header.session != self.segments[0].header.session {
             format!(
@@ -443,8 +461,9 @@ impl TraceReader {
                 .len();
             self.superseded_bytes += length.saturating_sub(lines.read_bytes());
         }
-        self.digest.update(self.tally.sha256());
-        self.tally = Tally::default();
+        let tally = lines.tally(self.segment_lines, self.segment_bytes);
+        self.digest.update(tally.sha256());
+        (self.segment_lines, self.segment_bytes) = (0, 0);
         self.seal = None;
         self.index += 1;
         Ok(())
