@@ -5,7 +5,6 @@
 //! parses, too, when whoever asks for the lines is behind. When he is not, that is left to him, so
 //! that neither waits for the other as long as there is something to do.
 
-use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::ops::Range;
@@ -36,8 +35,10 @@ struct Batch {
     bytes: Vec<u8>,
     /// How much of that there is.
     length: usize,
-    /// What the lines say, from the first on, as far as they are parsed; and how long each is.
-    parsed: VecDeque<(usize, Line)>,
+    /// Places for what the lines say, and how long they are with their ends.
+    lines: Vec<(usize, Line)>,
+    /// How many of the lines, from the first on, are parsed.
+    parsed: usize,
     /// What is behind them: the end, or what kept it from being read. `None` if it is a batch.
     end: Option<Result<(), Flaw>>,
 }
@@ -46,12 +47,20 @@ impl Batch {
     /// Parses the lines up to one that is none: whoever looks at that says what is wrong with it.
     fn parse(&mut self) {
         let mut rest = &self.bytes[..self.length];
-        while let Ok(Some(length)) = line_length(rest)
-            && let Ok(line) = Line::parse(&rest[..length - 1])
-        {
-            self.parsed.push_back((length, line));
+        while let Ok(Some(length)) = line_length(rest) {
+            if self.parsed == self.lines.len() {
+                self.lines.push((0, Line::default()));
+            }
+            let (line_length, line) = &mut self.lines[self.parsed];
+            if line.parse_over(&rest[..length - 1]).is_err() {
+                break;
+            }
+            *line_length = length;
+            self.parsed += 1;
             rest = &rest[length..];
         }
+        // What stands in the others may be large, and would stay there.
+        self.lines.truncate(self.parsed);
     }
 }
 
@@ -76,7 +85,7 @@ impl Batches {
     fn read(&mut self, mut batch: Batch) -> Batch {
         let bytes = &mut batch.bytes;
         let mut filled = self.unfinished.len();
-        bytes.resize((2 * filled).max(BATCH_BYTES), 0);
+        bytes.resize(filled + BATCH_BYTES, 0);
         bytes[..filled].copy_from_slice(&self.unfinished);
         self.unfinished.clear();
         let mut searched = filled;
@@ -92,7 +101,7 @@ impl Batches {
                     break None;
                 }
                 searched = filled;
-                bytes.resize(2 * filled, 0);
+                bytes.resize(filled + BATCH_BYTES, 0);
             }
             match self.bytes.read(&mut bytes[filled..]) {
                 Ok(0) => break Some(Ok(())),
@@ -101,7 +110,7 @@ impl Batches {
             }
         };
         batch.length = filled;
-        batch.parsed.clear();
+        batch.parsed = 0;
         batch.sums.clone_from(&self.sums);
         self.sums.add(&bytes[..filled]);
         batch
@@ -174,13 +183,11 @@ fn send(sender: &SyncSender<Batch>, batch: Batch) -> Option<()> {
 }
 
 /// What was found where a line was looked for.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all of them are lines, and a line in a box would cost more than it weighs"
-)]
 pub(crate) enum FoundLine {
     /// A line and its end.
-    Whole(Result<Line, LineError>),
+    Line,
+    /// The same, but what stands there is no line.
+    Bad(LineError),
     /// Some bytes without an end, the last of the file.
     Torn,
     /// The end of the file.
@@ -196,6 +203,10 @@ pub(crate) struct SegmentLines {
     following: Option<Batch>,
     /// Where in the batch the last line stands that was read, with its end.
     line: Range<usize>,
+    /// In which of the batch's places is what it says.
+    place: usize,
+    /// How many of the batch's parsed lines were read.
+    taken: usize,
     /// The number of the last line that was read, from 1.
     number: u64,
     /// Where the batch begins.
@@ -227,6 +238,8 @@ impl SegmentLines {
             batch: Batch::default(),
             following: None,
             line: 0..0,
+            place: 0,
+            taken: 0,
             number: 0,
             start: 0,
         }
@@ -237,15 +250,17 @@ impl SegmentLines {
         self.number += 1;
         loop {
             self.line.start = self.line.end;
-            if let Some((length, line)) = self.batch.parsed.pop_front() {
-                self.line.end += length;
-                return Ok(FoundLine::Whole(Ok(line)));
+            let batch = &mut self.batch;
+            if self.taken < batch.parsed {
+                self.place = self.taken;
+                self.taken += 1;
+                self.line.end += batch.lines[self.place].0;
+                return Ok(FoundLine::Line);
             }
-            let rest = &self.batch.bytes[self.line.start..self.batch.length];
-            match line_length(rest) {
+            match line_length(&batch.bytes[self.line.start..batch.length]) {
                 Ok(Some(length)) => {
                     self.line.end += length;
-                    return Ok(FoundLine::Whole(Line::parse(&rest[..length - 1])));
+                    return Ok(self.parse());
                 }
                 Ok(None) => {}
                 Err(TooLong) => {
@@ -268,10 +283,36 @@ impl SegmentLines {
         }
     }
 
+    /// Parses the last line that was read.
+    fn parse(&mut self) -> FoundLine {
+        let Batch { lines, bytes, .. } = &mut self.batch;
+        if lines.is_empty() {
+            lines.push((0, Line::default()));
+        }
+        // Those that were parsed before are taken.
+        self.place = 0;
+        let text = &bytes[self.line.start..self.line.end - 1];
+        match lines[0].1.parse_over(text) {
+            Ok(()) => FoundLine::Line,
+            Err(error) => FoundLine::Bad(error),
+        }
+    }
+
+    /// What the last line says that was read.
+    pub(crate) fn line(&self) -> &Line {
+        &self.batch.lines[self.place].1
+    }
+
+    /// The same. Whoever reads it anew finds what was left there.
+    pub(crate) fn line_mut(&mut self) -> &mut Line {
+        &mut self.batch.lines[self.place].1
+    }
+
     /// Goes to the next batch.
     fn turn(&mut self) -> Result<(), ReadError> {
         self.start += self.batch.length as u64;
         self.line = 0..0;
+        self.taken = 0;
         let consumed = mem::take(&mut self.batch);
         self.batch = match self.following.take() {
             Some(batch) => batch,

@@ -20,25 +20,25 @@ use serde::de::{
 use serde::{Deserialize, forward_to_deserialize_any};
 
 use crate::line::{Line, Source};
-use crate::wire::Body;
 
-/// Reads a line, given without its `\n`; `None` where it is not in the canonical form.
+/// Reads a line, given without its `\n`, in the place of another; `None` where it is not in the
+/// canonical form. What is in the place then says nothing.
 #[inline(always)]
-pub(crate) fn read(line: &[u8]) -> Option<Line> {
-    let mut scanner = Scanner { rest: line };
+pub(crate) fn read(text: &[u8], line: &mut Line) -> Option<()> {
+    let mut scanner = Scanner { rest: text };
     scanner.skip(b"{\"type\":")?;
     let type_name = scanner.text()?;
     scanner.skip(b",\"seq\":")?;
-    let seq = Seq(scanner.unsigned()?);
+    line.seq = Seq(scanner.unsigned()?);
     scanner.skip(b",\"t_ms\":")?;
-    let t_ms = scanner.signed()?;
+    line.t_ms = scanner.signed()?;
     scanner.skip(b",\"src\":")?;
-    let src = scanner.word::<Source>()?;
-    let n = match scanner.skip(b",\"n\":") {
+    line.src = scanner.word::<Source>()?;
+    line.n = match scanner.skip(b",\"n\":") {
         Some(()) => Some(scanner.unsigned()?),
         None => None,
     };
-    let at_ms = match scanner.skip(b",\"at_ms\":") {
+    line.at_ms = match scanner.skip(b",\"at_ms\":") {
         Some(()) => Some(scanner.signed()?),
         None => None,
     };
@@ -46,16 +46,8 @@ pub(crate) fn read(line: &[u8]) -> Option<Line> {
         scanner: &mut scanner,
         place: Place::Body,
     };
-    let body = Body::read(type_name, fields).ok()?;
-    let line = Line {
-        seq,
-        t_ms,
-        src,
-        n,
-        at_ms,
-        body,
-    };
-    (scanner.rest.is_empty() && line.check().is_ok()).then_some(line)
+    line.body.read(type_name, fields).ok()?;
+    (scanner.rest.is_empty() && line.check().is_ok()).then_some(())
 }
 
 /// The powers of ten that as many digits are worth.

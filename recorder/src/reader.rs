@@ -7,6 +7,7 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -283,10 +284,36 @@ impl TraceReader {
         }
     }
 
-    fn advance(&mut self) -> Result<Option<Line>, ReadError> {
+    /// Reads the next line and lends it, which saves moving it; `None` at the end.
+    ///
+    /// # Errors
+    /// What does not hold. There is nothing after it.
+    pub fn lend(&mut self) -> Result<Option<&Line>, ReadError> {
+        Ok(self.read()?.map(|line| &*line))
+    }
+
+    fn read(&mut self) -> Result<Option<&mut Line>, ReadError> {
+        if self.is_done {
+            return Ok(None);
+        }
+        let found = self.advance();
+        if matches!(found, Ok(true)) {
+            return Ok(self.current.as_deref_mut().map(SegmentLines::line_mut));
+        }
+        self.is_done = true;
+        if found.is_err() {
+            self.seal = None;
+        } else if self.torn_tail.is_none() && self.stop_before.is_none() {
+            self.torn_tail = self.unfinished.take();
+        }
+        found.map(|_| None)
+    }
+
+    /// Reads the next line; `false` at the end.
+    fn advance(&mut self) -> Result<bool, ReadError> {
         loop {
             if self.stop_before == Some(self.place.next_seq) {
-                return Ok(None);
+                return Ok(false);
             }
             let next_first_seq = self
                 .segments
@@ -313,64 +340,56 @@ impl TraceReader {
             }
             let found = self.read_line(&mut lines, next_first_seq.is_none());
             self.current = Some(lines);
-            match found? {
-                Some(line) => return Ok(Some(line)),
-                None => match next_first_seq {
-                    None => return Ok(None),
-                    Some(found) => {
-                        let flaw = Flaw::Gap {
-                            expected: self.place.next_seq,
-                            found,
-                        };
-                        return Err(ReadError {
-                            at: Some(LinePlace { line: 1, byte: 0 }),
-                            ..ReadError::new(&self.segments[self.index + 1].path, flaw)
-                        });
-                    }
-                },
+            if found? {
+                return Ok(true);
             }
+            let Some(found) = next_first_seq else {
+                return Ok(false);
+            };
+            let flaw = Flaw::Gap {
+                expected: self.place.next_seq,
+                found,
+            };
+            return Err(ReadError {
+                at: Some(LinePlace { line: 1, byte: 0 }),
+                ..ReadError::new(&self.segments[self.index + 1].path, flaw)
+            });
         }
     }
 
-    /// Reads a line of the current segment; `None` at its end.
-    fn read_line(
-        &mut self,
-        lines: &mut SegmentLines,
-        is_last: bool,
-    ) -> Result<Option<Line>, ReadError> {
+    /// Reads a line of the current segment; `false` at its end.
+    fn read_line(&mut self, lines: &mut SegmentLines, is_last: bool) -> Result<bool, ReadError> {
         let found = lines.read()?;
         if self.seal.is_some() && !matches!(found, FoundLine::End) {
             return Err(lines.fail(Flaw::AfterSeal));
         }
-        let torn = |lines: &SegmentLines| TornTail {
-            file: self.segments[self.index].path.clone(),
-            byte: lines.place().byte,
-            bytes: lines.bytes().len() as u64,
-        };
-        let line = match found {
-            FoundLine::Whole(Ok(line)) => line,
-            FoundLine::Whole(Err(_)) if is_last && lines.is_at_end()? => {
-                self.torn_tail = Some(torn(lines));
-                return Ok(None);
+        match found {
+            FoundLine::Line => {}
+            FoundLine::End => return Ok(false),
+            FoundLine::Bad(error) if !is_last || !lines.is_at_end()? => {
+                return Err(lines.fail(Flaw::BadLine(error)));
             }
-            FoundLine::Whole(Err(error)) => return Err(lines.fail(Flaw::BadLine(error))),
-            FoundLine::Torn if is_last => {
-                self.torn_tail = Some(torn(lines));
-                return Ok(None);
+            FoundLine::Torn if !is_last => return Err(lines.fail(Flaw::NoLineEnd)),
+            FoundLine::Bad(_) | FoundLine::Torn => {
+                self.torn_tail = Some(TornTail {
+                    file: self.segments[self.index].path.clone(),
+                    byte: lines.place().byte,
+                    bytes: lines.bytes().len() as u64,
+                });
+                return Ok(false);
             }
-            FoundLine::Torn => return Err(lines.fail(Flaw::NoLineEnd)),
-            FoundLine::End => return Ok(None),
-        };
-        self.check(&line, lines).map_err(|flaw| lines.fail(flaw))?;
-        self.place.advance(&line);
+        }
+        self.check(lines).map_err(|flaw| lines.fail(flaw))?;
+        self.place.advance(lines.line());
         self.segment_lines += 1;
         self.segment_bytes = lines.read_bytes();
         self.line_count += 1;
-        Ok(Some(line))
+        Ok(true)
     }
 
     /// Checks a line against everything that was read before it.
-    fn check(&mut self, line: &Line, lines: &SegmentLines) -> Result<(), Flaw> {
+    fn check(&mut self, lines: &SegmentLines) -> Result<(), Flaw> {
+        let line = lines.line();
         self.place.check(line)?;
         let tally = || lines.tally(self.segment_lines, self.segment_bytes);
         self.lines_since_checkpoint += 1;
@@ -474,23 +493,6 @@ impl Iterator for TraceReader {
     type Item = Result<Line, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_done {
-            return None;
-        }
-        let found = self.advance().transpose();
-        match &found {
-            Some(Ok(_)) => {}
-            Some(Err(_)) => {
-                self.is_done = true;
-                self.seal = None;
-            }
-            None => {
-                self.is_done = true;
-                if self.torn_tail.is_none() && self.stop_before.is_none() {
-                    self.torn_tail = self.unfinished.take();
-                }
-            }
-        }
-        found
+        self.read().map(|line| line.map(mem::take)).transpose()
     }
 }
