@@ -92,7 +92,8 @@ impl Batches {
         batch.end = loop {
             if filled == bytes.len() {
                 if let Some(end) = memrchr(b'\n', &bytes[searched..]) {
-                    self.unfinished.extend_from_slice(&bytes[searched + end + 1..]);
+                    self.unfinished
+                        .extend_from_slice(&bytes[searched + end + 1..]);
                     filled = searched + end + 1;
                     break None;
                 }
@@ -142,7 +143,9 @@ impl Origin {
                 }
             }
         };
-        thread::Builder::new().name("ahead".to_owned()).spawn(work)?;
+        thread::Builder::new()
+            .name("ahead".to_owned())
+            .spawn(work)?;
         Ok(Self::Ahead {
             batches: receiver,
             consumed,

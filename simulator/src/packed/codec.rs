@@ -244,11 +244,13 @@ impl Encoder {
             _ => {
                 let mut text = Vec::new();
                 line.write(&mut text);
+                // The line's end stands for itself.
                 text.pop();
                 self.byte(tag::LINE);
                 self.number(text.len() as u64);
-                self.out.splice(self.length.., text.iter().copied());
-                self.length += text.len();
+                self.out.truncate(self.length);
+                self.out.append(&mut text);
+                self.length = self.out.len();
             }
         }
         true
@@ -288,9 +290,9 @@ impl Encoder {
         let (whole, fractions) = (whole(metrics), fractions(metrics));
         let there =
             (whole.iter().map(Option::is_some)).chain(fractions.iter().map(Option::is_some));
-        let there = (0..).zip(there).fold(0, |bits, (bit, is_there)| {
-            bits | u64::from(is_there) << bit
-        });
+        let there = (0..)
+            .zip(there)
+            .fold(0, |bits, (bit, is_there)| bits | u64::from(is_there) << bit);
         self.number(there << 2 | in_bits(&[metrics.on_battery]));
         for (index, number) in whole.into_iter().enumerate() {
             if let Some(number) = number {
@@ -424,7 +426,7 @@ impl<'a> Decoder<'a> {
         let first = self.byte();
         let tag = first & TAG_MASK;
         let step = match tag {
-            tag::LINE => return self.line(),
+            tag::LINE => self.line(),
             tag::UNKNOWN => Step::Unknown,
             tag::DECIDED => {
                 self.begin(first);
@@ -470,7 +472,7 @@ impl<'a> Decoder<'a> {
             },
             tag::TAB_NAVIGATED => {
                 let (tab, page) = (self.tab(), self.page());
-                let [protected] = self.flags();
+                let [protected] = flags(self.number());
                 Input::TabNavigated {
                     tab,
                     page,
@@ -483,7 +485,7 @@ impl<'a> Decoder<'a> {
             },
             tag::TAB_CHANGED => {
                 let tab = self.tab();
-                let [pinned, audible, auto_discardable, unsaved, capturing] = self.flags();
+                let [pinned, audible, auto_discardable, unsaved, capturing] = flags(self.number());
                 let changes = TabChanges {
                     pinned,
                     audible,
@@ -538,9 +540,7 @@ impl<'a> Decoder<'a> {
                 tab: self.tab(),
                 ok: self.bit(),
             },
-            tag::SUSPENDED => Input::Suspended {
-                ms: self.number(),
-            },
+            tag::SUSPENDED => Input::Suspended { ms: self.number() },
             _ => {
                 self.fail(Damaged("it has a step of no known kind"));
                 Input::Suspended { ms: 0 }
@@ -549,13 +549,18 @@ impl<'a> Decoder<'a> {
     }
 
     #[cold]
-    fn line(&mut self) -> Result<Step, Damaged> {
-        let length = usize::try_from(self.number()).map_err(|_| CUT)?;
-        let (text, rest) = self.rest.split_at_checked(length).ok_or(CUT)?;
+    fn line(&mut self) -> Step {
+        let length = usize::try_from(self.number()).unwrap_or(usize::MAX);
+        let Some((text, rest)) = self.rest.split_at_checked(length) else {
+            self.fail(CUT);
+            return Step::Unknown;
+        };
         self.rest = rest;
         let line = Line::parse(text).ok();
-        let step = line.and_then(Step::of);
-        step.ok_or(Damaged("a line in it cannot be read"))
+        line.and_then(Step::of).unwrap_or_else(|| {
+            self.fail(Damaged("a line in it cannot be read"));
+            Step::Unknown
+        })
     }
 
     fn begin(&mut self, first: u8) {
@@ -667,12 +672,12 @@ impl<'a> Decoder<'a> {
             0 => None,
             1 => Some(Page::Internal),
             number => {
-                let host = usize::try_from(number - 2).ok();
-                let host = host.and_then(|number| self.hosts.get(number));
-                if host.is_none() {
-                    self.damage.get_or_insert(Damaged("a host in it is not in its table"));
+                let host = usize::try_from(number - 2).unwrap_or(usize::MAX);
+                if let Some(host) = self.hosts.get(host) {
+                    return Some(Page::Web(host.clone()));
                 }
-                Some(Page::Web(host?.clone()))
+                self.fail(Damaged("a host in it is not in its table"));
+                None
             }
         }
     }
