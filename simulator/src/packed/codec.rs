@@ -421,16 +421,16 @@ impl<'a> Decoder<'a> {
         self.rest.is_empty()
     }
 
-    /// Reads the next step.
-    pub(super) fn step(&mut self) -> Result<Step, Damaged> {
+    /// Reads the next step, in the place of another: most are small, and no more is written than
+    /// they need.
+    pub(super) fn step(&mut self, step: &mut Step) -> Result<(), Damaged> {
         let first = self.byte();
-        let tag = first & TAG_MASK;
-        let step = match tag {
-            tag::LINE => self.line(),
-            tag::UNKNOWN => Step::Unknown,
+        match first & TAG_MASK {
+            tag::LINE => *step = self.line(),
+            tag::UNKNOWN => *step = Step::Unknown,
             tag::DECIDED => {
                 self.begin(first);
-                Step::Decided(RecordedDecision {
+                *step = Step::Decided(RecordedDecision {
                     seq: Seq(self.before.seq),
                     cause: self.seq(),
                     tab: self.tab(),
@@ -439,50 +439,59 @@ impl<'a> Decoder<'a> {
                     } else {
                         Mode::Observe
                     },
-                })
+                });
             }
-            _ => {
+            tag => {
                 self.begin(first);
-                Step::Event(Event {
-                    seq: Seq(self.before.seq),
-                    t_ms: self.before.t_ms,
-                    input: self.input(tag),
-                })
+                let (seq, t_ms) = (Seq(self.before.seq), self.before.t_ms);
+                if let Step::Event(event) = step {
+                    (event.seq, event.t_ms) = (seq, t_ms);
+                    self.input(tag, &mut event.input);
+                } else {
+                    let mut input = Input::Suspended { ms: 0 };
+                    self.input(tag, &mut input);
+                    *step = Step::Event(Event { seq, t_ms, input });
+                }
             }
-        };
+        }
         match self.damage {
-            None => Ok(step),
+            None => Ok(()),
             Some(damage) => Err(damage),
         }
     }
 
-    #[inline(always)]
-    fn input(&mut self, tag: u8) -> Input {
+    fn input(&mut self, tag: u8, input: &mut Input) {
         match tag {
-            tag::METRICS => Input::Metrics(self.metrics()),
-            tag::PRESSURE_SIGNAL => Input::PressureSignal(if self.bit() {
-                Severity::Critical
-            } else {
-                Severity::Moderate
-            }),
-            tag::TAB_OPENED => Input::TabOpened(self.facts()),
-            tag::TAB_ACTIVATED => Input::TabActivated {
-                tab: self.tab(),
-                win: self.win(),
-            },
+            tag::METRICS => *input = Input::Metrics(self.metrics()),
+            tag::PRESSURE_SIGNAL => {
+                *input = Input::PressureSignal(if self.bit() {
+                    Severity::Critical
+                } else {
+                    Severity::Moderate
+                });
+            }
+            tag::TAB_OPENED => *input = Input::TabOpened(self.facts()),
+            tag::TAB_ACTIVATED => {
+                *input = Input::TabActivated {
+                    tab: self.tab(),
+                    win: self.win(),
+                }
+            }
             tag::TAB_NAVIGATED => {
                 let (tab, page) = (self.tab(), self.page());
                 let [protected] = flags(self.number());
-                Input::TabNavigated {
+                *input = Input::TabNavigated {
                     tab,
                     page,
                     protected,
+                };
+            }
+            tag::TAB_LOADED => {
+                *input = Input::TabLoaded {
+                    tab: self.tab(),
+                    load_ms: self.optional(),
                 }
             }
-            tag::TAB_LOADED => Input::TabLoaded {
-                tab: self.tab(),
-                load_ms: self.optional(),
-            },
             tag::TAB_CHANGED => {
                 let tab = self.tab();
                 let [pinned, audible, auto_discardable, unsaved, capturing] = flags(self.number());
@@ -493,58 +502,65 @@ impl<'a> Decoder<'a> {
                     unsaved,
                     capturing,
                 };
-                Input::TabChanged { tab, changes }
+                *input = Input::TabChanged { tab, changes };
             }
-            tag::TAB_MOVED => Input::TabMoved {
-                tab: self.tab(),
-                win: self.win(),
-            },
+            tag::TAB_MOVED => {
+                *input = Input::TabMoved {
+                    tab: self.tab(),
+                    win: self.win(),
+                }
+            }
             tag::TAB_REPLACED => {
                 let old = self.tab();
                 let tab = self.tab();
-                Input::TabReplaced { tab, old }
+                *input = Input::TabReplaced { tab, old };
             }
-            tag::TAB_DISCARDED => Input::TabDiscarded {
-                tab: self.tab(),
-                by: if self.bit() {
-                    DiscardedBy::Other
-                } else {
-                    DiscardedBy::Orchestrator
-                },
-            },
-            tag::TAB_RESTORED => Input::TabRestored { tab: self.tab() },
-            tag::TAB_CLOSED => Input::TabClosed { tab: self.tab() },
-            tag::TAB_MEMORY => Input::TabMemory {
-                tab: self.tab(),
-                bytes: self.number(),
-                how: if self.bit() {
-                    MemorySource::Reclaimed
-                } else {
-                    MemorySource::Measured
-                },
-            },
+            tag::TAB_DISCARDED => {
+                *input = Input::TabDiscarded {
+                    tab: self.tab(),
+                    by: if self.bit() {
+                        DiscardedBy::Other
+                    } else {
+                        DiscardedBy::Orchestrator
+                    },
+                }
+            }
+            tag::TAB_RESTORED => *input = Input::TabRestored { tab: self.tab() },
+            tag::TAB_CLOSED => *input = Input::TabClosed { tab: self.tab() },
+            tag::TAB_MEMORY => {
+                *input = Input::TabMemory {
+                    tab: self.tab(),
+                    bytes: self.number(),
+                    how: if self.bit() {
+                        MemorySource::Reclaimed
+                    } else {
+                        MemorySource::Measured
+                    },
+                }
+            }
             tag::WINDOW_FOCUSED => {
                 let is_ours = self.bit();
                 let win = self.win();
-                Input::WindowFocused {
+                *input = Input::WindowFocused {
                     win: is_ours.then_some(win),
+                };
+            }
+            tag::USER_IDLE => {
+                *input = Input::UserIdle(match self.byte() {
+                    0 => UserState::Active,
+                    1 => UserState::Idle,
+                    _ => UserState::Locked,
+                });
+            }
+            tag::DISCARD_OUTCOME => {
+                *input = Input::DiscardOutcome {
+                    decision: self.seq(),
+                    tab: self.tab(),
+                    ok: self.bit(),
                 }
             }
-            tag::USER_IDLE => Input::UserIdle(match self.byte() {
-                0 => UserState::Active,
-                1 => UserState::Idle,
-                _ => UserState::Locked,
-            }),
-            tag::DISCARD_OUTCOME => Input::DiscardOutcome {
-                decision: self.seq(),
-                tab: self.tab(),
-                ok: self.bit(),
-            },
-            tag::SUSPENDED => Input::Suspended { ms: self.number() },
-            _ => {
-                self.fail(Damaged("it has a step of no known kind"));
-                Input::Suspended { ms: 0 }
-            }
+            tag::SUSPENDED => *input = Input::Suspended { ms: self.number() },
+            _ => self.fail(Damaged("it has a step of no known kind")),
         }
     }
 
