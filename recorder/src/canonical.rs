@@ -11,6 +11,7 @@
 //! same there; a property test holds the two to each other.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use engine::Seq;
 use serde::de::value::BorrowedBytesDeserializer;
@@ -311,10 +312,10 @@ impl de::Error for Otherwise {
 enum Place {
     /// It is the rest of a line: fields alone, each after a comma, and the closing brace.
     Body,
-    /// Behind its key.
-    Field { name: &'static str, is_first: bool },
-    /// Right here.
+    /// Right here, behind its key where it has one.
     Here,
+    /// Nowhere: the field's key does not stand where it would have to.
+    Absent,
 }
 
 /// A value that is to be read.
@@ -328,14 +329,10 @@ impl<'a, 'de> Value<'a, 'de> {
     #[inline(always)]
     fn enter(self) -> Result<&'a mut Scanner<'de>, Otherwise> {
         match self.place {
-            Place::Field { name, is_first } => {
-                self.scanner.skip_key(name, is_first).ok_or(Otherwise)?;
-            }
-            Place::Here => {}
+            Place::Here => Ok(self.scanner),
             // Only a struct can be the rest of a line.
-            Place::Body => return Err(Otherwise),
+            Place::Body | Place::Absent => Err(Otherwise),
         }
-        Ok(self.scanner)
     }
 }
 
@@ -390,16 +387,10 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
     #[inline(always)]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Otherwise> {
-        let Place::Field { name, is_first } = self.place else {
-            return Err(Otherwise);
-        };
-        if self.scanner.skip_key(name, is_first).is_none() || self.scanner.skip(b"null").is_some() {
+        if matches!(self.place, Place::Absent) || self.scanner.skip(b"null").is_some() {
             return visitor.visit_none();
         }
-        visitor.visit_some(Value {
-            place: Place::Here,
-            ..self
-        })
+        visitor.visit_some(self)
     }
 
     #[inline(always)]
@@ -483,11 +474,18 @@ impl<'de> SeqAccess<'de> for Fields<'_, 'de> {
         let (&name, names) = self.names.split_first().ok_or(Otherwise)?;
         self.names = names;
         let is_first = self.begin == Some(self.scanner.rest.len());
-        let field = Value {
-            scanner: &mut *self.scanner,
-            place: Place::Field { name, is_first },
+        // Here it is known which key that is. Where the value is read it is not.
+        let place = match self.scanner.skip_key(name, is_first) {
+            Some(()) => Place::Here,
+            None => Place::Absent,
         };
-        seed.deserialize(field).map(Some)
+        let scanner = &mut *self.scanner;
+        seed.deserialize(Value { scanner, place }).map(Some)
+    }
+
+    #[inline(always)]
+    fn next_element<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, Otherwise> {
+        self.next_element_seed(PhantomData)
     }
 }
 
