@@ -33,8 +33,10 @@ pub(crate) fn read(text: &[u8], line: &mut Line) -> Option<()> {
     line.seq = Seq(scanner.unsigned()?);
     scanner.skip(b",\"t_ms\":")?;
     line.t_ms = scanner.signed()?;
-    scanner.skip(b",\"src\":")?;
-    line.src = scanner.word::<Source>()?;
+    scanner.skip(b",\"src\":\"")?;
+    line.src = SOURCES
+        .into_iter()
+        .find(|source| scanner.skip_word(source.name()).is_some())?;
     line.n = match scanner.skip(b",\"n\":") {
         Some(()) => Some(scanner.unsigned()?),
         None => None,
@@ -50,6 +52,9 @@ pub(crate) fn read(text: &[u8], line: &mut Line) -> Option<()> {
     line.body.read(type_name, fields).ok()?;
     (scanner.rest.is_empty() && line.check().is_ok()).then_some(())
 }
+
+/// Whose name may stand on a line.
+const SOURCES: [Source; 3] = [Source::Ext, Source::Host, Source::Engine];
 
 /// The powers of ten that as many digits are worth.
 const POWERS: [u64; 9] = [
@@ -159,14 +164,12 @@ impl<'de> Scanner<'de> {
         Some(text)
     }
 
-    /// A string that is one of an enum's names.
+    /// What is left of a string behind its first quotation mark, if it is this word.
     #[inline(always)]
-    fn word<T: Deserialize<'de>>(&mut self) -> Option<T> {
-        T::deserialize(Value {
-            scanner: self,
-            place: Place::Here,
-        })
-        .ok()
+    fn skip_word(&mut self, word: &str) -> Option<()> {
+        let (found, rest) = self.rest.split_at_checked(word.len())?;
+        let rest = rest.strip_prefix(b"\"")?;
+        is_same(found, word.as_bytes()).then(|| self.rest = rest)
     }
 
     /// Digits, as a number that they do not overflow, and how many there are.
@@ -197,6 +200,8 @@ impl<'de> Scanner<'de> {
         Some((number, count))
     }
 
+    /// A number that is whole: where a point or an exponent follows, nothing is found that has to
+    /// follow a number.
     #[inline(always)]
     fn unsigned(&mut self) -> Option<u64> {
         let (number, count) = self.digits(0)?;
@@ -205,8 +210,7 @@ impl<'de> Scanner<'de> {
             return None;
         }
         self.rest = &self.rest[count..];
-        // It is whole only if it ends here.
-        (!matches!(self.rest.first(), Some(b'.' | b'e' | b'E'))).then_some(number)
+        Some(number)
     }
 
     /// A whole number. A negative zero is none: JSON takes it for a fraction.
@@ -230,32 +234,34 @@ impl<'de> Scanner<'de> {
         }
     }
 
-    /// A number of few digits without an exponent. Both its digits and the power of ten are exact
-    /// as floating point, so that their quotient is rounded once, to the nearest that there is.
-    /// (Clinger, How to read floating point numbers accurately, 1990.)
+    /// A number of few digits, some of them behind a point, without an exponent. Both its digits
+    /// and the power of ten are exact as floating point, so that their quotient is rounded once, to
+    /// the nearest that there is. (Clinger, How to read floating point numbers accurately, 1990.)
     #[inline(always)]
     fn short_fraction(&mut self) -> Option<f64> {
-        const EXACT: u64 = 1 << 53;
         let begin = usize::from(self.rest.first() == Some(&b'-'));
-        let (whole, count) = self.digits(begin)?;
-        if count == 0 || (self.rest[begin] == b'0' && count > 1) {
+        let (whole, count) = self.few_digits(begin)?;
+        if self.rest[begin] == b'0' && count > 1 {
             return None;
         }
-        let mut end = begin + count;
-        let mut digits = whole;
-        let mut power = 1;
-        if self.rest.get(end) == Some(&b'.') {
-            let (behind, count) = self.digits(end + 1)?;
-            power = *POWERS.get(count).filter(|_| count > 0)?;
-            digits = whole.checked_mul(power)?.checked_add(behind)?;
-            end += 1 + count;
-        }
-        if digits >= EXACT || matches!(self.rest.get(end), Some(b'e' | b'E')) {
+        let point = begin + count;
+        let (behind, count) = self.few_digits(point + 1)?;
+        let end = point + 1 + count;
+        if self.rest[point] != b'.' || matches!(self.rest.get(end), Some(b'e' | b'E')) {
             return None;
         }
         self.rest = &self.rest[end..];
-        let number = digits as f64 / power as f64;
+        let power = POWERS[count];
+        let number = (whole * power + behind) as f64 / power as f64;
         Some(if begin == 1 { -number } else { number })
+    }
+
+    /// One to seven digits, as a number, and how many there are. Fourteen are exact as floating
+    /// point.
+    #[inline(always)]
+    fn few_digits(&self, from: usize) -> Option<(u64, usize)> {
+        let (number, count) = leading_digits(*self.rest.get(from..)?.first_chunk()?);
+        matches!(count, 1..8).then_some((number, count))
     }
 
     fn any_fraction(&mut self) -> Option<f64> {

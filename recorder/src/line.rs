@@ -224,6 +224,7 @@ impl Line {
     }
 
     /// Checks what the fields of the envelope must be to each other.
+    #[inline]
     pub(crate) fn check(&self) -> Result<(), LineError> {
         if let Some(expected) = self.body.source().filter(|&source| source != self.src) {
             let problem = format!(
