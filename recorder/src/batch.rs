@@ -1,9 +1,10 @@
-//! The lines of a segment, in batches: read where they are asked for, or ahead in a thread.
+//! The lines of a segment, in batches: read where they are asked for, or on two threads.
 //!
 //! Which of the two it is changes nothing of what is read, nor of the place at which an error is
-//! told. The thread reads and sums, which has to be done from the first byte to the last; and it
-//! parses, too, when whoever asks for the lines is behind. When he is not, that is left to him, so
-//! that neither waits for the other as long as there is something to do.
+//! told. The thread that works ahead reads and sums, which can only be done from the first byte to
+//! the last. It parses, too, when it is ahead as far as it may be; a batch for which there is room
+//! it hands over as it is, and whoever asks for the lines parses them. So both have something to do
+//! all the time, whatever becomes of a line.
 
 use std::io;
 use std::mem;
@@ -14,6 +15,7 @@ use std::thread;
 
 use memchr::memrchr;
 
+use crate::ahead::ended_early;
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::{Line, LineError, MAX_LINE_BYTES};
 use crate::segment::{SegmentBytes, TooLong, line_length};
@@ -39,7 +41,8 @@ struct Batch {
     lines: Vec<(usize, Line)>,
     /// How many of the lines, from the first on, are parsed.
     parsed: usize,
-    /// What is behind them: the end, or what kept it from being read. `None` if it is a batch.
+    /// What is behind them: the segment's end, or what kept it from being read. `None` if it is
+    /// another batch.
     end: Option<Result<(), Flaw>>,
 }
 
@@ -59,7 +62,7 @@ impl Batch {
             self.parsed += 1;
             rest = &rest[length..];
         }
-        // What stands in the others may be large, and would stay there.
+        // What is left in the others would stay there.
         self.lines.truncate(self.parsed);
     }
 }
@@ -83,6 +86,10 @@ impl Batches {
 
     /// Reads the next batch, into the room of one that was consumed.
     fn read(&mut self, mut batch: Batch) -> Batch {
+        if batch.bytes.len() > 2 * BATCH_BYTES {
+            // A long line was in it. It, and what was made of it, would stay there.
+            batch = Batch::default();
+        }
         let bytes = &mut batch.bytes;
         let mut filled = self.unfinished.len();
         bytes.resize(filled + BATCH_BYTES, 0);
@@ -162,18 +169,14 @@ impl Origin {
             } => {
                 // A thread that has read all has no use for it.
                 let _ = to_use_again.send(consumed);
-                batches.recv().map_err(|_| {
-                    Flaw::Io(io::Error::other(
-                        "the thread that works ahead ended too early",
-                    ))
-                })
+                batches.recv().map_err(|_| Flaw::Io(ended_early()))
             }
         }
     }
 }
 
-/// Hands a batch over: as it is while there is room, and parsed when there is time for that.
-/// `None` if the receiver is gone.
+/// Hands a batch over: as it is if there is room, and parsed if there is time for that. `None` if
+/// the receiver is gone.
 fn send(sender: &SyncSender<Batch>, batch: Batch) -> Option<()> {
     match sender.try_send(batch) {
         Ok(()) => Some(()),
@@ -274,8 +277,8 @@ impl SegmentLines {
             match self.batch.end.take() {
                 None => self.turn()?,
                 Some(Err(flaw)) => return Err(self.fail(flaw)),
-                Some(Ok(())) => {
-                    self.batch.end = Some(Ok(()));
+                end @ Some(Ok(())) => {
+                    self.batch.end = end;
                     self.line.end = self.batch.length;
                     return Ok(match self.line.is_empty() {
                         true => FoundLine::End,
@@ -306,7 +309,7 @@ impl SegmentLines {
         &self.batch.lines[self.place].1
     }
 
-    /// The same. Whoever reads it anew finds what was left there.
+    /// The same, to be taken.
     pub(crate) fn line_mut(&mut self) -> &mut Line {
         &mut self.batch.lines[self.place].1
     }

@@ -138,9 +138,7 @@ pub(super) struct Encoder {
 impl Encoder {
     /// Adds what a replay takes from a line; returns whether there is anything.
     pub(super) fn push(&mut self, line: &Line) -> bool {
-        if self.out.len() < self.length + STEP_BYTES {
-            self.out.resize(2 * self.length + STEP_BYTES, 0);
-        }
+        self.make_room(STEP_BYTES);
         match &line.body {
             Body::Unknown { .. } => self.byte(tag::UNKNOWN),
             Body::Decision(it) => {
@@ -248,12 +246,19 @@ impl Encoder {
                 text.pop();
                 self.byte(tag::LINE);
                 self.number(text.len() as u64);
-                self.out.truncate(self.length);
-                self.out.append(&mut text);
-                self.length = self.out.len();
+                self.make_room(text.len());
+                self.out[self.length..][..text.len()].copy_from_slice(&text);
+                self.length += text.len();
             }
         }
         true
+    }
+
+    /// Makes sure that so many bytes can be written.
+    fn make_room(&mut self, bytes: usize) {
+        if self.out.len() < self.length + bytes {
+            self.out.resize(2 * self.length + bytes, 0);
+        }
     }
 
     /// What was written since it was cleared.
