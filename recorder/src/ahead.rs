@@ -1,53 +1,17 @@
-//! Works ahead in a thread of its own: what is decompressed or read there is looked at here
-//! meanwhile.
-//!
-//! A few items are ahead at any time and no more. The thread ends with the last of them, or when
-//! the receiver is dropped.
+//! Reads ahead in a thread of its own: what is decompressed there is looked at here meanwhile.
 
 use std::io::{self, Read};
 use std::iter;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-/// How many items wait to be taken. One more is being made, and one is being looked at.
-const ITEMS_AHEAD: usize = 4;
+/// How many blocks wait to be taken. One more is being read, and one is being looked at.
+const BLOCKS_AHEAD: usize = 4;
 
-/// What another thread makes, in its order.
-pub(crate) struct Ahead<T>(Receiver<T>);
-
-impl<T: Send + 'static> Ahead<T> {
-    /// Begins to make items.
-    ///
-    /// # Errors
-    /// The system has no thread for it.
-    pub(crate) fn new(items: impl Iterator<Item = T> + Send + 'static) -> io::Result<Self> {
-        let (sender, receiver) = sync_channel(ITEMS_AHEAD);
-        thread::Builder::new()
-            .name("ahead".to_owned())
-            .spawn(move || {
-                for item in items {
-                    // A receiver that is gone has no use for it.
-                    if sender.send(item).is_err() {
-                        return;
-                    }
-                }
-            })?;
-        Ok(Self(receiver))
-    }
-
-    /// Returns the next item, which must be to come.
-    ///
-    /// # Errors
-    /// There is none: the thread ended too early.
-    pub(crate) fn next(&mut self) -> io::Result<T> {
-        let gone = |_| io::Error::other("the thread that works ahead ended too early");
-        self.0.recv().map_err(gone)
-    }
-}
-
-/// Bytes in the order in which another thread reads them.
+/// Bytes in the order in which another thread reads them. It is a few blocks ahead at any time and
+/// no more, and ends with the last of them, or when this is dropped.
 pub(crate) struct ReadAhead {
-    blocks: Ahead<io::Result<Vec<u8>>>,
+    blocks: Receiver<io::Result<Vec<u8>>>,
     block: Vec<u8>,
     /// How much of the block is consumed.
     consumed: usize,
@@ -60,8 +24,19 @@ impl ReadAhead {
     /// # Errors
     /// The system has no thread for it.
     pub(crate) fn new(input: impl Read + Send + 'static, block_bytes: usize) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(BLOCKS_AHEAD);
+        let read = move || {
+            for block in blocks(input, block_bytes) {
+                // A receiver that is gone has no use for it.
+                if sender.send(block).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("ahead".to_owned());
+        thread.spawn(read)?;
         Ok(Self {
-            blocks: Ahead::new(blocks(input, block_bytes))?,
+            blocks: receiver,
             block: Vec::new(),
             consumed: 0,
             is_done: false,
@@ -98,11 +73,16 @@ impl Read for ReadAhead {
         if self.consumed == self.block.len() && !self.is_done {
             self.block.clear();
             self.consumed = 0;
-            self.block = self.blocks.next()??;
+            self.block = self.blocks.recv().map_err(|_| ended_early())??;
             self.is_done = self.block.is_empty();
         }
         let count = (&self.block[self.consumed..]).read(out)?;
         self.consumed += count;
         Ok(count)
     }
+}
+
+/// What is told where something was to come from a thread and did not.
+pub(crate) fn ended_early() -> io::Error {
+    io::Error::other("the thread that works ahead ended too early")
 }

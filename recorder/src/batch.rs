@@ -1,70 +1,199 @@
-//! The lines of a segment: read where they are asked for, or in batches ahead in a thread.
+//! The lines of a segment, in batches: read where they are asked for, or on two threads.
 //!
 //! Which of the two it is changes nothing of what is read, nor of the place at which an error is
-//! told.
+//! told. The thread that works ahead reads and sums, which can only be done from the first byte to
+//! the last. It parses, too, when it is ahead as far as it may be; a batch for which there is room
+//! it hands over as it is, and whoever asks for the lines parses them. So both have something to do
+//! all the time, whatever becomes of a line.
 
-use std::iter;
+use std::io;
 use std::mem;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::vec;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::thread;
 
-use crate::ahead::Ahead;
+use memchr::memrchr;
+
+use crate::ahead::ended_early;
 use crate::error::{Flaw, LinePlace, ReadError};
-use crate::line::{Line, LineError};
-use crate::segment::{RawLine, RawLines};
+use crate::line::{Line, LineError, MAX_LINE_BYTES};
+use crate::segment::{SegmentBytes, TooLong, line_length};
+use crate::tally::{Sums, Tally};
 
-/// How much a batch holds, about: some 200 lines. What is that small stays in the processor's cache,
-/// and is not fetched from the system anew for each batch, as larger pieces of memory are.
+/// How much a batch holds, unless a line is longer: some 200 lines. What is that small stays in the
+/// processor's cache.
 const BATCH_BYTES: usize = 32 << 10;
 
-/// Room for as many lines as most batches hold.
-const BATCH_LINES: usize = 256;
+/// How many batches wait to be taken. One more is being made, and one is being looked at.
+const BATCHES_AHEAD: usize = 4;
 
 /// Lines that follow each other, and what is behind them.
 #[derive(Default)]
 struct Batch {
-    /// The lines with their ends, and what stands there unfinished.
+    /// The sums of what is before them.
+    sums: Sums,
+    /// Whole lines, then what stands unfinished at the segment's end; the rest is room.
     bytes: Vec<u8>,
-    /// What each line says, and its length with its end.
-    lines: Vec<(usize, Result<Line, LineError>)>,
-    /// What is behind the lines; `None` if it is another batch.
-    end: Option<Result<RawLine, ReadError>>,
+    /// How much of that there is.
+    length: usize,
+    /// Places for what the lines say, and how long they are with their ends.
+    lines: Vec<(usize, Line)>,
+    /// How many of the lines, from the first on, are parsed.
+    parsed: usize,
+    /// What is behind them: the segment's end, or what kept it from being read. `None` if it is
+    /// another batch.
+    end: Option<Result<(), Flaw>>,
 }
 
 impl Batch {
-    fn read(lines: &mut RawLines) -> Self {
-        let mut batch = Self {
-            bytes: Vec::with_capacity(2 * BATCH_BYTES),
-            lines: Vec::with_capacity(BATCH_LINES),
-            end: None,
-        };
-        while batch.bytes.len() < BATCH_BYTES {
-            match lines.read() {
-                Ok(RawLine::Whole) => {
-                    let bytes = lines.bytes();
-                    batch.bytes.extend_from_slice(bytes);
-                    batch.lines.push((bytes.len(), Line::parse(lines.text())));
-                }
-                end => {
-                    batch.bytes.extend_from_slice(lines.bytes());
-                    batch.end = Some(end);
-                    break;
-                }
+    /// Parses the lines up to one that is none: whoever looks at that says what is wrong with it.
+    fn parse(&mut self) {
+        let mut rest = &self.bytes[..self.length];
+        while let Ok(Some(length)) = line_length(rest) {
+            if self.parsed == self.lines.len() {
+                self.lines.push((0, Line::default()));
             }
+            let (line_length, line) = &mut self.lines[self.parsed];
+            if line.parse_over(&rest[..length - 1]).is_err() {
+                break;
+            }
+            *line_length = length;
+            self.parsed += 1;
+            rest = &rest[length..];
         }
+        // What is left in the others would stay there.
+        self.lines.truncate(self.parsed);
+    }
+}
+
+/// Makes batches of a segment's bytes.
+struct Batches {
+    bytes: SegmentBytes,
+    sums: Sums,
+    /// The beginning of a line whose end was not read yet.
+    unfinished: Vec<u8>,
+}
+
+impl Batches {
+    fn of(bytes: SegmentBytes) -> Self {
+        Self {
+            bytes,
+            sums: Sums::default(),
+            unfinished: Vec::new(),
+        }
+    }
+
+    /// Reads the next batch, into the room of one that was consumed.
+    fn read(&mut self, mut batch: Batch) -> Batch {
+        if batch.bytes.len() > 2 * BATCH_BYTES {
+            // A long line was in it. It, and what was made of it, would stay there.
+            batch = Batch::default();
+        }
+        let bytes = &mut batch.bytes;
+        let mut filled = self.unfinished.len();
+        bytes.resize(filled + BATCH_BYTES, 0);
+        bytes[..filled].copy_from_slice(&self.unfinished);
+        self.unfinished.clear();
+        let mut searched = filled;
+        batch.end = loop {
+            if filled == bytes.len() {
+                if let Some(end) = memrchr(b'\n', &bytes[searched..]) {
+                    self.unfinished
+                        .extend_from_slice(&bytes[searched + end + 1..]);
+                    filled = searched + end + 1;
+                    break None;
+                }
+                // That is no line, and will not be one.
+                if filled >= MAX_LINE_BYTES {
+                    break None;
+                }
+                searched = filled;
+                bytes.resize(filled + BATCH_BYTES, 0);
+            }
+            match self.bytes.read(&mut bytes[filled..]) {
+                Ok(0) => break Some(Ok(())),
+                Ok(count) => filled += count,
+                Err(flaw) => break Some(Err(flaw)),
+            }
+        };
+        batch.length = filled;
+        batch.parsed = 0;
+        batch.sums.clone_from(&self.sums);
+        self.sums.add(&bytes[..filled]);
         batch
     }
 }
 
+/// Where the batches come from.
+enum Origin {
+    Here(Batches),
+    Ahead {
+        batches: Receiver<Batch>,
+        /// Takes those that were consumed: their room is used again.
+        consumed: Sender<Batch>,
+    },
+}
+
+impl Origin {
+    /// Begins to make batches in another thread.
+    fn ahead(mut batches: Batches) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+        let (consumed, to_use_again) = channel();
+        let work = move || {
+            let mut is_done = false;
+            while !is_done {
+                let batch = batches.read(to_use_again.try_recv().unwrap_or_default());
+                is_done = batch.end.is_some();
+                if send(&sender, batch).is_none() {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("ahead".to_owned())
+            .spawn(work)?;
+        Ok(Self::Ahead {
+            batches: receiver,
+            consumed,
+        })
+    }
+
+    /// Makes the next batch, which must be to come.
+    fn next(&mut self, consumed: Batch) -> Result<Batch, Flaw> {
+        match self {
+            Self::Here(batches) => Ok(batches.read(consumed)),
+            Self::Ahead {
+                batches,
+                consumed: to_use_again,
+            } => {
+                // A thread that has read all has no use for it.
+                let _ = to_use_again.send(consumed);
+                batches.recv().map_err(|_| Flaw::Io(ended_early()))
+            }
+        }
+    }
+}
+
+/// Hands a batch over: as it is if there is room, and parsed if there is time for that. `None` if
+/// the receiver is gone.
+fn send(sender: &SyncSender<Batch>, batch: Batch) -> Option<()> {
+    match sender.try_send(batch) {
+        Ok(()) => Some(()),
+        Err(TrySendError::Full(mut batch)) => {
+            batch.parse();
+            sender.send(batch).ok()
+        }
+        Err(TrySendError::Disconnected(_)) => None,
+    }
+}
+
 /// What was found where a line was looked for.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all of them are lines, and a line in a box would cost more than it weighs"
-)]
 pub(crate) enum FoundLine {
     /// A line and its end.
-    Whole(Result<Line, LineError>),
+    Line,
+    /// The same, but what stands there is no line.
+    Bad(LineError),
     /// Some bytes without an end, the last of the file.
     Torn,
     /// The end of the file.
@@ -72,40 +201,155 @@ pub(crate) enum FoundLine {
 }
 
 /// The lines of a segment.
-pub(crate) enum SegmentLines {
-    /// They are read and parsed as they are asked for.
-    Here(RawLines),
-    /// They are read and parsed in a thread of their own.
-    Ahead(Box<LinesAhead>),
+pub(crate) struct SegmentLines {
+    path: PathBuf,
+    origin: Origin,
+    batch: Batch,
+    /// The batch after it, where somebody had to look.
+    following: Option<Batch>,
+    /// Where in the batch the last line stands that was read, with its end.
+    line: Range<usize>,
+    /// In which of the batch's places is what it says.
+    place: usize,
+    /// How many of the batch's parsed lines were read.
+    taken: usize,
+    /// The number of the last line that was read, from 1.
+    number: u64,
+    /// Where the batch begins.
+    start: u64,
 }
 
 impl SegmentLines {
+    /// Reads lines as they are asked for.
+    pub(crate) fn here(bytes: SegmentBytes) -> Self {
+        Self::of(bytes.path().to_owned(), Origin::Here(Batches::of(bytes)))
+    }
+
+    /// Reads lines on two threads.
+    ///
+    /// # Errors
+    /// The system has no thread for it.
+    pub(crate) fn ahead(bytes: SegmentBytes) -> Result<Self, ReadError> {
+        let path = bytes.path().to_owned();
+        match Origin::ahead(Batches::of(bytes)) {
+            Ok(origin) => Ok(Self::of(path, origin)),
+            Err(error) => Err(ReadError::new(&path, Flaw::Io(error))),
+        }
+    }
+
+    fn of(path: PathBuf, origin: Origin) -> Self {
+        Self {
+            path,
+            origin,
+            batch: Batch::default(),
+            following: None,
+            line: 0..0,
+            place: 0,
+            taken: 0,
+            number: 0,
+            start: 0,
+        }
+    }
+
     /// Reads the next line.
     pub(crate) fn read(&mut self) -> Result<FoundLine, ReadError> {
-        match self {
-            Self::Here(lines) => Ok(match lines.read()? {
-                RawLine::Whole => FoundLine::Whole(Line::parse(lines.text())),
-                RawLine::Torn => FoundLine::Torn,
-                RawLine::End => FoundLine::End,
-            }),
-            Self::Ahead(lines) => lines.read(),
+        self.number += 1;
+        loop {
+            self.line.start = self.line.end;
+            let batch = &mut self.batch;
+            if self.taken < batch.parsed {
+                self.place = self.taken;
+                self.taken += 1;
+                self.line.end += batch.lines[self.place].0;
+                return Ok(FoundLine::Line);
+            }
+            match line_length(&batch.bytes[self.line.start..batch.length]) {
+                Ok(Some(length)) => {
+                    self.line.end += length;
+                    return Ok(self.parse());
+                }
+                Ok(None) => {}
+                Err(TooLong) => {
+                    self.line.end += MAX_LINE_BYTES;
+                    return Err(self.fail(Flaw::TooLong));
+                }
+            }
+            match self.batch.end.take() {
+                None => self.turn()?,
+                Some(Err(flaw)) => return Err(self.fail(flaw)),
+                end @ Some(Ok(())) => {
+                    self.batch.end = end;
+                    self.line.end = self.batch.length;
+                    return Ok(match self.line.is_empty() {
+                        true => FoundLine::End,
+                        false => FoundLine::Torn,
+                    });
+                }
+            }
         }
+    }
+
+    /// Parses the last line that was read.
+    fn parse(&mut self) -> FoundLine {
+        let Batch { lines, bytes, .. } = &mut self.batch;
+        if lines.is_empty() {
+            lines.push((0, Line::default()));
+        }
+        // Those that were parsed before are taken.
+        self.place = 0;
+        let text = &bytes[self.line.start..self.line.end - 1];
+        match lines[0].1.parse_over(text) {
+            Ok(()) => FoundLine::Line,
+            Err(error) => FoundLine::Bad(error),
+        }
+    }
+
+    /// What the last line says that was read.
+    pub(crate) fn line(&self) -> &Line {
+        &self.batch.lines[self.place].1
+    }
+
+    /// The same, to be taken.
+    pub(crate) fn line_mut(&mut self) -> &mut Line {
+        &mut self.batch.lines[self.place].1
+    }
+
+    /// Goes to the next batch.
+    fn turn(&mut self) -> Result<(), ReadError> {
+        self.start += self.batch.length as u64;
+        self.line = 0..0;
+        self.taken = 0;
+        let consumed = mem::take(&mut self.batch);
+        self.batch = match self.following.take() {
+            Some(batch) => batch,
+            None => (self.origin.next(consumed)).map_err(|flaw| self.fail(flaw))?,
+        };
+        Ok(())
     }
 
     /// Whether there is nothing after what was read.
     pub(crate) fn is_at_end(&mut self) -> Result<bool, ReadError> {
-        match self {
-            Self::Here(lines) => lines.is_at_end(),
-            Self::Ahead(lines) => lines.is_at_end(),
+        if self.line.end < self.batch.length {
+            return Ok(false);
+        }
+        if self.batch.end.is_none() && self.following.is_none() {
+            let batch = self.origin.next(Batch::default());
+            self.following = Some(batch.map_err(|flaw| self.fail(flaw))?);
+        }
+        let end = match &mut self.following {
+            Some(batch) if batch.length > 0 => return Ok(false),
+            Some(batch) => &mut batch.end,
+            None => &mut self.batch.end,
+        };
+        match end.replace(Ok(())) {
+            Some(Err(flaw)) => Err(self.fail(flaw)),
+            Some(Ok(())) | None => Ok(true),
         }
     }
 
     /// The last line that was read, with its end.
     pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Here(lines) => lines.bytes(),
-            Self::Ahead(lines) => &lines.batch.bytes[lines.line.clone()],
-        }
+        &self.batch.bytes[self.line.clone()]
     }
 
     /// The last line that was read, without its end.
@@ -116,151 +360,25 @@ impl SegmentLines {
 
     /// The place of the last line that was read.
     pub(crate) fn place(&self) -> LinePlace {
-        match self {
-            Self::Here(lines) => lines.place(),
-            Self::Ahead(lines) => lines.place(),
+        LinePlace {
+            line: self.number,
+            byte: self.start + self.line.start as u64,
         }
     }
 
     /// Bytes read so far.
     pub(crate) fn read_bytes(&self) -> u64 {
-        match self {
-            Self::Here(lines) => lines.read_bytes(),
-            Self::Ahead(lines) => lines.read_bytes,
-        }
+        self.start + self.line.end as u64
+    }
+
+    /// The account of the segment up to a byte of the present batch, which so many lines end at.
+    pub(crate) fn tally(&self, lines: u64, bytes: u64) -> Tally {
+        let portion = usize::try_from(bytes - self.start).map(|end| &self.batch.bytes[..end]);
+        Tally::resume(lines, bytes, &self.batch.sums, portion.unwrap_or_default())
     }
 
     /// Makes an error that names the last line that was read.
     pub(crate) fn fail(&self, flaw: Flaw) -> ReadError {
-        match self {
-            Self::Here(lines) => lines.fail(flaw),
-            Self::Ahead(lines) => lines.fail(flaw),
-        }
-    }
-}
-
-/// Lines that another thread reads and parses.
-pub(crate) struct LinesAhead {
-    path: PathBuf,
-    batches: Ahead<Batch>,
-    /// The present batch, less the lines that were read.
-    batch: Batch,
-    lines: vec::IntoIter<(usize, Result<Line, LineError>)>,
-    /// The batch after it, where somebody had to look.
-    following: Option<Batch>,
-    /// Where in the batch the last line stands that was read, with its end.
-    line: Range<usize>,
-    /// The number of the last line that was read, from 1.
-    number: u64,
-    /// Where that line begins.
-    start: u64,
-    /// Bytes read so far.
-    read_bytes: u64,
-}
-
-impl LinesAhead {
-    /// Begins to read.
-    ///
-    /// # Errors
-    /// The system has no thread for it.
-    pub(crate) fn new(mut lines: RawLines) -> Result<Self, ReadError> {
-        let path = lines.path().to_owned();
-        let mut is_done = false;
-        let batches = Ahead::new(iter::from_fn(move || {
-            let batch = (!is_done).then(|| Batch::read(&mut lines))?;
-            is_done = batch.end.is_some();
-            Some(batch)
-        }));
-        Ok(Self {
-            batches: batches.map_err(|error| ReadError::new(&path, Flaw::Io(error)))?,
-            path,
-            batch: Batch::default(),
-            lines: Vec::new().into_iter(),
-            following: None,
-            line: 0..0,
-            number: 0,
-            start: 0,
-            read_bytes: 0,
-        })
-    }
-
-    /// Reads the next line.
-    fn read(&mut self) -> Result<FoundLine, ReadError> {
-        self.number += 1;
-        self.start = self.read_bytes;
-        loop {
-            if let Some((length, line)) = self.lines.next() {
-                self.pass(length);
-                return Ok(FoundLine::Whole(line));
-            }
-            let Some(end) = self.batch.end.take() else {
-                self.turn()?;
-                continue;
-            };
-            self.pass(self.batch.bytes.len() - self.line.end);
-            let end = end?;
-            self.batch.end = Some(Ok(RawLine::End));
-            return Ok(match end {
-                RawLine::Torn => FoundLine::Torn,
-                RawLine::Whole | RawLine::End => FoundLine::End,
-            });
-        }
-    }
-
-    /// Goes past so many bytes.
-    fn pass(&mut self, length: usize) {
-        self.line = self.line.end..self.line.end + length;
-        self.read_bytes += length as u64;
-    }
-
-    /// Goes to the next batch.
-    fn turn(&mut self) -> Result<(), ReadError> {
-        self.batch = match self.following.take() {
-            Some(batch) => batch,
-            None => self.next_batch()?,
-        };
-        self.lines = mem::take(&mut self.batch.lines).into_iter();
-        self.line = 0..0;
-        Ok(())
-    }
-
-    fn next_batch(&mut self) -> Result<Batch, ReadError> {
-        let batch = self.batches.next();
-        batch.map_err(|error| ReadError::new(&self.path, Flaw::Io(error)))
-    }
-
-    /// Whether there is nothing after what was read.
-    fn is_at_end(&mut self) -> Result<bool, ReadError> {
-        if self.lines.len() > 0 {
-            return Ok(false);
-        }
-        if self.batch.end.is_none() && self.following.is_none() {
-            self.following = Some(self.next_batch()?);
-        }
-        let end = match &mut self.following {
-            Some(batch) if !batch.lines.is_empty() => return Ok(false),
-            Some(batch) => &mut batch.end,
-            None => &mut self.batch.end,
-        };
-        match end.take() {
-            // There is a line, though no good one.
-            Some(Err(error)) if !matches!(error.flaw, Flaw::TooLong) => Err(self.fail(error.flaw)),
-            found => {
-                let is_at_end = matches!(found, Some(Ok(RawLine::End)));
-                *end = found;
-                Ok(is_at_end)
-            }
-        }
-    }
-
-    fn place(&self) -> LinePlace {
-        LinePlace {
-            line: self.number,
-            byte: self.start,
-        }
-    }
-
-    fn fail(&self, flaw: Flaw) -> ReadError {
         ReadError {
             file: self.path.clone(),
             at: Some(self.place()),

@@ -11,6 +11,7 @@
 //! same there; a property test holds the two to each other.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use engine::Seq;
 use serde::de::value::BorrowedBytesDeserializer;
@@ -20,25 +21,27 @@ use serde::de::{
 use serde::{Deserialize, forward_to_deserialize_any};
 
 use crate::line::{Line, Source};
-use crate::wire::Body;
 
-/// Reads a line, given without its `\n`; `None` where it is not in the canonical form.
+/// Reads a line, given without its `\n`, in the place of another; `None` where it is not in the
+/// canonical form. What is in the place then says nothing.
 #[inline(always)]
-pub(crate) fn read(line: &[u8]) -> Option<Line> {
-    let mut scanner = Scanner { rest: line };
+pub(crate) fn read(text: &[u8], line: &mut Line) -> Option<()> {
+    let mut scanner = Scanner { rest: text };
     scanner.skip(b"{\"type\":")?;
     let type_name = scanner.text()?;
     scanner.skip(b",\"seq\":")?;
-    let seq = Seq(scanner.unsigned()?);
+    line.seq = Seq(scanner.unsigned()?);
     scanner.skip(b",\"t_ms\":")?;
-    let t_ms = scanner.signed()?;
-    scanner.skip(b",\"src\":")?;
-    let src = scanner.word::<Source>()?;
-    let n = match scanner.skip(b",\"n\":") {
+    line.t_ms = scanner.signed()?;
+    scanner.skip(b",\"src\":\"")?;
+    line.src = SOURCES
+        .into_iter()
+        .find(|source| scanner.skip_word(source.name()).is_some())?;
+    line.n = match scanner.skip(b",\"n\":") {
         Some(()) => Some(scanner.unsigned()?),
         None => None,
     };
-    let at_ms = match scanner.skip(b",\"at_ms\":") {
+    line.at_ms = match scanner.skip(b",\"at_ms\":") {
         Some(()) => Some(scanner.signed()?),
         None => None,
     };
@@ -46,17 +49,12 @@ pub(crate) fn read(line: &[u8]) -> Option<Line> {
         scanner: &mut scanner,
         place: Place::Body,
     };
-    let body = Body::read(type_name, fields).ok()?;
-    let line = Line {
-        seq,
-        t_ms,
-        src,
-        n,
-        at_ms,
-        body,
-    };
-    (scanner.rest.is_empty() && line.check().is_ok()).then_some(line)
+    line.body.read(type_name, fields).ok()?;
+    (scanner.rest.is_empty() && line.check().is_ok()).then_some(())
 }
+
+/// Whose name may stand on a line.
+const SOURCES: [Source; 3] = [Source::Ext, Source::Host, Source::Engine];
 
 /// The powers of ten that as many digits are worth.
 const POWERS: [u64; 9] = [
@@ -166,14 +164,12 @@ impl<'de> Scanner<'de> {
         Some(text)
     }
 
-    /// A string that is one of an enum's names.
+    /// What is left of a string behind its first quotation mark, if it is this word.
     #[inline(always)]
-    fn word<T: Deserialize<'de>>(&mut self) -> Option<T> {
-        T::deserialize(Value {
-            scanner: self,
-            place: Place::Here,
-        })
-        .ok()
+    fn skip_word(&mut self, word: &str) -> Option<()> {
+        let (found, rest) = self.rest.split_at_checked(word.len())?;
+        let rest = rest.strip_prefix(b"\"")?;
+        is_same(found, word.as_bytes()).then(|| self.rest = rest)
     }
 
     /// Digits, as a number that they do not overflow, and how many there are.
@@ -204,6 +200,8 @@ impl<'de> Scanner<'de> {
         Some((number, count))
     }
 
+    /// A number that is whole: where a point or an exponent follows, nothing is found that has to
+    /// follow a number.
     #[inline(always)]
     fn unsigned(&mut self) -> Option<u64> {
         let (number, count) = self.digits(0)?;
@@ -212,8 +210,7 @@ impl<'de> Scanner<'de> {
             return None;
         }
         self.rest = &self.rest[count..];
-        // It is whole only if it ends here.
-        (!matches!(self.rest.first(), Some(b'.' | b'e' | b'E'))).then_some(number)
+        Some(number)
     }
 
     /// A whole number. A negative zero is none: JSON takes it for a fraction.
@@ -237,32 +234,34 @@ impl<'de> Scanner<'de> {
         }
     }
 
-    /// A number of few digits without an exponent. Both its digits and the power of ten are exact
-    /// as floating point, so that their quotient is rounded once, to the nearest that there is.
-    /// (Clinger, How to read floating point numbers accurately, 1990.)
+    /// A number of few digits, some of them behind a point, without an exponent. Both its digits
+    /// and the power of ten are exact as floating point, so that their quotient is rounded once, to
+    /// the nearest that there is. (Clinger, How to read floating point numbers accurately, 1990.)
     #[inline(always)]
     fn short_fraction(&mut self) -> Option<f64> {
-        const EXACT: u64 = 1 << 53;
         let begin = usize::from(self.rest.first() == Some(&b'-'));
-        let (whole, count) = self.digits(begin)?;
-        if count == 0 || (self.rest[begin] == b'0' && count > 1) {
+        let (whole, count) = self.few_digits(begin)?;
+        if self.rest[begin] == b'0' && count > 1 {
             return None;
         }
-        let mut end = begin + count;
-        let mut digits = whole;
-        let mut power = 1;
-        if self.rest.get(end) == Some(&b'.') {
-            let (behind, count) = self.digits(end + 1)?;
-            power = *POWERS.get(count).filter(|_| count > 0)?;
-            digits = whole.checked_mul(power)?.checked_add(behind)?;
-            end += 1 + count;
-        }
-        if digits >= EXACT || matches!(self.rest.get(end), Some(b'e' | b'E')) {
+        let point = begin + count;
+        let (behind, count) = self.few_digits(point + 1)?;
+        let end = point + 1 + count;
+        if self.rest[point] != b'.' || matches!(self.rest.get(end), Some(b'e' | b'E')) {
             return None;
         }
         self.rest = &self.rest[end..];
-        let number = digits as f64 / power as f64;
+        let power = POWERS[count];
+        let number = (whole * power + behind) as f64 / power as f64;
         Some(if begin == 1 { -number } else { number })
+    }
+
+    /// One to seven digits, as a number, and how many there are. Fourteen are exact as floating
+    /// point.
+    #[inline(always)]
+    fn few_digits(&self, from: usize) -> Option<(u64, usize)> {
+        let (number, count) = leading_digits(*self.rest.get(from..)?.first_chunk()?);
+        matches!(count, 1..8).then_some((number, count))
     }
 
     fn any_fraction(&mut self) -> Option<f64> {
@@ -319,10 +318,10 @@ impl de::Error for Otherwise {
 enum Place {
     /// It is the rest of a line: fields alone, each after a comma, and the closing brace.
     Body,
-    /// Behind its key.
-    Field { name: &'static str, is_first: bool },
-    /// Right here.
+    /// Right here, behind its key where it has one.
     Here,
+    /// Nowhere: the field's key does not stand where it would have to.
+    Absent,
 }
 
 /// A value that is to be read.
@@ -336,14 +335,10 @@ impl<'a, 'de> Value<'a, 'de> {
     #[inline(always)]
     fn enter(self) -> Result<&'a mut Scanner<'de>, Otherwise> {
         match self.place {
-            Place::Field { name, is_first } => {
-                self.scanner.skip_key(name, is_first).ok_or(Otherwise)?;
-            }
-            Place::Here => {}
+            Place::Here => Ok(self.scanner),
             // Only a struct can be the rest of a line.
-            Place::Body => return Err(Otherwise),
+            Place::Body | Place::Absent => Err(Otherwise),
         }
-        Ok(self.scanner)
     }
 }
 
@@ -398,16 +393,10 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
     #[inline(always)]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Otherwise> {
-        let Place::Field { name, is_first } = self.place else {
-            return Err(Otherwise);
-        };
-        if self.scanner.skip_key(name, is_first).is_none() || self.scanner.skip(b"null").is_some() {
+        if matches!(self.place, Place::Absent) || self.scanner.skip(b"null").is_some() {
             return visitor.visit_none();
         }
-        visitor.visit_some(Value {
-            place: Place::Here,
-            ..self
-        })
+        visitor.visit_some(self)
     }
 
     #[inline(always)]
@@ -491,11 +480,18 @@ impl<'de> SeqAccess<'de> for Fields<'_, 'de> {
         let (&name, names) = self.names.split_first().ok_or(Otherwise)?;
         self.names = names;
         let is_first = self.begin == Some(self.scanner.rest.len());
-        let field = Value {
-            scanner: &mut *self.scanner,
-            place: Place::Field { name, is_first },
+        // Here it is known which key that is. Where the value is read it is not.
+        let place = match self.scanner.skip_key(name, is_first) {
+            Some(()) => Place::Here,
+            None => Place::Absent,
         };
-        seed.deserialize(field).map(Some)
+        let scanner = &mut *self.scanner;
+        seed.deserialize(Value { scanner, place }).map(Some)
+    }
+
+    #[inline(always)]
+    fn next_element<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, Otherwise> {
+        self.next_element_seed(PhantomData)
     }
 }
 

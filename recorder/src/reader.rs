@@ -7,16 +7,19 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::hex;
 use sha2::{Digest, Sha256};
 
-use crate::batch::{FoundLine, LinesAhead, SegmentLines};
+use crate::batch::{FoundLine, SegmentLines};
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
-use crate::segment::{Probe, RawLines, Segment, SegmentFiles, is_compressed, probe_lines};
+use crate::segment::{
+    Probe, RawLines, Segment, SegmentBytes, SegmentFiles, is_compressed, probe_lines,
+};
 use crate::tally::{Place, Tally};
 use crate::wire::{Body, LogClosed, LogOpened};
 
@@ -63,7 +66,7 @@ impl Trace {
     pub fn from_source(path: &Path, source: Arc<dyn SegmentSource>) -> Result<Self, ReadError> {
         let mut segments = Vec::new();
         for index in 0..source.segment_count() {
-            let mut lines = open_segment(path, Some(&*source), index)?;
+            let mut lines = RawLines::of(open_segment(path, Some(&*source), index)?);
             match probe_lines(path, &mut lines)? {
                 Probe::Segment(segment) => segments.push(*segment),
                 Probe::Unfinished { .. } => return Err(ReadError::new(path, Flaw::Empty)),
@@ -122,7 +125,8 @@ impl Trace {
             index: 0,
             current: None,
             stop_before: None,
-            tally: Tally::default(),
+            segment_lines: 0,
+            segment_bytes: 0,
             place: Place::START,
             digest: Sha256::new(),
             seal: None,
@@ -142,12 +146,12 @@ fn open_segment(
     path: &Path,
     source: Option<&dyn SegmentSource>,
     index: usize,
-) -> Result<RawLines, ReadError> {
+) -> Result<SegmentBytes, ReadError> {
     let Some(source) = source else {
-        return RawLines::open_ahead(path);
+        return SegmentBytes::open_ahead(path);
     };
     match source.open(index) {
-        Ok(input) => Ok(RawLines::of(path, input)),
+        Ok(input) => Ok(SegmentBytes::of(path, input)),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             Err(ReadError::new(path, Flaw::Damaged(error)))
         }
@@ -186,7 +190,9 @@ pub struct TraceReader {
     current: Option<Box<SegmentLines>>,
     /// The seq before which to stop, if not at the end.
     stop_before: Option<u64>,
-    pub(crate) tally: Tally,
+    /// How many lines of it, and how many bytes they have.
+    segment_lines: u64,
+    segment_bytes: u64,
     pub(crate) place: Place,
     digest: Sha256,
     seal: Option<LogClosed>,
@@ -265,15 +271,49 @@ impl TraceReader {
     /// Returns a hash of all lines read so far: the first 16 hex digits of the SHA-256 of the
     /// segments' SHA-256. It is the same for plain and compressed files.
     pub fn digest(&self) -> String {
-        let mut digest = self.digest.clone();
-        digest.update(self.tally.sha256());
+        let digest = self.digest.clone();
+        let digest = digest.chain_update(self.tally().sha256());
         hex(&digest.finalize()[..8])
     }
 
-    fn advance(&mut self) -> Result<Option<Line>, ReadError> {
+    /// Returns the account of the present segment's lines.
+    pub(crate) fn tally(&self) -> Tally {
+        match &self.current {
+            Some(lines) => lines.tally(self.segment_lines, self.segment_bytes),
+            None => Tally::default(),
+        }
+    }
+
+    /// Reads the next line and lends it, which saves moving it; `None` at the end.
+    ///
+    /// # Errors
+    /// What does not hold. There is nothing after it.
+    pub fn lend(&mut self) -> Result<Option<&Line>, ReadError> {
+        Ok(self.read()?.map(|line| &*line))
+    }
+
+    fn read(&mut self) -> Result<Option<&mut Line>, ReadError> {
+        if self.is_done {
+            return Ok(None);
+        }
+        let found = self.advance();
+        if matches!(found, Ok(true)) {
+            return Ok(self.current.as_deref_mut().map(SegmentLines::line_mut));
+        }
+        self.is_done = true;
+        if found.is_err() {
+            self.seal = None;
+        } else if self.torn_tail.is_none() && self.stop_before.is_none() {
+            self.torn_tail = self.unfinished.take();
+        }
+        found.map(|_| None)
+    }
+
+    /// Reads the next line; `false` at the end.
+    fn advance(&mut self) -> Result<bool, ReadError> {
         loop {
             if self.stop_before == Some(self.place.next_seq) {
-                return Ok(None);
+                return Ok(false);
             }
             let next_first_seq = self
                 .segments
@@ -283,87 +323,84 @@ impl TraceReader {
                 Some(lines) => lines,
                 None => {
                     let path = &self.segments[self.index].path;
-                    let lines = open_segment(path, self.source.as_deref(), self.index)?;
-                    Box::new(if self.is_ahead {
-                        SegmentLines::Ahead(Box::new(LinesAhead::new(lines)?))
-                    } else {
-                        SegmentLines::Here(lines)
+                    let bytes = open_segment(path, self.source.as_deref(), self.index)?;
+                    Box::new(match self.is_ahead {
+                        true => SegmentLines::ahead(bytes)?,
+                        false => SegmentLines::here(bytes),
                     })
                 }
             };
-            if next_first_seq == Some(self.place.next_seq) && self.tally.lines > 0 {
-                self.leave_segment(&mut lines)?;
+            if next_first_seq == Some(self.place.next_seq) && self.segment_lines > 0 {
+                let left = self.leave_segment(&mut lines);
+                if left.is_err() {
+                    self.current = Some(lines);
+                }
+                left?;
                 continue;
             }
             let found = self.read_line(&mut lines, next_first_seq.is_none());
             self.current = Some(lines);
-            match found? {
-                Some(line) => return Ok(Some(line)),
-                None => match next_first_seq {
-                    None => return Ok(None),
-                    Some(found) => {
-                        let flaw = Flaw::Gap {
-                            expected: self.place.next_seq,
-                            found,
-                        };
-                        return Err(ReadError {
-                            at: Some(LinePlace { line: 1, byte: 0 }),
-                            ..ReadError::new(&self.segments[self.index + 1].path, flaw)
-                        });
-                    }
-                },
+            if found? {
+                return Ok(true);
             }
+            let Some(found) = next_first_seq else {
+                return Ok(false);
+            };
+            let flaw = Flaw::Gap {
+                expected: self.place.next_seq,
+                found,
+            };
+            return Err(ReadError {
+                at: Some(LinePlace { line: 1, byte: 0 }),
+                ..ReadError::new(&self.segments[self.index + 1].path, flaw)
+            });
         }
     }
 
-    /// Reads a line of the current segment; `None` at its end.
-    fn read_line(
-        &mut self,
-        lines: &mut SegmentLines,
-        is_last: bool,
-    ) -> Result<Option<Line>, ReadError> {
+    /// Reads a line of the current segment; `false` at its end.
+    fn read_line(&mut self, lines: &mut SegmentLines, is_last: bool) -> Result<bool, ReadError> {
         let found = lines.read()?;
         if self.seal.is_some() && !matches!(found, FoundLine::End) {
             return Err(lines.fail(Flaw::AfterSeal));
         }
-        let torn = |lines: &SegmentLines| TornTail {
-            file: self.segments[self.index].path.clone(),
-            byte: lines.place().byte,
-            bytes: lines.bytes().len() as u64,
-        };
-        let line = match found {
-            FoundLine::Whole(Ok(line)) => line,
-            FoundLine::Whole(Err(_)) if is_last && lines.is_at_end()? => {
-                self.torn_tail = Some(torn(lines));
-                return Ok(None);
+        match found {
+            FoundLine::Line => {}
+            FoundLine::End => return Ok(false),
+            FoundLine::Bad(error) if !is_last || !lines.is_at_end()? => {
+                return Err(lines.fail(Flaw::BadLine(error)));
             }
-            FoundLine::Whole(Err(error)) => return Err(lines.fail(Flaw::BadLine(error))),
-            FoundLine::Torn if is_last => {
-                self.torn_tail = Some(torn(lines));
-                return Ok(None);
+            FoundLine::Torn if !is_last => return Err(lines.fail(Flaw::NoLineEnd)),
+            FoundLine::Bad(_) | FoundLine::Torn => {
+                self.torn_tail = Some(TornTail {
+                    file: self.segments[self.index].path.clone(),
+                    byte: lines.place().byte,
+                    bytes: lines.bytes().len() as u64,
+                });
+                return Ok(false);
             }
-            FoundLine::Torn => return Err(lines.fail(Flaw::NoLineEnd)),
-            FoundLine::End => return Ok(None),
-        };
-        self.check(&line).map_err(|flaw| lines.fail(flaw))?;
-        self.place.advance(&line);
-        self.tally.add(lines.bytes());
+        }
+        self.check(lines).map_err(|flaw| lines.fail(flaw))?;
+        self.place.advance(lines.line());
+        self.segment_lines += 1;
+        self.segment_bytes = lines.read_bytes();
         self.line_count += 1;
-        Ok(Some(line))
+        Ok(true)
     }
 
     /// Checks a line against everything that was read before it.
-    fn check(&mut self, line: &Line) -> Result<(), Flaw> {
+    fn check(&mut self, lines: &SegmentLines) -> Result<(), Flaw> {
+        let line = lines.line();
         self.place.check(line)?;
+        let tally = || lines.tally(self.segment_lines, self.segment_bytes);
         self.lines_since_checkpoint += 1;
         match &line.body {
             Body::LogOpened(header) => self.check_header(header)?,
-            _ if self.tally.lines == 0 => {
+            _ if self.segment_lines == 0 => {
                 let problem = format!("found a line of type {:?} first", line.body.type_name());
                 return Err(Flaw::HeaderMismatch(problem));
             }
             Body::Checkpoint(found) => {
-                let expected = self.tally.checkpoint(found.state.clone());
+                let expected = tally().checkpoint(found.state.clone());
                 if *found != expected {
                     return Err(Flaw::CheckpointMismatch(format!(
                         "it says {} lines with the sum {}, and before it there are {} with {}",
@@ -374,7 +411,7 @@ impl TraceReader {
                 self.last_checkpoint_t_ms = Some(line.t_ms);
             }
             Body::LogClosed(found) => {
-                let expected = self.tally.seal(found.next_segment);
+                let expected = tally().seal(found.next_segment);
                 if *found != expected {
                     return Err(Flaw::SealMismatch(format!(
                         "it says {} lines with the sum {}, and before it there are {} with {}",
@@ -403,7 +440,7 @@ impl TraceReader {
     }
 
     fn check_header(&self, header: &LogOpened) -> Result<(), Flaw> {
-        let problem = if self.tally.lines > 0 {
+        let problem = if self.segment_lines > 0 {
             "found log_opened, which stands on first lines only".to_owned()
         } else if header.session != self.segments[0].header.session {
             format!(
@@ -443,8 +480,9 @@ impl TraceReader {
                 .len();
             self.superseded_bytes += length.saturating_sub(lines.read_bytes());
         }
-        self.digest.update(self.tally.sha256());
-        self.tally = Tally::default();
+        let tally = lines.tally(self.segment_lines, self.segment_bytes);
+        self.digest.update(tally.sha256());
+        (self.segment_lines, self.segment_bytes) = (0, 0);
         self.seal = None;
         self.index += 1;
         Ok(())
@@ -455,23 +493,6 @@ impl Iterator for TraceReader {
     type Item = Result<Line, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_done {
-            return None;
-        }
-        let found = self.advance().transpose();
-        match &found {
-            Some(Ok(_)) => {}
-            Some(Err(_)) => {
-                self.is_done = true;
-                self.seal = None;
-            }
-            None => {
-                self.is_done = true;
-                if self.torn_tail.is_none() && self.stop_before.is_none() {
-                    self.torn_tail = self.unfinished.take();
-                }
-            }
-        }
-        found
+        self.read().map(|line| line.map(mem::take)).transpose()
     }
 }

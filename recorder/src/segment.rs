@@ -362,24 +362,13 @@ pub(crate) enum RawLine {
     End,
 }
 
-/// The lines of a file as bytes. They stay where a block of the file was read to.
-pub(crate) struct RawLines {
+/// A segment's bytes, decompressed. `path` is what they are called by.
+pub(crate) struct SegmentBytes {
     path: PathBuf,
     input: Box<dyn Read + Send>,
-    block: Vec<u8>,
-    /// How much of the block is read.
-    filled: usize,
-    /// Where in the block the last line stands that was read, with its end.
-    line: Range<usize>,
-    /// The number of the last line that was read, from 1.
-    number: u64,
-    /// Where that line begins.
-    start: u64,
-    /// Bytes of whole lines, and of an unfinished last one, read so far.
-    read_bytes: u64,
 }
 
-impl RawLines {
+impl SegmentBytes {
     pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
         let fail = |error| ReadError::new(path, Flaw::Io(error));
         let file = File::open(path).map_err(fail)?;
@@ -403,11 +392,78 @@ impl RawLines {
         Ok(Self::of(path, Box::new(input)))
     }
 
-    /// Reads lines that stand in no file of lines. `path` is what they are called by.
+    /// Takes bytes that stand in no file of lines.
     pub(crate) fn of(path: &Path, input: Box<dyn Read + Send>) -> Self {
+        let path = path.to_owned();
+        Self { path, input }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads some bytes, and returns how many; 0 at the end.
+    pub(crate) fn read(&mut self, out: &mut [u8]) -> Result<usize, Flaw> {
+        loop {
+            match self.input.read(out) {
+                Ok(count) => return Ok(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.flaw(error)),
+            }
+        }
+    }
+
+    /// Tells a failing file from damaged data: only the system's own errors have a number.
+    fn flaw(&self, error: io::Error) -> Flaw {
+        if is_compressed(&self.path) && error.raw_os_error().is_none() {
+            Flaw::Compressed(error)
+        } else if error.kind() == io::ErrorKind::InvalidData {
+            Flaw::Damaged(error)
+        } else {
+            Flaw::Io(error)
+        }
+    }
+}
+
+/// A line that is too long to be one.
+pub(crate) struct TooLong;
+
+/// Returns the length of the line at the front, its end included; `None` where there is no end.
+#[inline]
+pub(crate) fn line_length(bytes: &[u8]) -> Result<Option<usize>, TooLong> {
+    // What is longer is no line, whatever comes.
+    let bytes = &bytes[..bytes.len().min(MAX_LINE_BYTES)];
+    match memchr(b'\n', bytes) {
+        Some(index) => Ok(Some(index + 1)),
+        None if bytes.len() == MAX_LINE_BYTES => Err(TooLong),
+        None => Ok(None),
+    }
+}
+
+/// The lines of a file as bytes. They stay where a block of the file was read to.
+pub(crate) struct RawLines {
+    bytes: SegmentBytes,
+    block: Vec<u8>,
+    /// How much of the block is read.
+    filled: usize,
+    /// Where in the block the last line stands that was read, with its end.
+    line: Range<usize>,
+    /// The number of the last line that was read, from 1.
+    number: u64,
+    /// Where that line begins.
+    start: u64,
+    /// Bytes of whole lines, and of an unfinished last one, read so far.
+    read_bytes: u64,
+}
+
+impl RawLines {
+    pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
+        SegmentBytes::open(path).map(Self::of)
+    }
+
+    pub(crate) fn of(bytes: SegmentBytes) -> Self {
         Self {
-            path: path.to_owned(),
-            input,
+            bytes,
             block: vec![0; BLOCK_BYTES],
             filled: 0,
             line: 0..0,
@@ -415,11 +471,6 @@ impl RawLines {
             start: 0,
             read_bytes: 0,
         }
-    }
-
-    /// What the lines are called by.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Reads the next line.
@@ -464,16 +515,10 @@ impl RawLines {
         if self.filled == self.block.len() {
             self.block.resize(2 * self.filled, 0);
         }
-        loop {
-            match self.input.read(&mut self.block[self.filled..]) {
-                Ok(count) => {
-                    self.filled += count;
-                    return Ok(count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.fail(self.io_flaw(error))),
-            }
-        }
+        let count = self.bytes.read(&mut self.block[self.filled..]);
+        let count = count.map_err(|flaw| self.fail(flaw))?;
+        self.filled += count;
+        Ok(count)
     }
 
     /// Passes over what is left of a line that is too long to be one, and returns its whole length
@@ -491,11 +536,6 @@ impl RawLines {
                 return Ok(bytes);
             }
         }
-    }
-
-    /// Whether there is nothing after what was read.
-    pub(crate) fn is_at_end(&mut self) -> Result<bool, ReadError> {
-        Ok(self.line.end == self.filled && self.fill()? == 0)
     }
 
     /// The last line that was read, with its end.
@@ -525,20 +565,9 @@ impl RawLines {
     /// Makes an error that names the last line that was read.
     pub(crate) fn fail(&self, flaw: Flaw) -> ReadError {
         ReadError {
-            file: self.path.clone(),
+            file: self.bytes.path().to_owned(),
             at: Some(self.place()),
             flaw,
-        }
-    }
-
-    /// Tells a failing file from damaged data: only the system's own errors have a number.
-    fn io_flaw(&self, error: io::Error) -> Flaw {
-        if is_compressed(&self.path) && error.raw_os_error().is_none() {
-            Flaw::Compressed(error)
-        } else if error.kind() == io::ErrorKind::InvalidData {
-            Flaw::Damaged(error)
-        } else {
-            Flaw::Io(error)
         }
     }
 }

@@ -21,20 +21,31 @@ pub(crate) struct Tally {
     portion: Vec<u8>,
 }
 
+/// The sums of a segment's bytes so far.
 #[derive(Clone, Default)]
-struct Sums {
+pub(crate) struct Sums {
     crc32c: u32,
     sha256: Sha256,
 }
 
 impl Sums {
-    fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         self.crc32c = crc32c::crc32c_append(self.crc32c, bytes);
         self.sha256.update(bytes);
     }
 }
 
 impl Tally {
+    /// Takes up an account of so many lines, of whose bytes the sums have all but the last portion.
+    pub(crate) fn resume(lines: u64, bytes: u64, sums: &Sums, portion: &[u8]) -> Self {
+        Self {
+            bytes,
+            lines,
+            sums: sums.clone(),
+            portion: portion.to_vec(),
+        }
+    }
+
     /// Counts a line in, given with its `\n`.
     pub(crate) fn add(&mut self, line: &[u8]) {
         self.bytes += line.len() as u64;

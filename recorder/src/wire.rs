@@ -60,17 +60,21 @@ macro_rules! line_types {
                 }
             }
 
-            /// Reads the fields of a type from the rest of an object.
+            /// Reads the fields of a type from the rest of an object, in the place of what was
+            /// there: most types are small, and no more is written than they need.
             pub(crate) fn read<'de, D: Deserializer<'de>>(
+                &mut self,
                 type_name: &[u8],
                 fields: D,
-            ) -> Result<Self, D::Error> {
+            ) -> Result<(), D::Error> {
                 $( if type_name == $name.as_bytes() {
-                    return Ok(Self::$variant(<$wire>::deserialize(fields)?));
+                    *self = Self::$variant(<$wire>::deserialize(fields)?);
+                    return Ok(());
                 } )+
                 IgnoredAny::deserialize(fields)?;
                 let type_name = String::from_utf8_lossy(type_name).into_owned();
-                Ok(Self::Unknown { type_name })
+                *self = Self::Unknown { type_name };
+                Ok(())
             }
 
             /// Writes the fields as an object of their own.
@@ -90,6 +94,13 @@ macro_rules! line_types {
             vec![ $( <$wire>::json_schema(generator), )+ ]
         }
     };
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        let type_name = String::new();
+        Self::Unknown { type_name }
+    }
 }
 
 line_types! {

@@ -367,7 +367,7 @@ impl TraceWriter {
             state: State::Between {
                 next_segment: last.header.segment + 1,
             },
-            tally: reader.tally.clone(),
+            tally: reader.tally(),
             place: reader.place,
             synced: reader.place,
             unsynced: Vec::new(),

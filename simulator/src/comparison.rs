@@ -59,8 +59,9 @@ pub fn run(
         Some(_) => Abreast::new(replays.map(Replay::keeping_holds)),
         None => Abreast::new(replays),
     };
-    for step in trace.steps() {
-        abreast.take_step(&step?);
+    let mut steps = trace.steps();
+    while let Some(step) = steps.lend()? {
+        abreast.take_step(step);
     }
     let scores = abreast.finish().map(|(mut score, holds)| {
         if let Some(foresight) = foresight {
@@ -93,14 +94,14 @@ pub fn run_in_parts(
         }
     };
     let mut ends = until_ms.iter().peekable();
-    for step in trace.steps() {
-        let step = step?;
-        if let Step::Event(event) = &step {
+    let mut steps = trace.steps();
+    while let Some(step) = steps.lend()? {
+        if let Step::Event(event) = step {
             while ends.next_if(|&&end| event.t_ms >= end).is_some() {
                 end_part(&abreast);
             }
         }
-        abreast.take_step(&step);
+        abreast.take_step(step);
     }
     for _ in ends {
         end_part(&abreast);

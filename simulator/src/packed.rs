@@ -13,6 +13,7 @@ mod codec;
 
 use std::fmt;
 use std::io::{self, Write};
+use std::mem;
 use std::sync::Arc;
 
 use recorder::Line;
@@ -24,7 +25,7 @@ use crate::replay::Step;
 use codec::{Decoder, Encoder};
 
 /// What a packed trace ends in. The number is raised whenever the layout changes.
-pub const MAGIC: &[u8; 8] = b"tabpack1";
+pub const MAGIC: &[u8; 8] = b"tabpack2";
 
 /// How many bytes gather before they are summed and written: 64 KiB.
 const PORTION_BYTES: usize = 64 << 10;
@@ -211,6 +212,7 @@ impl PackedTrace {
     pub fn steps(&self) -> Steps<'_> {
         Steps {
             decoder: Decoder::new(&(*self.bytes).as_ref()[..self.end], &self.head.hosts),
+            step: Step::Unknown,
             is_done: false,
         }
     }
@@ -229,18 +231,34 @@ impl fmt::Debug for PackedTrace {
 #[derive(Debug)]
 pub struct Steps<'a> {
     decoder: Decoder<'a>,
+    /// The last that was read.
+    step: Step,
     is_done: bool,
+}
+
+impl Steps<'_> {
+    /// Reads the next step and lends it, which saves moving it; `None` at the end.
+    ///
+    /// # Errors
+    /// What is damaged. There is nothing after it.
+    pub fn lend(&mut self) -> Result<Option<&Step>, Damaged> {
+        if self.is_done || self.decoder.is_at_end() {
+            return Ok(None);
+        }
+        let read = self.decoder.step(&mut self.step);
+        self.is_done = read.is_err();
+        read.map(|()| Some(&self.step))
+    }
 }
 
 impl Iterator for Steps<'_> {
     type Item = Result<Step, Damaged>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_done || self.decoder.is_at_end() {
-            return None;
+        match self.lend() {
+            Ok(None) => None,
+            Ok(Some(_)) => Some(Ok(mem::replace(&mut self.step, Step::Unknown))),
+            Err(damage) => Some(Err(damage)),
         }
-        let step = self.decoder.step();
-        self.is_done = step.is_err();
-        Some(step)
     }
 }

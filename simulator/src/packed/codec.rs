@@ -1,8 +1,13 @@
 //! A step as bytes, and back.
 //!
-//! Each begins with a tag. What happens often has a layout of its own; what happens rarely stands
-//! as the line does in its log. Both halves keep the same books of what came before: they must be
-//! changed together, and a property test holds them to each other.
+//! Each begins with a byte: its tag, and how far its seq is from the one before. What happens often
+//! has a layout of its own; what happens rarely stands as the line does in its log. Both halves keep
+//! the same books of what came before: they must be changed together, and a property test holds
+//! them to each other.
+//!
+//! A number takes as many bytes as it needs, seven bits each. How many they are is told by the
+//! zeros at the low end of the first, and not by a bit in each (LEB128): so one is written, and read,
+//! as a word, with no loop and no branch that is guessed wrong.
 
 use std::sync::Arc;
 
@@ -12,7 +17,7 @@ use engine::{
 };
 use foldhash::fast::FixedState;
 use indexmap::IndexSet;
-use recorder::{Body, Line};
+use recorder::{Body, Line, Tab};
 
 use super::Damaged;
 use crate::replay::{RecordedDecision, Step};
@@ -41,12 +46,21 @@ mod tag {
     pub(super) const SUSPENDED: u8 = 19;
 }
 
-/// How many whole numbers, fractions and flags a sample has.
+/// The bits of a step's first byte that are its tag. The others say by how much seq went up; 0 says
+/// that a number does.
+const TAG_BITS: u32 = 5;
+const TAG_MASK: u8 = (1 << TAG_BITS) - 1;
+const SEQ_STEPS: u64 = 1 << (u8::BITS - TAG_BITS);
+
+/// How many whole numbers and fractions a sample has.
 const WHOLE: usize = 8;
 const FRACTIONS: usize = 4;
 
-/// The most bytes that a number of 64 bits takes.
-const VARINT_BYTES: usize = 10;
+/// The most bytes that a number takes: behind a first byte of zeros stand all its 64 bits.
+const NUMBER_BYTES: usize = 9;
+
+/// More than any step takes but a line: a sample has some 20 numbers.
+const STEP_BYTES: usize = 256;
 
 /// Fractions are mostly hundredths, as the host rounds them.
 const HUNDREDTHS: f64 = 100.0;
@@ -60,7 +74,7 @@ struct Before {
     whole: [u64; WHOLE],
 }
 
-fn whole(metrics: &Metrics) -> [Option<u64>; WHOLE] {
+fn whole(metrics: &recorder::Metrics) -> [Option<u64>; WHOLE] {
     [
         metrics.ram_total,
         metrics.ram_used,
@@ -73,7 +87,7 @@ fn whole(metrics: &Metrics) -> [Option<u64>; WHOLE] {
     ]
 }
 
-fn fractions(metrics: &Metrics) -> [Option<f64>; FRACTIONS] {
+fn fractions(metrics: &recorder::Metrics) -> [Option<f64>; FRACTIONS] {
     [
         metrics.cpu,
         metrics.battery,
@@ -84,19 +98,21 @@ fn fractions(metrics: &Metrics) -> [Option<f64>; FRACTIONS] {
 
 /// A fraction in hundredths, where that says all of it.
 fn in_hundredths(fraction: f64) -> Option<u64> {
-    const LIMIT: f64 = (1_u64 << 50) as f64;
-    let hundredths = (fraction * HUNDREDTHS).round();
-    if !(0.0..LIMIT).contains(&hundredths) {
-        return None;
-    }
+    const LIMIT: u64 = 1 << 50;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "it is whole and within the limit"
+        reason = "what does not fit comes back as another"
     )]
-    let whole = hundredths as u64;
+    let whole = (fraction * HUNDREDTHS + 0.5) as u64;
     let back = whole as f64 / HUNDREDTHS;
-    (back.to_bits() == fraction.to_bits()).then_some(whole)
+    (back.to_bits() == fraction.to_bits() && whole < LIMIT).then_some(whole)
+}
+
+/// Two bits a flag.
+fn in_bits(flags: &[Option<bool>]) -> u64 {
+    let bits = |flag: &Option<bool>| flag.map_or(0, |flag| 1 + u64::from(flag));
+    (flags.iter().rev().map(bits)).fold(0, |packed, flag| packed << 2 | flag)
 }
 
 /// Differences of either sign, small ones in few bits.
@@ -112,6 +128,8 @@ fn unzigzag(unsigned: u64) -> i64 {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Encoder {
     out: Vec<u8>,
+    /// How much of that is written; the rest is room.
+    length: usize,
     before: Before,
     /// By their number.
     hosts: IndexSet<Arc<str>, FixedState>,
@@ -120,25 +138,26 @@ pub(super) struct Encoder {
 impl Encoder {
     /// Adds what a replay takes from a line; returns whether there is anything.
     pub(super) fn push(&mut self, line: &Line) -> bool {
+        self.make_room(STEP_BYTES);
         match &line.body {
-            Body::Unknown { .. } => self.out.push(tag::UNKNOWN),
+            Body::Unknown { .. } => self.byte(tag::UNKNOWN),
             Body::Decision(it) => {
                 self.begin(tag::DECIDED, line);
                 self.seq(it.cause);
                 self.tab(it.tab);
-                self.out.push(u8::from(it.mode == Mode::Enforce));
+                self.byte(u8::from(it.mode == Mode::Enforce));
             }
             Body::Metrics(it) => {
                 self.begin(tag::METRICS, line);
-                self.metrics(&(*it).into());
+                self.metrics(it);
             }
             Body::PressureSignal(it) => {
                 self.begin(tag::PRESSURE_SIGNAL, line);
-                self.out.push(u8::from(it.severity == Severity::Critical));
+                self.byte(u8::from(it.severity == Severity::Critical));
             }
             Body::TabOpened(it) => {
                 self.begin(tag::TAB_OPENED, line);
-                self.facts(&it.clone().into());
+                self.facts(it);
             }
             Body::TabActivated(it) => {
                 self.begin(tag::TAB_ACTIVATED, line);
@@ -149,7 +168,7 @@ impl Encoder {
                 self.begin(tag::TAB_NAVIGATED, line);
                 self.tab(it.tab);
                 self.page(it.host.as_deref(), it.scheme.is_some());
-                self.flags(&[it.protected]);
+                self.number(in_bits(&[it.protected]));
             }
             Body::TabLoaded(it) => {
                 self.begin(tag::TAB_LOADED, line);
@@ -159,13 +178,13 @@ impl Encoder {
             Body::TabChanged(it) => {
                 self.begin(tag::TAB_CHANGED, line);
                 self.tab(it.tab);
-                self.flags(&[
+                self.number(in_bits(&[
                     it.pinned,
                     it.audible,
                     it.auto_discardable,
                     it.unsaved,
                     it.capturing,
-                ]);
+                ]));
             }
             Body::TabMoved(it) => {
                 self.begin(tag::TAB_MOVED, line);
@@ -180,7 +199,7 @@ impl Encoder {
             Body::TabDiscarded(it) => {
                 self.begin(tag::TAB_DISCARDED, line);
                 self.tab(it.tab);
-                self.out.push(u8::from(it.by == DiscardedBy::Other));
+                self.byte(u8::from(it.by == DiscardedBy::Other));
             }
             Body::TabRestored(it) => {
                 self.begin(tag::TAB_RESTORED, line);
@@ -193,17 +212,17 @@ impl Encoder {
             Body::TabMemory(it) => {
                 self.begin(tag::TAB_MEMORY, line);
                 self.tab(it.tab);
-                self.unsigned(it.bytes);
-                self.out.push(u8::from(it.how == MemorySource::Reclaimed));
+                self.number(it.bytes);
+                self.byte(u8::from(it.how == MemorySource::Reclaimed));
             }
             Body::WindowFocused(it) => {
                 self.begin(tag::WINDOW_FOCUSED, line);
-                self.out.push(u8::from(it.win.is_some()));
+                self.byte(u8::from(it.win.is_some()));
                 self.signed(it.win.map_or(0, |win| win.0));
             }
             Body::UserIdle(it) => {
                 self.begin(tag::USER_IDLE, line);
-                self.out.push(match it.state {
+                self.byte(match it.state {
                     UserState::Active => 0,
                     UserState::Idle => 1,
                     UserState::Locked => 2,
@@ -213,11 +232,11 @@ impl Encoder {
                 self.begin(tag::DISCARD_OUTCOME, line);
                 self.seq(it.decision);
                 self.tab(it.tab);
-                self.out.push(u8::from(it.ok));
+                self.byte(u8::from(it.ok));
             }
             Body::Suspended(it) => {
                 self.begin(tag::SUSPENDED, line);
-                self.unsigned(it.ms);
+                self.number(it.ms);
             }
             _ if line.event().is_none() => return false,
             _ => {
@@ -225,22 +244,31 @@ impl Encoder {
                 line.write(&mut text);
                 // The line's end stands for itself.
                 text.pop();
-                self.out.push(tag::LINE);
-                self.unsigned(text.len() as u64);
-                self.out.append(&mut text);
+                self.byte(tag::LINE);
+                self.number(text.len() as u64);
+                self.make_room(text.len());
+                self.out[self.length..][..text.len()].copy_from_slice(&text);
+                self.length += text.len();
             }
         }
         true
     }
 
+    /// Makes sure that so many bytes can be written.
+    fn make_room(&mut self, bytes: usize) {
+        if self.out.len() < self.length + bytes {
+            self.out.resize(2 * self.length + bytes, 0);
+        }
+    }
+
     /// What was written since it was cleared.
     pub(super) fn written(&self) -> &[u8] {
-        &self.out
+        &self.out[..self.length]
     }
 
     /// Forgets what was written, and keeps its place for what comes.
     pub(super) fn clear(&mut self) {
-        self.out.clear();
+        self.length = 0;
     }
 
     /// The hosts, by their number.
@@ -250,22 +278,27 @@ impl Encoder {
 
     /// Writes the tag, the place and the time.
     fn begin(&mut self, tag: u8, line: &Line) {
-        self.out.push(tag);
-        self.signed(line.seq.0.wrapping_sub(self.before.seq).cast_signed());
+        let seq = line.seq.0.wrapping_sub(self.before.seq);
+        match u8::try_from(seq) {
+            Ok(few) if (1..SEQ_STEPS).contains(&seq) => self.byte(tag | few << TAG_BITS),
+            _ => {
+                self.byte(tag);
+                self.signed(seq.cast_signed());
+            }
+        }
         self.signed(line.t_ms.wrapping_sub(self.before.t_ms));
         self.before.seq = line.seq.0;
         self.before.t_ms = line.t_ms;
     }
 
-    fn metrics(&mut self, metrics: &Metrics) {
+    fn metrics(&mut self, metrics: &recorder::Metrics) {
         let (whole, fractions) = (whole(metrics), fractions(metrics));
         let there =
             (whole.iter().map(Option::is_some)).chain(fractions.iter().map(Option::is_some));
-        let there = (0..).zip(there).fold(0_u64, |bits, (bit, is_there)| {
-            bits | u64::from(is_there) << bit
-        });
-        self.unsigned(there);
-        self.flags(&[metrics.on_battery]);
+        let there = (0..)
+            .zip(there)
+            .fold(0, |bits, (bit, is_there)| bits | u64::from(is_there) << bit);
+        self.number(there << 2 | in_bits(&[metrics.on_battery]));
         for (index, number) in whole.into_iter().enumerate() {
             if let Some(number) = number {
                 let before = std::mem::replace(&mut self.before.whole[index], number);
@@ -274,59 +307,50 @@ impl Encoder {
         }
         for fraction in fractions.into_iter().flatten() {
             match in_hundredths(fraction) {
-                Some(hundredths) => self.unsigned(hundredths << 1),
+                Some(hundredths) => self.number(hundredths << 1),
                 None => {
-                    self.unsigned(1);
-                    self.out.extend_from_slice(&fraction.to_le_bytes());
+                    self.number(1);
+                    self.write(fraction.to_bits());
+                    self.length += size_of::<f64>();
                 }
             }
         }
     }
 
-    fn facts(&mut self, facts: &TabFacts) {
-        self.tab(facts.tab);
-        self.signed(facts.win.0);
-        match &facts.page {
-            None => self.page(None, false),
-            Some(Page::Internal) => self.page(None, true),
-            Some(Page::Web(host)) => self.page(Some(host), false),
-        }
-        self.flags(&[
-            facts.protected,
-            facts.active,
-            facts.pinned,
-            facts.audible,
-            facts.discarded,
-            facts.loading,
-            facts.auto_discardable,
-            facts.unsaved,
-            facts.capturing,
-        ]);
-        self.out.push(u8::from(facts.last_accessed.is_some()));
-        if let Some(t_ms) = facts.last_accessed {
+    fn facts(&mut self, tab: &Tab) {
+        self.tab(tab.tab);
+        self.signed(tab.win.0);
+        self.page(tab.host.as_deref(), tab.scheme.is_some());
+        self.number(in_bits(&[
+            tab.protected,
+            tab.active,
+            tab.pinned,
+            tab.audible,
+            tab.discarded,
+            tab.loading,
+            tab.auto_discardable,
+            tab.unsaved,
+            tab.capturing,
+        ]));
+        self.byte(u8::from(tab.last_accessed.is_some()));
+        if let Some(t_ms) = tab.last_accessed {
             self.signed(t_ms.wrapping_sub(self.before.t_ms));
         }
     }
 
+    /// A host, or else whether it is one of the browser's own.
     fn page(&mut self, host: Option<&str>, is_internal: bool) {
         let number = match host {
             None => u64::from(is_internal),
             Some(host) => 2 + self.host(host),
         };
-        self.unsigned(number);
+        self.number(number);
     }
 
     fn host(&mut self, host: &str) -> u64 {
         let known = self.hosts.get_index_of(host);
         let index = known.unwrap_or_else(|| self.hosts.insert_full(host.into()).0);
         index as u64
-    }
-
-    /// Two bits each.
-    fn flags(&mut self, flags: &[Option<bool>]) {
-        let bits = |flag: &Option<bool>| flag.map_or(0, |flag| 1 + u64::from(flag));
-        let packed = flags.iter().rev().map(bits);
-        self.unsigned(packed.fold(0, |packed, flag| packed << 2 | flag));
     }
 
     /// A place, as seen from the line.
@@ -341,27 +365,38 @@ impl Encoder {
     }
 
     fn optional(&mut self, number: Option<u64>) {
-        self.out.push(u8::from(number.is_some()));
+        self.byte(u8::from(number.is_some()));
         if let Some(number) = number {
-            self.unsigned(number);
+            self.number(number);
         }
     }
 
     fn signed(&mut self, number: i64) {
-        self.unsigned(zigzag(number));
+        self.number(zigzag(number));
     }
 
-    /// Seven bits a byte, the lowest first (LEB128).
-    fn unsigned(&mut self, mut number: u64) {
-        let mut bytes = [0; VARINT_BYTES];
-        let mut length = 0;
-        while number >= 0x80 {
-            bytes[length] = number.to_le_bytes()[0] | 0x80;
-            number >>= 7;
-            length += 1;
+    fn number(&mut self, number: u64) {
+        let bits = u64::BITS - (number | 1).leading_zeros();
+        let length = bits.div_ceil(7);
+        if length <= 8 {
+            self.write((number << 1 | 1) << (length - 1));
+            self.length += length as usize;
+        } else {
+            self.byte(0);
+            self.write(number);
+            self.length += size_of::<u64>();
         }
-        bytes[length] = number.to_le_bytes()[0];
-        self.out.extend_from_slice(&bytes[..=length]);
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.out[self.length] = byte;
+        self.length += 1;
+    }
+
+    /// Writes eight bytes behind what is written, of which those count that are counted then.
+    fn write(&mut self, bytes: u64) {
+        let room = &mut self.out[self.length..][..size_of::<u64>()];
+        room.copy_from_slice(&bytes.to_le_bytes());
     }
 }
 
@@ -371,6 +406,7 @@ pub(super) struct Decoder<'a> {
     rest: &'a [u8],
     hosts: Vec<Arc<str>>,
     before: Before,
+    damage: Option<Damaged>,
 }
 
 impl<'a> Decoder<'a> {
@@ -381,6 +417,7 @@ impl<'a> Decoder<'a> {
             // Of its own: replays side by side would wait for each other to count.
             hosts: hosts.iter().map(|host| Arc::from(&**host)).collect(),
             before: Before::default(),
+            damage: None,
         }
     }
 
@@ -389,62 +426,80 @@ impl<'a> Decoder<'a> {
         self.rest.is_empty()
     }
 
-    /// Reads the next step.
-    pub(super) fn step(&mut self) -> Result<Step, Damaged> {
-        let tag = self.byte()?;
-        match tag {
-            tag::LINE => return self.line(),
-            tag::UNKNOWN => return Ok(Step::Unknown),
-            _ => self.begin()?,
-        }
-        if tag == tag::DECIDED {
-            return Ok(Step::Decided(RecordedDecision {
-                seq: Seq(self.before.seq),
-                cause: self.seq()?,
-                tab: self.tab()?,
-                mode: if self.bit()? {
-                    Mode::Enforce
+    /// Reads the next step, in the place of another: most are small, and no more is written than
+    /// they need.
+    pub(super) fn step(&mut self, step: &mut Step) -> Result<(), Damaged> {
+        let first = self.byte();
+        match first & TAG_MASK {
+            tag::LINE => *step = self.line(),
+            tag::UNKNOWN => *step = Step::Unknown,
+            tag::DECIDED => {
+                self.begin(first);
+                *step = Step::Decided(RecordedDecision {
+                    seq: Seq(self.before.seq),
+                    cause: self.seq(),
+                    tab: self.tab(),
+                    mode: if self.bit() {
+                        Mode::Enforce
+                    } else {
+                        Mode::Observe
+                    },
+                });
+            }
+            tag => {
+                self.begin(first);
+                let (seq, t_ms) = (Seq(self.before.seq), self.before.t_ms);
+                if let Step::Event(event) = step {
+                    (event.seq, event.t_ms) = (seq, t_ms);
+                    self.input(tag, &mut event.input);
                 } else {
-                    Mode::Observe
-                },
-            }));
+                    let mut input = Input::Suspended { ms: 0 };
+                    self.input(tag, &mut input);
+                    *step = Step::Event(Event { seq, t_ms, input });
+                }
+            }
         }
-        Ok(Step::Event(Event {
-            seq: Seq(self.before.seq),
-            t_ms: self.before.t_ms,
-            input: self.input(tag)?,
-        }))
+        match self.damage {
+            None => Ok(()),
+            Some(damage) => Err(damage),
+        }
     }
 
-    fn input(&mut self, tag: u8) -> Result<Input, Damaged> {
-        Ok(match tag {
-            tag::METRICS => Input::Metrics(self.metrics()?),
-            tag::PRESSURE_SIGNAL => Input::PressureSignal(if self.bit()? {
-                Severity::Critical
-            } else {
-                Severity::Moderate
-            }),
-            tag::TAB_OPENED => Input::TabOpened(self.facts()?),
-            tag::TAB_ACTIVATED => Input::TabActivated {
-                tab: self.tab()?,
-                win: self.win()?,
-            },
+    fn input(&mut self, tag: u8, input: &mut Input) {
+        match tag {
+            tag::METRICS => *input = Input::Metrics(self.metrics()),
+            tag::PRESSURE_SIGNAL => {
+                *input = Input::PressureSignal(if self.bit() {
+                    Severity::Critical
+                } else {
+                    Severity::Moderate
+                });
+            }
+            tag::TAB_OPENED => *input = Input::TabOpened(self.facts()),
+            tag::TAB_ACTIVATED => {
+                *input = Input::TabActivated {
+                    tab: self.tab(),
+                    win: self.win(),
+                }
+            }
             tag::TAB_NAVIGATED => {
-                let (tab, page) = (self.tab()?, self.page()?);
-                let [protected] = self.flags()?;
-                Input::TabNavigated {
+                let (tab, page) = (self.tab(), self.page());
+                let [protected] = flags(self.number());
+                *input = Input::TabNavigated {
                     tab,
                     page,
                     protected,
+                };
+            }
+            tag::TAB_LOADED => {
+                *input = Input::TabLoaded {
+                    tab: self.tab(),
+                    load_ms: self.optional(),
                 }
             }
-            tag::TAB_LOADED => Input::TabLoaded {
-                tab: self.tab()?,
-                load_ms: self.optional()?,
-            },
             tag::TAB_CHANGED => {
-                let tab = self.tab()?;
-                let [pinned, audible, auto_discardable, unsaved, capturing] = self.flags()?;
+                let tab = self.tab();
+                let [pinned, audible, auto_discardable, unsaved, capturing] = flags(self.number());
                 let changes = TabChanges {
                     pinned,
                     audible,
@@ -452,97 +507,109 @@ impl<'a> Decoder<'a> {
                     unsaved,
                     capturing,
                 };
-                Input::TabChanged { tab, changes }
+                *input = Input::TabChanged { tab, changes };
             }
-            tag::TAB_MOVED => Input::TabMoved {
-                tab: self.tab()?,
-                win: self.win()?,
-            },
-            tag::TAB_REPLACED => {
-                let old = self.tab()?;
-                let tab = self.tab()?;
-                Input::TabReplaced { tab, old }
-            }
-            tag::TAB_DISCARDED => Input::TabDiscarded {
-                tab: self.tab()?,
-                by: if self.bit()? {
-                    DiscardedBy::Other
-                } else {
-                    DiscardedBy::Orchestrator
-                },
-            },
-            tag::TAB_RESTORED => Input::TabRestored { tab: self.tab()? },
-            tag::TAB_CLOSED => Input::TabClosed { tab: self.tab()? },
-            tag::TAB_MEMORY => Input::TabMemory {
-                tab: self.tab()?,
-                bytes: self.unsigned()?,
-                how: if self.bit()? {
-                    MemorySource::Reclaimed
-                } else {
-                    MemorySource::Measured
-                },
-            },
-            tag::WINDOW_FOCUSED => {
-                let is_ours = self.bit()?;
-                let win = self.win()?;
-                Input::WindowFocused {
-                    win: is_ours.then_some(win),
+            tag::TAB_MOVED => {
+                *input = Input::TabMoved {
+                    tab: self.tab(),
+                    win: self.win(),
                 }
             }
-            tag::USER_IDLE => Input::UserIdle(match self.byte()? {
-                0 => UserState::Active,
-                1 => UserState::Idle,
-                _ => UserState::Locked,
-            }),
-            tag::DISCARD_OUTCOME => Input::DiscardOutcome {
-                decision: self.seq()?,
-                tab: self.tab()?,
-                ok: self.bit()?,
-            },
-            tag::SUSPENDED => Input::Suspended {
-                ms: self.unsigned()?,
-            },
-            _ => return Err(Damaged("it has a step of no known kind")),
+            tag::TAB_REPLACED => {
+                let old = self.tab();
+                let tab = self.tab();
+                *input = Input::TabReplaced { tab, old };
+            }
+            tag::TAB_DISCARDED => {
+                *input = Input::TabDiscarded {
+                    tab: self.tab(),
+                    by: if self.bit() {
+                        DiscardedBy::Other
+                    } else {
+                        DiscardedBy::Orchestrator
+                    },
+                }
+            }
+            tag::TAB_RESTORED => *input = Input::TabRestored { tab: self.tab() },
+            tag::TAB_CLOSED => *input = Input::TabClosed { tab: self.tab() },
+            tag::TAB_MEMORY => {
+                *input = Input::TabMemory {
+                    tab: self.tab(),
+                    bytes: self.number(),
+                    how: if self.bit() {
+                        MemorySource::Reclaimed
+                    } else {
+                        MemorySource::Measured
+                    },
+                }
+            }
+            tag::WINDOW_FOCUSED => {
+                let is_ours = self.bit();
+                let win = self.win();
+                *input = Input::WindowFocused {
+                    win: is_ours.then_some(win),
+                };
+            }
+            tag::USER_IDLE => {
+                *input = Input::UserIdle(match self.byte() {
+                    0 => UserState::Active,
+                    1 => UserState::Idle,
+                    _ => UserState::Locked,
+                });
+            }
+            tag::DISCARD_OUTCOME => {
+                *input = Input::DiscardOutcome {
+                    decision: self.seq(),
+                    tab: self.tab(),
+                    ok: self.bit(),
+                }
+            }
+            tag::SUSPENDED => *input = Input::Suspended { ms: self.number() },
+            _ => self.fail(Damaged("it has a step of no known kind")),
+        }
+    }
+
+    #[cold]
+    fn line(&mut self) -> Step {
+        let length = usize::try_from(self.number()).unwrap_or(usize::MAX);
+        let Some((text, rest)) = self.rest.split_at_checked(length) else {
+            self.fail(CUT);
+            return Step::Unknown;
+        };
+        self.rest = rest;
+        let line = Line::parse(text).ok();
+        line.and_then(Step::of).unwrap_or_else(|| {
+            self.fail(Damaged("a line in it cannot be read"));
+            Step::Unknown
         })
     }
 
-    fn line(&mut self) -> Result<Step, Damaged> {
-        let length = usize::try_from(self.unsigned()?).map_err(|_| CUT)?;
-        let (text, rest) = self.rest.split_at_checked(length).ok_or(CUT)?;
-        self.rest = rest;
-        let line = Line::parse(text).ok();
-        let step = line.and_then(Step::of);
-        step.ok_or(Damaged("a line in it cannot be read"))
-    }
-
-    fn begin(&mut self) -> Result<(), Damaged> {
-        let seq = self.signed()?.cast_unsigned();
-        self.before.seq = self.before.seq.wrapping_add(seq);
-        self.before.t_ms = self.before.t_ms.wrapping_add(self.signed()?);
-        Ok(())
-    }
-
-    fn metrics(&mut self) -> Result<Metrics, Damaged> {
-        let mut there = self.unsigned()?;
-        let [on_battery] = self.flags()?;
-        let mut is_next_there = || {
-            let is_there = there & 1 == 1;
-            there >>= 1;
-            is_there
+    fn begin(&mut self, first: u8) {
+        let seq = match first >> TAG_BITS {
+            0 => self.signed().cast_unsigned(),
+            few => u64::from(few),
         };
+        self.before.seq = self.before.seq.wrapping_add(seq);
+        self.before.t_ms = self.before.t_ms.wrapping_add(self.signed());
+    }
+
+    fn metrics(&mut self) -> Metrics {
+        let bits = self.number();
+        let [on_battery] = flags(bits);
+        let is_there = |index: usize| bits >> (2 + index) & 1 == 1;
         let mut whole = [None; WHOLE];
         for (index, number) in whole.iter_mut().enumerate() {
-            if is_next_there() {
-                let difference = self.signed()?.cast_unsigned();
+            if is_there(index) {
+                let difference = self.signed().cast_unsigned();
                 let sum = self.before.whole[index].wrapping_add(difference);
                 self.before.whole[index] = sum;
                 *number = Some(sum);
             }
         }
         let mut fractions = [None; FRACTIONS];
-        for fraction in &mut fractions {
-            if is_next_there() {
-                *fraction = Some(self.fraction()?);
+        for (index, fraction) in fractions.iter_mut().enumerate() {
+            if is_there(WHOLE + index) {
+                *fraction = Some(self.fraction());
             }
         }
         let [
@@ -556,7 +623,7 @@ impl<'a> Decoder<'a> {
             processes,
         ] = whole;
         let [cpu, battery, psi_some_avg10, psi_full_avg10] = fractions;
-        Ok(Metrics {
+        Metrics {
             ram_total,
             ram_used,
             ram_available,
@@ -570,21 +637,28 @@ impl<'a> Decoder<'a> {
             browser_rss,
             browser_pss,
             browser_processes: processes.and_then(|count| u32::try_from(count).ok()),
-        })
-    }
-
-    fn fraction(&mut self) -> Result<f64, Damaged> {
-        let number = self.unsigned()?;
-        if number & 1 == 0 {
-            return Ok((number >> 1) as f64 / HUNDREDTHS);
         }
-        let (bytes, rest) = self.rest.split_first_chunk().ok_or(CUT)?;
-        self.rest = rest;
-        Ok(f64::from_le_bytes(*bytes))
     }
 
-    fn facts(&mut self) -> Result<TabFacts, Damaged> {
-        let (tab, win, page) = (self.tab()?, self.win()?, self.page()?);
+    fn fraction(&mut self) -> f64 {
+        let number = self.number();
+        if number & 1 == 0 {
+            return (number >> 1) as f64 / HUNDREDTHS;
+        }
+        match self.rest.split_first_chunk() {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                f64::from_le_bytes(*bytes)
+            }
+            None => {
+                self.fail(CUT);
+                0.0
+            }
+        }
+    }
+
+    fn facts(&mut self) -> TabFacts {
+        let (tab, win, page) = (self.tab(), self.win(), self.page());
         let [
             protected,
             active,
@@ -595,13 +669,9 @@ impl<'a> Decoder<'a> {
             auto_discardable,
             unsaved,
             capturing,
-        ] = self.flags()?;
-        let last_accessed = if self.bit()? {
-            Some(self.before.t_ms.wrapping_add(self.signed()?))
-        } else {
-            None
-        };
-        Ok(TabFacts {
+        ] = flags(self.number());
+        let last_accessed = (self.bit()).then(|| self.before.t_ms.wrapping_add(self.signed()));
+        TabFacts {
             tab,
             win,
             page,
@@ -615,82 +685,107 @@ impl<'a> Decoder<'a> {
             unsaved,
             capturing,
             last_accessed,
-        })
+        }
     }
 
-    fn page(&mut self) -> Result<Option<Page>, Damaged> {
-        let number = self.unsigned()?;
-        Ok(match number {
+    fn page(&mut self) -> Option<Page> {
+        match self.number() {
             0 => None,
             1 => Some(Page::Internal),
-            _ => {
-                let host = usize::try_from(number - 2).ok();
-                let host = host.and_then(|number| self.hosts.get(number));
-                let host = host.ok_or(Damaged("a host in it is not in its table"))?;
-                Some(Page::Web(host.clone()))
-            }
-        })
-    }
-
-    fn flags<const N: usize>(&mut self) -> Result<[Option<bool>; N], Damaged> {
-        let mut packed = self.unsigned()?;
-        Ok(std::array::from_fn(|_| {
-            let flag = packed & 3;
-            packed >>= 2;
-            (flag > 0).then_some(flag > 1)
-        }))
-    }
-
-    fn seq(&mut self) -> Result<Seq, Damaged> {
-        let back = self.signed()?.cast_unsigned();
-        Ok(Seq(self.before.seq.wrapping_sub(back)))
-    }
-
-    fn tab(&mut self) -> Result<TabId, Damaged> {
-        self.before.tab = self.before.tab.wrapping_add(self.signed()?);
-        Ok(TabId(self.before.tab))
-    }
-
-    fn win(&mut self) -> Result<WindowId, Damaged> {
-        self.signed().map(WindowId)
-    }
-
-    fn optional(&mut self) -> Result<Option<u64>, Damaged> {
-        Ok(if self.bit()? {
-            Some(self.unsigned()?)
-        } else {
-            None
-        })
-    }
-
-    fn signed(&mut self) -> Result<i64, Damaged> {
-        self.unsigned().map(unzigzag)
-    }
-
-    fn unsigned(&mut self) -> Result<u64, Damaged> {
-        let mut number = 0;
-        for (&byte, shift) in self.rest.iter().zip((0..64).step_by(7)) {
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                self.rest = &self.rest[shift / 7 + 1..];
-                return Ok(number);
+            number => {
+                let host = usize::try_from(number - 2).unwrap_or(usize::MAX);
+                if let Some(host) = self.hosts.get(host) {
+                    return Some(Page::Web(host.clone()));
+                }
+                self.fail(Damaged("a host in it is not in its table"));
+                None
             }
         }
-        Err(match self.rest.len() {
-            0..VARINT_BYTES => CUT,
-            _ => Damaged("a number in it is too long"),
-        })
     }
 
-    fn bit(&mut self) -> Result<bool, Damaged> {
-        self.byte().map(|byte| byte != 0)
+    fn seq(&mut self) -> Seq {
+        let back = self.signed().cast_unsigned();
+        Seq(self.before.seq.wrapping_sub(back))
     }
 
-    fn byte(&mut self) -> Result<u8, Damaged> {
-        let (&byte, rest) = self.rest.split_first().ok_or(CUT)?;
+    fn tab(&mut self) -> TabId {
+        self.before.tab = self.before.tab.wrapping_add(self.signed());
+        TabId(self.before.tab)
+    }
+
+    fn win(&mut self) -> WindowId {
+        WindowId(self.signed())
+    }
+
+    fn optional(&mut self) -> Option<u64> {
+        self.bit().then(|| self.number())
+    }
+
+    fn signed(&mut self) -> i64 {
+        unzigzag(self.number())
+    }
+
+    #[inline(always)]
+    fn number(&mut self) -> u64 {
+        let Some(&word) = self.rest.first_chunk() else {
+            return self.rare_number();
+        };
+        let word = u64::from_le_bytes(word);
+        let length = word.trailing_zeros() as usize + 1;
+        if length > 8 {
+            return self.rare_number();
+        }
+        self.rest = &self.rest[length..];
+        word << (64 - 8 * length) >> (64 - 7 * length)
+    }
+
+    /// A number that takes all its bits, or one of the last few bytes.
+    #[cold]
+    fn rare_number(&mut self) -> u64 {
+        let mut bytes = [0; NUMBER_BYTES];
+        let there = self.rest.len().min(NUMBER_BYTES);
+        bytes[..there].copy_from_slice(&self.rest[..there]);
+        let [first, all @ ..] = bytes;
+        let length = first.trailing_zeros() as usize + 1;
+        if length > there {
+            self.fail(CUT);
+            return 0;
+        }
+        self.rest = &self.rest[length..];
+        if length == NUMBER_BYTES {
+            return u64::from_le_bytes(all);
+        }
+        let word = u64::from_le_bytes(all) << 8 | u64::from(first);
+        word << (64 - 8 * length) >> (64 - 7 * length)
+    }
+
+    fn bit(&mut self) -> bool {
+        self.byte() != 0
+    }
+
+    fn byte(&mut self) -> u8 {
+        let Some((&byte, rest)) = self.rest.split_first() else {
+            self.fail(CUT);
+            return 0;
+        };
         self.rest = rest;
-        Ok(byte)
+        byte
     }
+
+    /// Notes what is wrong: it is told when the step is read, and nothing is read after it.
+    #[cold]
+    fn fail(&mut self, damage: Damaged) {
+        self.damage.get_or_insert(damage);
+        self.rest = &[];
+    }
+}
+
+fn flags<const N: usize>(mut packed: u64) -> [Option<bool>; N] {
+    std::array::from_fn(|_| {
+        let flag = packed & 3;
+        packed >>= 2;
+        (flag > 0).then_some(flag > 1)
+    })
 }
 
 const CUT: Damaged = Damaged("a step in it is cut off");

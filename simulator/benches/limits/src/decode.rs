@@ -110,17 +110,19 @@ tagged! {
 /// Packs lines that stand in memory.
 pub(crate) fn pack_lines(text: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut packer = Packer::new(Vec::new());
+    let mut parsed = Line::default();
     for line in lines(text) {
-        packer.push(&Line::parse(line)?)?;
+        parsed.parse_over(line)?;
+        packer.push(&parsed)?;
     }
     Ok(packer.finish(About::default())?)
 }
 
 /// Packs a trace: everything that a reader of it checks is checked.
-pub(crate) fn pack(lines: TraceReader) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn pack(mut lines: TraceReader) -> anyhow::Result<Vec<u8>> {
     let mut packer = Packer::new(Vec::new());
-    for line in lines {
-        packer.push(&line?)?;
+    while let Some(line) = lines.lend()? {
+        packer.push(line)?;
     }
     Ok(packer.finish(About::default())?)
 }

@@ -63,7 +63,10 @@ pub(crate) fn measure(rounds: usize, trace: &Trace, figures: &mut Figures) -> an
     let default = [PolicyDocument::default()];
     let subjects = vec![
         Subject::new("packed_steps", steps, || {
-            packed.steps().for_each(sink);
+            let mut steps = packed.steps();
+            while let Ok(Some(step)) = steps.lend() {
+                sink(step);
+            }
         }),
         Subject::new("packed_replay", steps, || {
             sink(run(&packed, &default));
