@@ -88,6 +88,7 @@ impl Guard {
     ];
 
     /// Whether it holds for a tab, if it is one of these.
+    #[inline]
     fn stands(self, world: &World, tab: &Tab, policy: &PolicyDocument) -> bool {
         match self {
             Self::Active => tab.is_active,
@@ -106,6 +107,12 @@ impl Guard {
             Self::RecentlyAudible | Self::Young => false,
         }
     }
+}
+
+/// Whether a guard holds for a tab until an event about it.
+pub(crate) fn is_guarded(world: &World, tab: &Tab, policy: &PolicyDocument) -> bool {
+    let mut all = Guard::STANDING.iter();
+    all.any(|guard| guard.stands(world, tab, policy))
 }
 
 /// The guards that hold for a tab until an event about it.

@@ -12,7 +12,7 @@ use crate::event::{
     Decision, Event, Input, Level, Mode, Output, PressureChange, Reason, Seq, TabId,
 };
 use crate::focus::{cluster, minutes};
-use crate::guard::{Guard, NOT_OBSERVABLE, silent_from_awake, standing_guards};
+use crate::guard::{Guard, NOT_OBSERVABLE, is_guarded, silent_from_awake, standing_guards};
 use crate::hosts::FAMILIARITY_MAX;
 use crate::policy::Policy;
 use crate::policy_document::{ActFrom, Gate, PolicyDocument, Rank};
@@ -383,7 +383,7 @@ impl Orchestrator {
         if tab.is_discarded {
             self.orders.remove(&id);
         }
-        if standing_guards(world, tab, &self.document).next().is_some() {
+        if is_guarded(world, tab, &self.document) {
             self.recency.take_out(id);
             return;
         }

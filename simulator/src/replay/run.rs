@@ -291,8 +291,10 @@ impl<P: Policy> Run<P> {
 
     /// When the policy is next to be woken, or shown a tick, if no event comes before.
     pub(super) fn next_due(&self) -> Option<i64> {
-        let wanted = self.engine.next_due().into_iter();
-        wanted.chain(self.next_tick()).min()
+        match (self.engine.next_due(), self.next_tick()) {
+            (Some(wanted), Some(tick)) => Some(wanted.min(tick)),
+            (wanted, tick) => wanted.or(tick),
+        }
     }
 
     /// Lets time pass to when something is due, and that happen.
@@ -357,11 +359,15 @@ impl<P: Policy> Run<P> {
         }
     }
 
-    /// Carries out what the policy decided on the last input.
+    /// Carries out what the policy decided on the last input, if it decided anything.
+    #[inline]
     pub(super) fn settle(&mut self, recording: &Recording, decided: &mut Vec<Replayed>) {
-        if self.fresh.is_empty() && self.recorded_fresh.is_empty() {
-            return;
+        if !self.fresh.is_empty() || !self.recorded_fresh.is_empty() {
+            self.carry_out_fresh(recording, decided);
         }
+    }
+
+    fn carry_out_fresh(&mut self, recording: &Recording, decided: &mut Vec<Replayed>) {
         let recorded = std::mem::take(&mut self.recorded_fresh);
         let is_as_recorded = self.fresh.len() == recorded.len()
             && (self.fresh.iter()).all(|decision| recorded.contains_key(&decision.tab));
@@ -538,10 +544,15 @@ impl<P: Policy> Run<P> {
         holds.push(held.until(tab, weighed, until, at, end));
     }
 
+    /// Takes the decisions out of what the policy put out, if that is anything.
+    #[inline]
     fn collect_decisions(&mut self) {
-        if self.outputs.is_empty() {
-            return;
+        if !self.outputs.is_empty() {
+            self.collect_from_outputs();
         }
+    }
+
+    fn collect_from_outputs(&mut self) {
         let decisions = self.outputs.drain(..).filter_map(|output| match output {
             Output::Decision(decision) => Some(decision),
             Output::PressureChanged(_) => None,

@@ -147,6 +147,7 @@ impl Savings {
 
     /// Notes how a tab is from a moment on: whether the policy holds it, and whether it is
     /// discarded in the policy's world. `account` is the recording's.
+    #[inline]
     pub(super) fn note(
         &mut self,
         tab: TabId,
@@ -156,9 +157,13 @@ impl Savings {
         at: Moment,
     ) {
         let share = account.and_then(|account| Share::of(account, is_held, is_discarded));
-        if self.shares.get(tab).copied() == share {
-            return;
+        if self.shares.get(tab).copied() != share {
+            self.share(tab, share, at);
         }
+    }
+
+    /// Puts what a tab adds from a moment on in the place of what it added before.
+    fn share(&mut self, tab: TabId, share: Option<Share>, at: Moment) {
         self.pass(at);
         let before = match share {
             Some(share) => {

@@ -787,12 +787,19 @@ fn a_trace_that_was_changed_under_its_size_and_time_is_found_where_that_is_asked
     let file = files(&desk.path("observe")).remove(0);
     let text = fs::read_to_string(&file).unwrap();
     // What no sum covers yet: the lines since the last checkpoint, of a log that was not closed.
-    let (checkpoint, _) = text.rmatch_indices("{\"type\":\"checkpoint\"").next().unwrap();
+    let (checkpoint, _) = text
+        .rmatch_indices("{\"type\":\"checkpoint\"")
+        .next()
+        .unwrap();
     let whole = text[..checkpoint].to_owned();
     let (field, _) = whole.rmatch_indices("\"ram_used\":").next().unwrap();
     let mut changed = whole.clone();
     let digit = field + "\"ram_used\":".len();
-    let other = if &whole[digit..=digit] == "1" { "2" } else { "1" };
+    let other = if &whole[digit..=digit] == "1" {
+        "2"
+    } else {
+        "1"
+    };
     changed.replace_range(digit..=digit, other);
     let write = |text: &str| {
         fs::write(&file, text).unwrap();
