@@ -34,9 +34,7 @@ pub(crate) fn read(text: &[u8], line: &mut Line) -> Option<()> {
     scanner.skip(b",\"t_ms\":")?;
     line.t_ms = scanner.signed()?;
     scanner.skip(b",\"src\":\"")?;
-    line.src = SOURCES
-        .into_iter()
-        .find(|source| scanner.skip_word(source.name()).is_some())?;
+    line.src = scanner.source()?;
     line.n = match scanner.skip(b",\"n\":") {
         Some(()) => Some(scanner.unsigned()?),
         None => None,
@@ -170,6 +168,17 @@ impl<'de> Scanner<'de> {
         let (found, rest) = self.rest.split_at_checked(word.len())?;
         let rest = rest.strip_prefix(b"\"")?;
         is_same(found, word.as_bytes()).then(|| self.rest = rest)
+    }
+
+    /// One of the sources. (A search by `find` is not compiled into here.)
+    #[inline(always)]
+    fn source(&mut self) -> Option<Source> {
+        for source in &SOURCES {
+            if self.skip_word(source.name()).is_some() {
+                return Some(*source);
+            }
+        }
+        None
     }
 
     /// Digits, as a number that they do not overflow, and how many there are.
