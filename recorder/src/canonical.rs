@@ -34,9 +34,7 @@ pub(crate) fn read(text: &[u8], line: &mut Line) -> Option<()> {
     scanner.skip(b",\"t_ms\":")?;
     line.t_ms = scanner.signed()?;
     scanner.skip(b",\"src\":\"")?;
-    line.src = SOURCES
-        .into_iter()
-        .find(|source| scanner.skip_word(source.name()).is_some())?;
+    line.src = scanner.source()?;
     line.n = match scanner.skip(b",\"n\":") {
         Some(()) => Some(scanner.unsigned()?),
         None => None,
@@ -75,14 +73,14 @@ const POWERS: [u64; 9] = [
 #[inline(always)]
 fn leading_digits(text: [u8; 8]) -> (u64, usize) {
     const ZEROS: u64 = 0x3030_3030_3030_3030;
-    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
-    const SIX: u64 = 0x0606_0606_0606_0606;
-    let text = u64::from_le_bytes(text);
-    // A digit is 0x30 to 0x39, and is below 0x40 still with six added to it.
-    let others = (text & HIGH ^ ZEROS) | (text.wrapping_add(SIX) & HIGH ^ ZEROS);
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const TO_HIGH: u64 = 0x7676_7676_7676_7676;
+    // A digit is 0 to 9 then, and anything else 10 or more, which the sum takes to the high bit.
+    let values = u64::from_le_bytes(text) ^ ZEROS;
+    let others = (values.wrapping_add(TO_HIGH) | values) & HIGH;
     let count = others.trailing_zeros() / 8;
     // What is behind them goes, and zeros come before them.
-    let digits = (text & !HIGH).unbounded_shl(64 - 8 * count);
+    let digits = values.unbounded_shl(64 - 8 * count);
     let pairs = digits.wrapping_mul(1 + (10 << 8)) >> 8 & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(1 + (100 << 16)) >> 16 & 0x0000_ffff_0000_ffff;
     let number = fours.wrapping_mul(1 + (10_000 << 32)) >> 32;
@@ -170,6 +168,17 @@ impl<'de> Scanner<'de> {
         let (found, rest) = self.rest.split_at_checked(word.len())?;
         let rest = rest.strip_prefix(b"\"")?;
         is_same(found, word.as_bytes()).then(|| self.rest = rest)
+    }
+
+    /// One of the sources. (A search by `find` is not compiled into here.)
+    #[inline(always)]
+    fn source(&mut self) -> Option<Source> {
+        for source in &SOURCES {
+            if self.skip_word(source.name()).is_some() {
+                return Some(*source);
+            }
+        }
+        None
     }
 
     /// Digits, as a number that they do not overflow, and how many there are.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use recorder::{Body, Line, Metrics, Trace};
-use simulator::packed::{About, PackedTrace, Packer};
+use simulator::packed::{About, MAGIC, PackedTrace, Packer};
 use simulator::replay::{Replay, Step};
 
 use crate::properties::{body, greedy, lines};
@@ -23,7 +23,25 @@ fn steps(bytes: Vec<u8>) -> Vec<Step> {
     let packed = PackedTrace::open(Arc::new(bytes)).unwrap();
     let steps: Vec<Step> = packed.steps().map(Result::unwrap).collect();
     assert_eq!(steps.len() as u64, packed.step_count());
+    let mut lent = packed.steps();
+    for step in &steps {
+        assert_eq!(lent.lend().unwrap(), Some(step));
+    }
+    assert_eq!(lent.lend().unwrap(), None);
     steps
+}
+
+/// Puts other steps into a packed trace, with a checksum that holds.
+fn with_steps(bytes: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> PackedTrace {
+    let (content, trailer) = bytes.split_at(bytes.len() - 16);
+    let length = u32::from_le_bytes(*trailer.first_chunk().unwrap()) as usize;
+    let (steps, head) = content.split_at(content.len() - length);
+    let mut steps = steps.to_vec();
+    change(&mut steps);
+    let content = [&*steps, head].concat();
+    let crc = crc32c::crc32c(&content).to_le_bytes();
+    let bytes = [&*content, &trailer[..4], &crc, MAGIC].concat();
+    PackedTrace::open(Arc::new(bytes)).unwrap()
 }
 
 fn expected(lines: &[Line]) -> Vec<Step> {
@@ -118,6 +136,28 @@ proptest! {
     ) {
         let lines = lines(bodies);
         prop_assert_eq!(steps(pack(&lines)), expected(&lines));
+    }
+
+    /// A checksum that holds proves nothing about who made it.
+    #[test]
+    fn whatever_the_steps_are_they_are_read_to_an_end(
+        bodies in vec(prop_oneof![4 => body(), 1 => sample()], 0..20),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        end in any::<prop::sample::Index>(),
+    ) {
+        let packed = with_steps(&pack(&lines(bodies)), |steps| {
+            for (place, byte) in changes {
+                if !steps.is_empty() {
+                    let place = place.index(steps.len());
+                    steps[place] = byte;
+                }
+            }
+            steps.truncate(end.index(steps.len() + 1));
+        });
+        let read: Vec<_> = packed.steps().collect();
+        prop_assert!(read.len() as u64 <= packed.byte_count());
+        let first_error = read.iter().position(Result::is_err);
+        prop_assert!(first_error.is_none_or(|place| place + 1 == read.len()));
     }
 
     #[test]
