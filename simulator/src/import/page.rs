@@ -1,11 +1,11 @@
 //! What may be known of a page: its host, or its scheme where it has none.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use url::{Host, Url};
+
+use super::HashMap;
 
 /// The longest name of a host that DNS has (RFC 1035, 2.3.4, without the root's dot).
 const HOST_BYTES_MAX: usize = 253;

@@ -4,12 +4,12 @@
 //! database. What of both does not fit in memory is in files without a name, so that memory does
 //! not grow with the source. Of a page they hold the host, or the scheme.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
+use super::HashMap;
 use super::error::ImportError;
 use super::page::Page;
 use super::sorter::{Sortable, Sorted, Sorter};
@@ -226,7 +226,7 @@ impl Staging {
             moments: Sorter::new(),
             unnamed: 0,
             people: Vec::new(),
-            numbers: HashMap::new(),
+            numbers: HashMap::default(),
         })
     }
 

@@ -22,7 +22,7 @@
 //! - `front-until`: where the source tells until when a tab was in front, and nothing follows
 //!   within a minute, another program has the focus from then on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
 
@@ -34,6 +34,7 @@ use recorder::{
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
+use super::HashMap;
 use super::error::ImportError;
 use super::page::Page;
 use super::sorter::{Sortable, Sorted, Sorter};
@@ -110,7 +111,7 @@ pub fn weave(
         windows: BTreeMap::new(),
         last_window: 0,
         focused: None,
-        tabs: HashMap::new(),
+        tabs: HashMap::default(),
         leaving: BTreeSet::new(),
         due: BTreeSet::new(),
         told: Told {
@@ -199,7 +200,7 @@ struct Threads {
     by_real: HashMap<i64, i64>,
     /// The tabs that the browser's own ids lead to. One that was last seen without its id is
     /// forgotten as others are, and still led to.
-    real: HashSet<i64>,
+    real: BTreeSet<i64>,
     /// The tabs that show a site, the latest last.
     by_site: HashMap<Rc<str>, BTreeMap<u64, i64>>,
     by_end: BTreeSet<(i64, i64)>,
@@ -327,7 +328,7 @@ fn place(
     let mut threads = Threads::default();
     let mut sites = Sites::default();
     let mut awaited = Awaited {
-        by_tab: HashMap::new(),
+        by_tab: HashMap::default(),
         before: None,
         known: Sorter::new(),
     };
