@@ -8,6 +8,7 @@
  *
  * @import {Browser, DiscardOrder, Emit, Tab} from "../types"
  * @import {Intents} from "./intents.js"
+ * @import {Tracker} from "./tracker.js"
  */
 
 import { isDiscarded, pageOf } from "./facts.js";
@@ -27,6 +28,8 @@ const MOST_REMEMBERED = 64;
 
 /** @typedef {Pick<Browser, "now" | "setTimeout" | "clearTimeout" | "tab" | "discard" | "reload" | "askForms">} Tools */
 
+/** @typedef {Pick<Tracker, "host" | "unsaved">} Known what the browser has told of its tabs */
+
 export class Executor {
   #orders = new Sequence();
   #waiting = 0;
@@ -36,22 +39,21 @@ export class Executor {
   #browser;
   /** @type {Intents} */
   #intents;
-  /** @type {(tab: number) => boolean | undefined} */
-  #unsaved;
+  /** @type {Known} */
+  #known;
   /** @type {Emit} */
   #emit;
 
   /**
    * @param {Tools} browser
    * @param {Intents} intents
-   * @param {(tab: number) => boolean | undefined} unsaved whether a form is known to be touched;
-   * undefined where forms are not seen
+   * @param {Known} known
    * @param {Emit} emit
    */
-  constructor(browser, intents, unsaved, emit) {
+  constructor(browser, intents, known, emit) {
     this.#browser = browser;
     this.#intents = intents;
-    this.#unsaved = unsaved;
+    this.#known = known;
     this.#emit = emit;
   }
 
@@ -65,9 +67,11 @@ export class Executor {
     this.#given.add(key);
     if (this.#given.size > MOST_REMEMBERED) this.#given.delete(this.#given.values().next().value);
     this.#waiting += 1;
+    // A host that was restarted may know only what its log calls the page's host.
+    const host = order.host ?? this.#known.host(order.tab);
     this.#orders.run(async () => {
       try {
-        await this.#carryOut(order);
+        await this.#carryOut({ ...order, host });
       } finally {
         this.#waiting -= 1;
       }
@@ -154,7 +158,7 @@ export class Executor {
    * @param {number} id
    */
   async #formTouched(id) {
-    const known = this.#unsaved(id);
+    const known = this.#known.unsaved(id);
     if (known === undefined) return false;
     if (known) return true;
     /** @type {unknown} */
@@ -165,7 +169,7 @@ export class Executor {
     const answer = await Promise.race([this.#browser.askForms(id), silence]);
     this.#browser.clearTimeout(timer);
     // It may have told while it was asked.
-    return answer === true || this.#unsaved(id) === true;
+    return answer === true || this.#known.unsaved(id) === true;
   }
 
   /**

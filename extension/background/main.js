@@ -90,7 +90,7 @@ async function open(browser, sequence) {
   const emit = (at, body) => outbox.append(at, body);
   const tracker = new Tracker(saved, store, intents, emit);
   const forms = new FormsWatch(browser, tracker);
-  const executor = new Executor(browser, intents, (tab) => tracker.unsaved(tab), emit);
+  const executor = new Executor(browser, intents, tracker, emit);
 
   /** Whether all since the last snapshot was seen, so that the first hello needs no other. */
   let isSnapshotFresh = false;

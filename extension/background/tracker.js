@@ -265,6 +265,15 @@ export class Tracker {
   }
 
   /**
+   * The host of a tab's page, as it was told last; null where none is known.
+   *
+   * @param {number} id
+   */
+  host(id) {
+    return this.#tabs.get(id)?.host ?? null;
+  }
+
+  /**
    * Whether a form in the tab is known to be touched. Undefined where that cannot be seen.
    *
    * @param {number} id

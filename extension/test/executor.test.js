@@ -18,7 +18,7 @@ async function working(browser = new FakeBrowser()) {
   };
   const intents = new Intents(saved, store, browser.now);
   const tracker = new Tracker(saved, store, intents, emit);
-  const executor = new Executor(browser, intents, (tab) => tracker.unsaved(tab), emit);
+  const executor = new Executor(browser, intents, tracker, emit);
   browser.listen(tracker);
   return { browser, store, events, intents, tracker, executor };
 }
@@ -86,8 +86,23 @@ refused("it shows a page of the browser", "INTERNAL", { url: "chrome://settings"
 refused("it is gone", "GONE", {}, { tab: 99 });
 refused("it is private", "PRIVATE", { incognito: true });
 
-test("an order without a host is not compared with one", async () => {
+test("an order without a host is compared with the host that the tab had when it came", async () => {
   const { browser, executor } = await openTab();
+  executor.discard({ ...ORDER, host: null });
+  await executor.idle();
+  assert.deepEqual(browser.discarded, [2]);
+
+  const other = await openTab();
+  other.executor.discard({ ...ORDER, host: null });
+  other.browser.haveTab(2, { url: "https://else.example/" });
+  await other.executor.idle();
+  assert.deepEqual(other.browser.discarded, []);
+  assert.deepEqual(outcomes(other.events), [{ decision: 7, tab: 2, ok: false, why: "CHANGED" }]);
+});
+
+test("an order without a host for a tab of which nothing was told is not compared", async () => {
+  const { browser, executor } = await working();
+  browser.haveTab(2);
   executor.discard({ ...ORDER, host: null });
   await executor.idle();
   assert.deepEqual(browser.discarded, [2]);

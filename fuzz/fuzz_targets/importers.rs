@@ -44,11 +44,12 @@ fuzz_target!(|bytes: &[u8]| {
         }
     };
     let Ok(source) = source else { return };
-    for person in &staging.people().expect("what is staged can be read") {
+    let mut staged = staging.sorted().expect("what is staged can be sorted");
+    for person in staged.people().to_vec() {
         let mut last_ms = i64::MIN;
         let told = weave(
-            &staging,
-            person,
+            &mut staged,
+            &person,
             &source,
             Rules::default(),
             &mut |_, _| {},

@@ -554,7 +554,7 @@ impl Session {
             self.sample(detail, now, tools)?;
             // At rest this is the one moment that the host is awake: it does not wake once more
             // for the sync.
-            self.sync(tools)?;
+            self.sync()?;
         }
         self.settle(now, tools)
     }
@@ -574,7 +574,8 @@ impl Session {
     /// As [`Session::take_events`]. What is on the disk then can be gone on with.
     pub fn close(mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
         self.look(now)?;
-        self.sync(tools)?;
+        self.sync()?;
+        self.acknowledge(tools);
         let state = self.history.engine().state_hash();
         self.writer.close(self.clock.t_ms(now), Some(&state))
     }
@@ -809,15 +810,17 @@ impl Session {
         })
     }
 
-    /// After lines were written: syncs what has to be now, tells what may be told, sends the next
-    /// order, and keeps the log's checkpoints and segments.
+    /// After lines were written: syncs what has to be now, sends the next order, keeps the log's
+    /// checkpoints and segments, and tells what may be told.
     fn settle(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
         if self.writer.unsynced_lines() > 0 || self.has_unsynced_decision {
             let since = *self.unsynced_since_ms.get_or_insert(now.boot_ms);
             if self.has_unsynced_decision || now.boot_ms >= since + SYNC_MS {
-                self.sync(tools)?;
+                self.sync()?;
             }
         }
+        // Before what takes time: somebody waits for it.
+        self.send_next_order(now, tools)?;
         let t_ms = self.clock.t_ms(now);
         if self.writer.rotation_due(t_ms) {
             let state = self.history.engine().state_hash();
@@ -825,24 +828,23 @@ impl Session {
             if let Err(error) = rotation.compressed {
                 crate::report(format_args!("a closed segment stays uncompressed: {error}"));
             }
-            self.sync(tools)?;
+            self.sync()?;
         } else if self.writer.checkpoint_due(t_ms) {
             let state = self.history.engine().state_hash();
             self.writer.checkpoint(t_ms, Some(&state))?;
-            self.sync(tools)?;
+            self.sync()?;
         }
         self.acknowledge(tools);
-        self.send_next_order(now, tools)
+        Ok(())
     }
 
-    fn sync(&mut self, tools: &mut Tools<'_>) -> Result<(), WriteError> {
+    fn sync(&mut self) -> Result<(), WriteError> {
         self.writer.sync()?;
         self.unsynced_since_ms = None;
         self.has_unsynced_decision = false;
         for order in self.unsynced_orders.drain(..) {
             self.orders.push(order);
         }
-        self.acknowledge(tools);
         Ok(())
     }
 
@@ -860,14 +862,14 @@ impl Session {
             return Ok(());
         };
         tools.port.send(&Outgoing::DiscardTab(order.clone()));
+        self.acknowledge(tools);
         // After sending: the measure takes some milliseconds, and the discard takes longer.
         let before = self.measure_browser(now, tools)?;
         self.orders.note_before(before);
         if self.has_unsynced_decision {
-            self.sync(tools)
-        } else {
-            Ok(())
+            self.sync()?;
         }
+        Ok(())
     }
 
     /// Returns the browser's memory now. The measure at the end of one discard serves for the

@@ -7,25 +7,24 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufWriter, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use engine::Seq;
+use engine::{Seq, hex};
 use rustix::fs::{Mode, OFlags};
 
-use crate::compress::{encoder, with_suffix};
+use crate::compress::with_suffix;
 use crate::line::{Line, LineError, Source};
+use crate::outflow::{BLOCK_BYTES, Outflow, Sink, new_block};
 use crate::segment::list;
 use crate::storage::{create_folder, open_private};
-use crate::tally::{Place, Tally};
-use crate::wire::{Body, Dropped, LogOpened};
+use crate::tally::Place;
+use crate::wire::{Body, Checkpoint, Dropped, LogClosed, LogOpened};
 use crate::writer::{
     CHECKPOINT_LINES, Opening, SEGMENT_BYTES, WriteError, check_is_owners, encode_next,
     segment_name,
 };
-
-/// What is gathered before it goes to the file.
-const BUFFER_BYTES: usize = 256 << 10;
 
 /// Whether the segments of a composed trace are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,22 +52,39 @@ pub struct TraceComposer {
     /// The header of the present segment.
     header: LogOpened,
     compression: Compression,
-    /// The present segment; `None` where the next line begins one.
-    output: Option<Output>,
     path: PathBuf,
-    tally: Tally,
+    /// Where the bytes of the present segment go; `None` after an error.
+    outflow: Option<Outflow>,
+    /// Whether they are summed and written in a thread of its own.
+    is_behind: bool,
+    /// Lines that are not handed on yet.
+    block: Vec<u8>,
+    account: Account,
     place: Place,
     lines_since_checkpoint: u64,
     segment_bytes: u64,
-    buffer: Vec<u8>,
     is_finished: bool,
     /// Holds the lock on the unfinished folder as long as it is open.
     _lock: File,
 }
 
-enum Output {
-    Plain(BufWriter<File>),
-    Zstd(Box<zstd::Encoder<'static, BufWriter<File>>>),
+/// An account of the present segment's bytes so far, but for the sum that [`Sink`] makes.
+#[derive(Default)]
+struct Account {
+    lines: u64,
+    /// Bytes that were handed on.
+    handed_on: u64,
+    /// CRC-32C of those, and of as many of the block.
+    crc32c: u32,
+    summed: usize,
+}
+
+impl Account {
+    /// Sums what of the block is not summed yet.
+    fn sum(&mut self, block: &[u8]) {
+        self.crc32c = crc32c::crc32c_append(self.crc32c, &block[self.summed..]);
+        self.summed = block.len();
+    }
 }
 
 impl TraceComposer {
@@ -111,12 +127,13 @@ impl TraceComposer {
             partial,
             header: opening.header(),
             compression,
-            output: None,
-            tally: Tally::default(),
+            outflow: None,
+            is_behind: thread::available_parallelism().is_ok_and(|count| count.get() > 1),
+            block: new_block(),
+            account: Account::default(),
             place: Place::START,
             lines_since_checkpoint: 0,
             segment_bytes: SEGMENT_BYTES,
-            buffer: Vec::new(),
             is_finished: false,
             _lock: lock,
         };
@@ -137,8 +154,14 @@ impl TraceComposer {
     ///
     /// # Errors
     /// [`WriteError::BadLine`] and [`WriteError::TooLong`], of which nothing was written: others
-    /// may follow. After what the file system refuses, none may.
-    pub fn append(&mut self, t_ms: i64, at_ms: Option<i64>, body: Body) -> Result<Seq, WriteError> {
+    /// may follow. After what the file system refuses, none may; it is told some lines later, or
+    /// at the end.
+    pub fn append(
+        &mut self,
+        t_ms: i64,
+        at_ms: Option<i64>,
+        mut body: Body,
+    ) -> Result<Seq, WriteError> {
         check_is_owners(&body)?;
         let unknown = || LineError {
             column: None,
@@ -148,7 +171,7 @@ impl TraceComposer {
         let source = body.source().ok_or_else(unknown)?;
         // Outputs follow their input with no line between.
         if source != Source::Engine {
-            if self.tally.bytes >= self.segment_bytes {
+            if self.account.handed_on + self.block.len() as u64 >= self.segment_bytes {
                 self.seal(t_ms, Some(self.header.segment + 1))?;
                 self.header.segment += 1;
                 self.begin_segment(t_ms)?;
@@ -157,13 +180,9 @@ impl TraceComposer {
             }
         }
         let next_n = self.place.last_n + 1;
-        let body = match body {
-            Body::Dropped(dropped) => Body::Dropped(Dropped {
-                from: dropped.from.map(|_| next_n),
-                ..dropped
-            }),
-            body => body,
-        };
+        if let Body::Dropped(Dropped { from, .. }) = &mut body {
+            *from = from.map(|_| next_n);
+        }
         let n = (source == Source::Ext).then_some(next_n);
         self.put(t_ms, source, n, at_ms, body)
     }
@@ -199,7 +218,12 @@ impl TraceComposer {
     }
 
     fn checkpoint(&mut self, t_ms: i64) -> Result<(), WriteError> {
-        let body = Body::Checkpoint(self.tally.checkpoint(None));
+        self.account.sum(&self.block);
+        let body = Body::Checkpoint(Checkpoint {
+            events: self.account.lines,
+            crc32c: format!("{:08x}", self.account.crc32c),
+            state: None,
+        });
         self.put(t_ms, Source::Host, None, None, body)?;
         self.lines_since_checkpoint = 0;
         Ok(())
@@ -208,13 +232,16 @@ impl TraceComposer {
     /// Writes a checkpoint and the seal, and ends the file.
     fn seal(&mut self, t_ms: i64, next_segment: Option<u32>) -> Result<(), WriteError> {
         self.checkpoint(t_ms)?;
-        let body = Body::LogClosed(self.tally.seal(next_segment));
+        let sink = self.hand_on().and_then(Outflow::end);
+        let sink = sink.map_err(|error| self.fail(error))?;
+        let body = Body::LogClosed(LogClosed {
+            events: self.account.lines,
+            sha256: hex(&sink.sha256()),
+            next_segment,
+        });
         self.put(t_ms, Source::Host, None, None, body)?;
-        let ended = match self.output.take() {
-            Some(Output::Plain(mut file)) => file.flush(),
-            Some(Output::Zstd(encoder)) => encoder.finish().and_then(|mut file| file.flush()),
-            None => Ok(()),
-        };
+        let ended = sink.end(&self.block);
+        self.block.clear();
         ended.map_err(|error| self.fail(error))
     }
 
@@ -226,17 +253,14 @@ impl TraceComposer {
             Compression::Plain => plain,
             Compression::Zstd => with_suffix(&plain, ".zst"),
         };
-        let file = open_private(&self.path, OFlags::CREATE | OFlags::EXCL)
-            .map_err(|error| self.fail(error))?;
-        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
-        self.output = Some(match self.compression {
-            Compression::Plain => Output::Plain(file),
-            Compression::Zstd => {
-                let encoder = encoder(file).map_err(|error| self.fail(error))?;
-                Output::Zstd(Box::new(encoder))
-            }
-        });
-        self.tally = Tally::default();
+        let begun = open_private(&self.path, OFlags::CREATE | OFlags::EXCL)
+            .and_then(|file| match self.compression {
+                Compression::Plain => Ok(Sink::plain(file)),
+                Compression::Zstd => Sink::zstd(file),
+            })
+            .and_then(|sink| Outflow::new(sink, self.is_behind));
+        self.outflow = Some(begun.map_err(|error| self.fail(error))?);
+        self.account = Account::default();
         let body = Body::LogOpened(self.header.clone());
         self.put(t_ms, Source::Host, None, None, body)?;
         Ok(())
@@ -250,6 +274,10 @@ impl TraceComposer {
         at_ms: Option<i64>,
         body: Body,
     ) -> Result<Seq, WriteError> {
+        if self.block.len() >= BLOCK_BYTES {
+            let outflow = self.hand_on().map_err(|error| self.fail(error))?;
+            self.outflow = Some(outflow);
+        }
         let line = Line {
             seq: Seq(self.place.next_seq),
             t_ms: t_ms.max(self.place.last_t_ms),
@@ -258,17 +286,21 @@ impl TraceComposer {
             at_ms,
             body,
         };
-        encode_next(&line, &self.place, &mut self.buffer)?;
-        let written = match &mut self.output {
-            Some(Output::Plain(file)) => file.write_all(&self.buffer),
-            Some(Output::Zstd(encoder)) => encoder.write_all(&self.buffer),
-            None => Err(io::Error::other("the segment is closed")),
-        };
-        written.map_err(|error| self.fail(error))?;
-        self.tally.add(&self.buffer);
+        encode_next(&line, &self.place, &mut self.block)?;
         self.place.advance(&line);
+        self.account.lines += 1;
         self.lines_since_checkpoint += 1;
         Ok(line.seq)
+    }
+
+    /// Hands the block on. What it goes to is the caller's now.
+    fn hand_on(&mut self) -> io::Result<Outflow> {
+        let closed = || io::Error::other("the segment is closed");
+        let outflow = self.outflow.take().ok_or_else(closed)?;
+        self.account.sum(&self.block);
+        self.account.handed_on += self.block.len() as u64;
+        self.account.summed = 0;
+        outflow.give(&mut self.block)
     }
 
     fn fail(&self, error: io::Error) -> WriteError {

@@ -8,7 +8,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write as _;
 
 use engine::Seq;
 use serde::de::value::{CowStrDeserializer, MapAccessDeserializer};
@@ -197,30 +196,25 @@ impl Line {
     ///
     /// Of a [`Body::Unknown`] only the envelope is left to write.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let proof = "a Vec takes every write, and the wire types have only string keys";
+        let proof = "a Vec takes every write, and wire types are structs with string keys";
         out.extend_from_slice(b"{\"type\":");
-        serde_json::to_writer(&mut *out, self.body.type_name()).expect(proof);
-        write!(
-            out,
-            ",\"seq\":{},\"t_ms\":{},\"src\":\"{}\"",
-            self.seq, self.t_ms, self.src
-        )
-        .expect(proof);
+        if let Body::Unknown { type_name } = &self.body {
+            serde_json::to_writer(&mut *out, type_name).expect(proof);
+        } else {
+            push(out, ["\"", self.body.type_name(), "\""]);
+        }
+        let mut digits = itoa::Buffer::new();
+        push(out, [",\"seq\":", digits.format(self.seq.0)]);
+        push(out, [",\"t_ms\":", digits.format(self.t_ms)]);
+        push(out, [",\"src\":\"", self.src.name(), "\""]);
         if let Some(n) = self.n {
-            write!(out, ",\"n\":{n}").expect(proof);
+            push(out, [",\"n\":", digits.format(n)]);
         }
         if let Some(at_ms) = self.at_ms {
-            write!(out, ",\"at_ms\":{at_ms}").expect(proof);
+            push(out, [",\"at_ms\":", digits.format(at_ms)]);
         }
-        // The body is an object of its own: its brace becomes the comma that joins it.
-        let joint = out.len();
         self.body.write_fields(out).expect(proof);
-        if out[joint..] == *b"{}" {
-            out.remove(joint);
-        } else {
-            out[joint] = b',';
-        }
-        out.push(b'\n');
+        out.extend_from_slice(b"}\n");
     }
 
     /// Checks what the fields of the envelope must be to each other.
@@ -253,6 +247,12 @@ impl Line {
             }
         }
         Ok(())
+    }
+}
+
+fn push<const N: usize>(out: &mut Vec<u8>, texts: [&str; N]) {
+    for text in texts {
+        out.extend_from_slice(text.as_bytes());
     }
 }
 

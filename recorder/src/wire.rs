@@ -13,6 +13,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
+use crate::fields::write_fields;
 use crate::line::Source;
 
 /// The newest version of the format that this crate reads, and the one that it writes.
@@ -77,14 +78,11 @@ macro_rules! line_types {
                 Ok(())
             }
 
-            /// Writes the fields as an object of their own.
+            /// Appends the fields, each after a comma.
             pub(crate) fn write_fields(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
                 match self {
-                    $( Self::$variant(fields) => serde_json::to_writer(out, fields), )+
-                    Self::Unknown { .. } => {
-                        out.extend_from_slice(b"{}");
-                        Ok(())
-                    }
+                    $( Self::$variant(fields) => write_fields(out, fields), )+
+                    Self::Unknown { .. } => Ok(()),
                 }
             }
         }

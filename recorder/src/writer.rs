@@ -620,6 +620,7 @@ impl TraceWriter {
             at_ms,
             body,
         };
+        self.buffer.clear();
         encode_next(&line, &self.place, &mut self.buffer)?;
         let State::Open { file, has_stump } = &mut self.state else {
             return Err(self.sync_failed_before());
@@ -761,7 +762,7 @@ pub(crate) fn segment_name(t_ms: i64, header: &LogOpened) -> Result<String, Line
     })
 }
 
-/// Puts the bytes of a line in the place of others, if it may be the next line.
+/// Appends the bytes of a line, if it may be the next line.
 pub(crate) fn encode_next(
     line: &Line,
     place: &Place,
@@ -772,14 +773,16 @@ pub(crate) fn encode_next(
     encode(line, buffer)
 }
 
-/// Puts the bytes of a line in the place of others.
+/// Appends the bytes of a line, or nothing.
 fn encode(line: &Line, buffer: &mut Vec<u8>) -> Result<(), WriteError> {
-    buffer.clear();
+    let start = buffer.len();
     line.write(buffer);
-    if buffer.len() > MAX_LINE_BYTES {
+    let bytes = buffer.len() - start;
+    if bytes > MAX_LINE_BYTES {
+        buffer.truncate(start);
         return Err(WriteError::TooLong {
             type_name: line.body.type_name().to_owned(),
-            bytes: buffer.len(),
+            bytes,
         });
     }
     Ok(())

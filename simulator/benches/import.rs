@@ -76,10 +76,11 @@ fn import(path: &Path, read: impl Fn(&Path, &mut Staging) -> Source) -> u64 {
     let mut staging = Staging::new().unwrap();
     let source = read(path, &mut staging);
     let mut events = 0;
-    for person in staging.people().unwrap() {
+    let mut staged = staging.sorted().unwrap();
+    for person in staged.people().to_vec() {
         let rules = Rules::default();
         let told = weave(
-            &staging,
+            &mut staged,
             &person,
             &source,
             rules,

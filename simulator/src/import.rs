@@ -14,6 +14,7 @@ pub mod firefox;
 mod machine;
 mod page;
 pub mod profiles;
+mod sorter;
 mod sqlite;
 mod staging;
 mod tabs;
@@ -22,5 +23,9 @@ pub mod visits;
 pub use error::ImportError;
 pub use machine::PoweredTrace;
 pub use page::{Page, PageError};
-pub use staging::{Dates, Person, Progress, Skips, Source, Staging, Visit};
+pub use staging::{Dates, Person, Progress, Skips, Source, Staged, Staging, Visit};
 pub use tabs::{Rules, Told, weave};
+
+/// A map by hash, for what is looked up for each visit. Its order is another in each run, so that
+/// no source can be made to fill one bucket: whatever goes over all of it must not depend on it.
+type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;

@@ -2,15 +2,16 @@
 //!
 //! A trace is packed the first time it is asked for and mapped into memory from then on. What is
 //! kept names the files it was made from, with their sizes and times of change: where one differs,
-//! it is made anew. A damaged one is, too. All of it can be deleted at any time. It is written
-//! beside its place and renamed, so nobody ever maps a file that still changes.
+//! it is made anew. A damaged one is, too. All of it can be deleted at any time; what was asked for
+//! the longest ago is, where all together have more than 4 GiB. It is written beside its place and
+//! renamed, so nobody ever maps a file that still changes.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, IntoInnerError};
+use std::io::{self, BufWriter, IntoInnerError};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use engine::hex;
@@ -23,6 +24,11 @@ use tempfile::NamedTempFile;
 
 use crate::console::Console;
 use crate::reading::{Show, open, read, shown};
+
+/// How much is kept. A file that is removed while it is mapped stays with those who map it.
+const KEPT_BYTES: u64 = 4 << 30;
+
+const SUFFIX: &str = "tabpack";
 
 /// The folder in which packed traces are kept.
 pub(crate) struct TraceCache {
@@ -59,6 +65,8 @@ impl TraceCache {
             {
                 Ok(packed) if packed.about().files == files => {
                     if !self.is_verified || is_of(&packed, &trace, console)? {
+                        // Where it cannot be noted that it was asked for it is removed too soon.
+                        let _ = note_use(place);
                         return Ok(packed);
                     }
                     console.note(format_args!(
@@ -79,7 +87,7 @@ impl TraceCache {
     fn place(&self, files: &[SourceFile]) -> Option<PathBuf> {
         let first = Sha256::digest(files.first()?.path.as_bytes());
         let name = hex(&first[..12]);
-        Some(self.folder.as_ref()?.join(name).with_extension("tabpack"))
+        Some(self.folder.as_ref()?.join(name).with_extension(SUFFIX))
     }
 
     /// Packs a trace. Where it cannot be kept it is gone with the program.
@@ -124,14 +132,21 @@ impl TraceCache {
         let file = file.with_context(cannot)?;
         let packed = mapped(file.as_file())?;
         // It is mapped already: where it cannot be put in its place, it serves this once.
-        if let Some(place) = place.filter(|_| is_kept)
-            && let Err(error) = file.persist(&place)
-        {
-            console.note(format_args!(
-                "{}: {}; the packed trace is not kept",
-                shown(&place),
-                error.error
-            ));
+        if let Some(place) = place.filter(|_| is_kept) {
+            if let Err(error) = file.persist(&place) {
+                console.note(format_args!(
+                    "{}: {}; the packed trace is not kept",
+                    shown(&place),
+                    error.error
+                ));
+            } else if let Some(folder) = place.parent()
+                && let Err(error) = remove_surplus(folder, KEPT_BYTES)
+            {
+                console.note(format_args!(
+                    "{}: {error}; packed traces that are too much stay",
+                    shown(folder)
+                ));
+            }
         }
         Ok(packed)
     }
@@ -143,6 +158,38 @@ fn is_of(packed: &PackedTrace, trace: &Trace, console: &mut Console) -> anyhow::
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(packed.about().digest == ending.digest && packed.about().lines == ending.lines)
+}
+
+/// Makes a packed trace the last one that was asked for.
+fn note_use(place: &Path) -> io::Result<()> {
+    File::options()
+        .append(true)
+        .open(place)?
+        .set_modified(SystemTime::now())
+}
+
+/// Removes what was asked for the longest ago, until the rest has at most so many bytes. The last
+/// one stays in any case.
+fn remove_surplus(folder: &Path, bytes_max: u64) -> io::Result<()> {
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|suffix| suffix == SUFFIX) {
+            let metadata = fs::metadata(&path)?;
+            kept.push((metadata.modified()?, path, metadata.len()));
+        }
+    }
+    kept.sort();
+    let mut bytes: u64 = kept.iter().map(|(.., bytes)| bytes).sum();
+    kept.pop();
+    for (_, path, its_bytes) in kept {
+        if bytes <= bytes_max {
+            break;
+        }
+        fs::remove_file(&path)?;
+        bytes -= its_bytes;
+    }
+    Ok(())
 }
 
 /// The files of a trace as they are now.
@@ -176,4 +223,33 @@ fn mapped(file: &File) -> anyhow::Result<PackedTrace> {
     // SAFETY: see the reason above.
     let bytes = unsafe { Mmap::map(file) }?;
     Ok(PackedTrace::open(Arc::new(bytes))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_the_longest_ago_goes_and_the_last_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name).with_extension(SUFFIX);
+        for (name, age_s) in [("b", 40), ("a", 30), ("c", 20)] {
+            let file = File::create(place(name)).unwrap();
+            file.set_len(100).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age_s))
+                .unwrap();
+        }
+        fs::write(folder.path().join("of-another"), [0; 500]).unwrap();
+        let left = |bytes_max| {
+            remove_surplus(folder.path(), bytes_max).unwrap();
+            ["a", "b", "c"].map(|name| place(name).exists())
+        };
+        assert_eq!(left(300), [true, true, true]);
+        note_use(&place("b")).unwrap();
+        assert_eq!(left(200), [false, true, true]);
+        assert_eq!(left(0), [false, true, false]);
+        assert!(folder.path().join("of-another").exists());
+    }
 }

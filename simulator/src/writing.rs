@@ -1,15 +1,16 @@
 //! Writes files and folders for a command: derived traces, and others, all of it or nothing.
 
-use std::fs::{self, Permissions};
-use std::io::{BufWriter, IntoInnerError, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::io::{BufWriter, ErrorKind, IntoInnerError, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use recorder::{Compression, Opening, TraceComposer};
 use serde::Serialize;
 use simulator::derivation::{Copied, Derivation};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
 use crate::console::{Console, count};
 use crate::reading::shown;
@@ -127,11 +128,14 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// A folder that is made beside its place and gets its name when all of it is there. Dropped
-/// before, it leaves nothing.
+/// before, it leaves nothing; what a killed process has left the next one for the same place
+/// removes.
 pub(crate) struct Beside {
     out: PathBuf,
     /// Holds the folder until then.
-    around: TempDir,
+    around: PathBuf,
+    /// Held as long as anything is made there. It goes with the process.
+    _lock: File,
 }
 
 impl Beside {
@@ -153,29 +157,58 @@ impl Beside {
     /// Begins. The folder itself is for the caller to make.
     pub(crate) fn new(out: &Path) -> anyhow::Result<Self> {
         let cannot = || format!("cannot write {}", shown(out));
-        let parent = match out.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(parent).with_context(cannot)?;
-        let around = tempfile::Builder::new()
-            .prefix(".sim-")
-            .tempdir_in(parent)
-            .with_context(cannot)?;
+        let name = out.file_name().with_context(cannot)?;
+        let mut around_name = OsString::from(".sim-");
+        around_name.push(name);
+        let around = out.with_file_name(around_name);
+        if let Some(parent) = out.parent() {
+            fs::create_dir_all(parent).with_context(cannot)?;
+        }
+        let cannot = || format!("cannot write {}", shown(&around));
+        match DirBuilder::new().mode(0o700).create(&around) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(error).with_context(cannot);
+            }
+            _ => {}
+        }
+        // Where others may write, they could have put a folder or a link of theirs there.
+        let found = fs::symlink_metadata(&around).with_context(cannot)?;
+        if !found.is_dir() || found.uid() != rustix::process::getuid().as_raw() {
+            bail!("{} is no folder of yours; remove it", shown(&around));
+        }
+        let lock = File::open(&around).with_context(cannot)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                bail!("another process makes {} right now", shown(out));
+            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
+        }
+        for leftover in fs::read_dir(&around).with_context(cannot)? {
+            fs::remove_dir_all(leftover.with_context(cannot)?.path()).with_context(cannot)?;
+        }
         Ok(Self {
             out: out.to_owned(),
             around,
+            _lock: lock,
         })
     }
 
     /// Returns where the folder is until it gets its name.
     pub(crate) fn whole(&self) -> PathBuf {
-        self.around.path().join("whole")
+        self.around.join("whole")
     }
 
     /// Gives the folder its name.
     pub(crate) fn finish(self) -> anyhow::Result<()> {
         let cannot = || format!("cannot write {}", shown(&self.out));
         fs::rename(self.whole(), &self.out).with_context(cannot)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // What cannot be removed the next one removes.
+        let _ = fs::remove_dir_all(&self.around);
     }
 }

@@ -207,9 +207,13 @@ fn a_discard_is_measured_between_its_order_and_its_settling() {
     bench.take(&mut session, &[session_started(4)]).unwrap();
     bench.pass(1_000);
     bench.tick(&mut session).unwrap();
-    let order = bench.sent.take().pop().unwrap();
+    // The order first: somebody waits for it.
+    let [order, acknowledgement] = &bench.sent.take()[..] else {
+        panic!()
+    };
+    assert_eq!(acknowledgement["type"], "ack");
     bench.pass(50);
-    bench.take(&mut session, &discarded(&order, 102)).unwrap();
+    bench.take(&mut session, &discarded(order, 102)).unwrap();
     bench.pass(299);
     bench.tick(&mut session).unwrap();
     assert_eq!(
@@ -224,7 +228,7 @@ fn a_discard_is_measured_between_its_order_and_its_settling() {
     );
     bench.pass(1);
     bench.tick(&mut session).unwrap();
-    assert_eq!(bench.sent.take().pop().unwrap()["tab"], 3);
+    assert_eq!(bench.sent.take()[0]["tab"], 3);
     bench.close(session);
 
     let trace = read_trace(bench.folder.path());

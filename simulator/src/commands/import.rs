@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use simulator::import::profiles::{self, Family, Places, Profile};
 use simulator::import::visits::{Layout, Place, TimeUnit};
 use simulator::import::{
-    Dates, ImportError, Person, PoweredTrace, Progress, Rules, Source, Staging, Told,
+    Dates, ImportError, Person, PoweredTrace, Progress, Rules, Source, Staged, Staging, Told,
     activitywatch, chrome, firefox, visits, weave,
 };
 use simulator::synth::machine::MachineProfile;
@@ -225,7 +225,7 @@ fn import(plan: &Plan, console: &mut Console) -> anyhow::Result<Outcome> {
             From::Visits(layout) => visits::read(path, layout, dates, &mut staging, progress),
         }
     })?;
-    let traces = write_all(plan, &staging, &source)?;
+    let traces = write_all(plan, staging.sorted()?, &source)?;
     let left_out = source.skips.to_string();
     if !left_out.is_empty() {
         console.note(format_args!("left out: {left_out}"));
@@ -254,10 +254,10 @@ fn import(plan: &Plan, console: &mut Console) -> anyhow::Result<Outcome> {
 }
 
 /// Writes all traces beside their place, then gives them their names at once.
-fn write_all(plan: &Plan, staging: &Staging, source: &Source) -> anyhow::Result<Vec<Imported>> {
+fn write_all(plan: &Plan, mut staged: Staged, source: &Source) -> anyhow::Result<Vec<Imported>> {
     let beside = Beside::new(&plan.output)?;
     let whole = beside.whole();
-    let people = staging.people()?;
+    let people = staged.people().to_vec();
     let mut traces = Vec::new();
     let mut taken = BTreeSet::new();
     if !plan.is_one_trace {
@@ -272,7 +272,7 @@ fn write_all(plan: &Plan, staging: &Staging, source: &Source) -> anyhow::Result<
             taken.insert(name);
             places
         };
-        let told = write(plan, &folder, staging, person, source)?;
+        let told = write(plan, &folder, &mut staged, person, source)?;
         traces.push(Imported {
             trace: shown_as.display().to_string(),
             person: person.name.clone(),
@@ -286,7 +286,7 @@ fn write_all(plan: &Plan, staging: &Staging, source: &Source) -> anyhow::Result<
 fn write(
     plan: &Plan,
     folder: &Path,
-    staging: &Staging,
+    staged: &mut Staged,
     person: &Person,
     source: &Source,
 ) -> anyhow::Result<Told> {
@@ -333,7 +333,7 @@ fn write(
         None => append(t_ms, body),
     };
     let mut told = with_progress("writing", |progress| {
-        weave(staging, person, source, rules, progress, &mut tell)
+        weave(staged, person, source, rules, progress, &mut tell)
     })?;
     told.events += powered.map_or(0, |powered| powered.samples);
     composer.finish(told.to_ms)?;

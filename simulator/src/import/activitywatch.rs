@@ -7,21 +7,22 @@
 //! gives the newest first.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::params;
-use serde::Deserialize;
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
+use serde::{Deserialize, Serialize};
 
 use super::bounded::{Allowance, Bounded};
 use super::error::ImportError;
 use super::page::{Page, page_key};
+use super::sorter::{Sortable, Sorter};
 use super::staging::{Dates, Progress, ROWS_A_TICK, Source, Staging, Visit};
 
 const WEB_WATCHER: &str = "aw-watcher-web";
@@ -58,10 +59,6 @@ pub fn read(
             "the file is empty, expected what ActivityWatch exports as JSON",
         ));
     }
-    staging.db.execute_batch(
-        "CREATE TABLE afk (bucket INTEGER NOT NULL, from_ms INTEGER NOT NULL,
-                           until_ms INTEGER NOT NULL)",
-    )?;
     let (reader, allowance) = Bounded::new(file);
     let importer = RefCell::new(Importer {
         dates,
@@ -74,6 +71,7 @@ pub fn read(
         source: Source::default(),
         web: Vec::new(),
         afk: Vec::new(),
+        presences: Sorter::new(),
         failed: None,
     });
     let mut json = serde_json::Deserializer::from_reader(BufReader::new(reader));
@@ -113,6 +111,8 @@ struct Importer<'a, 'p> {
     web: Vec<(i64, Option<String>)>,
     /// The AFK buckets, with their hosts.
     afk: Vec<(i64, Option<String>)>,
+    /// When somebody was there, by those buckets.
+    presences: Sorter<Presence>,
     /// What went wrong on our side while the file was read.
     failed: Option<ImportError>,
 }
@@ -123,6 +123,22 @@ enum Bucket {
     Web { person: i64 },
     Afk { bucket: i64 },
     Other,
+}
+
+/// That somebody was there.
+#[derive(Serialize, Deserialize)]
+struct Presence {
+    bucket: i64,
+    from_ms: i64,
+    until_ms: i64,
+}
+
+impl Sortable for Presence {
+    type Key = (i64, i64, i64);
+
+    fn key(&self) -> Self::Key {
+        (self.bucket, self.from_ms, self.until_ms)
+    }
 }
 
 /// An event of either watcher. Its title is not read.
@@ -146,7 +162,7 @@ struct Data {
 impl Importer<'_, '_> {
     fn bucket(&mut self, id: &str) -> Result<Bucket, ImportError> {
         if id.starts_with(WEB_WATCHER) {
-            let person = self.staging.person(id)?;
+            let person = self.staging.person(id);
             self.web.push((person, None));
             return Ok(Bucket::Web { person });
         }
@@ -186,11 +202,11 @@ impl Importer<'_, '_> {
             Bucket::Other => {}
             Bucket::Afk { bucket } => {
                 if event.data.status.as_deref() == Some("not-afk") {
-                    let mut add = self
-                        .staging
-                        .db
-                        .prepare_cached("INSERT INTO afk VALUES (?, ?, ?)")?;
-                    add.execute(params![bucket, t_ms, until_ms])?;
+                    self.presences.add(&Presence {
+                        bucket,
+                        from_ms: t_ms,
+                        until_ms,
+                    })?;
                 }
             }
             Bucket::Web { .. } if event.data.incognito == Some(true) => skips.private += 1,
@@ -204,7 +220,7 @@ impl Importer<'_, '_> {
                             until_ms: Some(until_ms),
                             ..Visit::new(t_ms, page)
                         };
-                        self.staging.add(person, None, &visit)?;
+                        self.staging.add(person, None, visit)?;
                         self.kept += 1;
                     }
                     Err(error) => {
@@ -232,47 +248,49 @@ impl Importer<'_, '_> {
             };
             return Err(ImportError::unusable(path, problem));
         }
-        let mut is_afk_known = false;
+        let mut watched: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         for (person, host) in &self.web {
             // With one AFK watcher there is no doubt whom it watched, whatever it is called.
-            let watched = self.afk.iter().find(|(_, its_host)| its_host == host);
+            let by_host = self.afk.iter().find(|(_, its_host)| its_host == host);
             let only = (self.afk.len() == 1).then(|| self.afk.first()).flatten();
-            if let Some(&(bucket, _)) = watched.or(only) {
-                is_afk_known |= note_presence(self.staging, *person, bucket)?;
+            if let Some(&(bucket, _)) = by_host.or(only) {
+                watched.entry(bucket).or_default().push(*person);
             }
         }
+        let is_afk_known = note_presences(self.presences, &watched, self.staging)?;
         self.source.rules = RULES.to_vec();
         self.source.rules.extend(is_afk_known.then_some("afk"));
         Ok(self.source)
     }
 }
 
-/// Somebody was there while any event says so, and away else. Returns whether there is any.
-fn note_presence(staging: &Staging, person: i64, bucket: i64) -> rusqlite::Result<bool> {
-    let mut events = staging
-        .db
-        .prepare("SELECT from_ms, until_ms FROM afk WHERE bucket = ? ORDER BY from_ms, until_ms")?;
-    let mut rows = events.query([bucket])?;
-    let mut there_until = None;
-    while let Some(row) = rows.next()? {
-        let (from_ms, until_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
-        match there_until {
-            Some(before_ms) if from_ms - before_ms <= POLL_MS => {
-                there_until = Some(until_ms.max(before_ms));
-            }
-            before => {
-                if let Some(before_ms) = before {
-                    staging.note_presence(person, before_ms, true)?;
-                }
-                staging.note_presence(person, from_ms, false)?;
-                there_until = Some(until_ms);
-            }
+/// Those whom a bucket watched were there while any event of it says so, and away else. Returns
+/// whether there is any such event.
+fn note_presences(
+    presences: Sorter<Presence>,
+    watched: &BTreeMap<i64, Vec<i64>>,
+    staging: &mut Staging,
+) -> Result<bool, ImportError> {
+    let mut presences = presences.sorted()?;
+    let mut is_any = false;
+    while let Some(first) = presences.next()? {
+        let people = watched.get(&first.bucket).map_or(&[][..], Vec::as_slice);
+        is_any |= !people.is_empty();
+        let mut until_ms = first.until_ms;
+        let goes_on = |next: &Presence, until_ms: i64| {
+            next.bucket == first.bucket && next.from_ms - until_ms <= POLL_MS
+        };
+        while presences.peek().is_some_and(|next| goes_on(next, until_ms)) {
+            until_ms = presences
+                .next()?
+                .map_or(until_ms, |next| next.until_ms.max(until_ms));
+        }
+        for &person in people {
+            staging.note_presence(person, first.from_ms, false)?;
+            staging.note_presence(person, until_ms, true)?;
         }
     }
-    if let Some(before_ms) = there_until {
-        staging.note_presence(person, before_ms, true)?;
-    }
-    Ok(there_until.is_some())
+    Ok(is_any)
 }
 
 #[expect(

@@ -80,7 +80,7 @@ pub fn read(
         .query_row("SELECT count(*) FROM visits", [], |row| row.get(0))
         .map_err(wrong)?;
     let total = u64::try_from(total).unwrap_or(0);
-    let person = staging.person(&name_of(path))?;
+    let person = staging.person(&name_of(path));
     let mut visits = copy.db.prepare(&columns.query()).map_err(wrong)?;
     let mut rows = visits.query([]).map_err(wrong)?;
     let (mut done, mut kept) = (0, 0_u64);
@@ -138,7 +138,7 @@ pub fn read(
             opener: positive(5)?,
             ..Visit::new(t_ms, page)
         };
-        staging.add(person, Some(id), &visit)?;
+        staging.add(person, Some(id), visit)?;
         kept += 1;
     }
     if kept == 0 {

@@ -1,5 +1,6 @@
 //! What can be wrong with a source, for people and for exit codes.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use recorder::WriteError;
@@ -39,6 +40,9 @@ pub enum ImportError {
     /// What is read is sorted in a temporary file, and that failed.
     #[error("cannot sort the visits in a temporary file (TMPDIR names its folder): {0}")]
     Staging(#[from] rusqlite::Error),
+    /// The same of what is sorted without SQLite.
+    #[error("cannot sort the visits in a temporary file (TMPDIR names its folder): {0}")]
+    Sorting(#[from] io::Error),
     /// The trace could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),

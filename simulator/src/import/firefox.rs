@@ -82,7 +82,7 @@ pub fn read(
         .parent()
         .and_then(Path::file_name)
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let person = staging.person(&name)?;
+    let person = staging.person(&name);
     copy.index("moz_historyvisits", "from_visit")?;
     if has_views {
         copy.index("moz_places_metadata", "place_id, created_at")?;
@@ -128,7 +128,7 @@ pub fn read(
             from,
             ..Visit::new(t_ms, page)
         };
-        staging.add(person, Some(id), &visit)?;
+        staging.add(person, Some(id), visit)?;
         kept += 1;
     }
     if kept == 0 {

@@ -1,14 +1,20 @@
 //! What may be known of a page: its host, or its scheme where it has none.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use url::{Host, Url};
 
+use super::HashMap;
+
 /// The longest name of a host that DNS has (RFC 1035, 2.3.4, without the root's dot).
 const HOST_BYTES_MAX: usize = 253;
 
+/// Hosts that are remembered.
+const PAGES_MAX: usize = 1 << 14;
+
 /// A page, without its path, query, title or user.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Page {
     /// A page of the web, by its host: lower case, punycode.
     Web(String),
@@ -98,6 +104,61 @@ impl Page {
             Self::Internal(scheme) => Some(scheme),
         }
     }
+}
+
+/// Reads pages, and remembers the hosts: the same ones come again and again, and to read one takes
+/// as long as all else that is done with a row.
+#[derive(Default)]
+pub(super) struct Pages(HashMap<String, Page>);
+
+impl Pages {
+    /// Does what [`Page::of_url`] does.
+    pub(super) fn of_url(&mut self, text: &str) -> Result<Page, PageError> {
+        // What follows a plain authority makes no URL a bad one, and no other host of it.
+        match plain_authority(text) {
+            Some(authority) => self.remembered(authority, Page::of_url),
+            None => Page::of_url(text),
+        }
+    }
+
+    /// Does what [`Page::of_host`] does.
+    pub(super) fn of_host(&mut self, text: &str) -> Result<Page, PageError> {
+        self.remembered(text, Page::of_host)
+    }
+
+    fn remembered(
+        &mut self,
+        text: &str,
+        read: impl FnOnce(&str) -> Result<Page, PageError>,
+    ) -> Result<Page, PageError> {
+        if let Some(page) = self.0.get(text) {
+            return Ok(page.clone());
+        }
+        let page = read(text)?;
+        if text.len() <= HOST_BYTES_MAX {
+            if self.0.len() >= PAGES_MAX {
+                self.0.clear();
+            }
+            self.0.insert(text.to_owned(), page.clone());
+        }
+        Ok(page)
+    }
+}
+
+/// The beginning of a URL up to its path, where nothing in it has to be decoded or left out.
+fn plain_authority(text: &str) -> Option<&str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:".contains(&byte);
+    let start = ["https://", "http://"]
+        .into_iter()
+        .find_map(|scheme| text.starts_with(scheme).then_some(scheme.len()))?;
+    let length = text
+        .bytes()
+        .skip(start)
+        .take_while(|&byte| is_plain(byte))
+        .count();
+    let end = start + length;
+    let is_ended = matches!(text.as_bytes().get(end), None | Some(b'/' | b'?' | b'#'));
+    (length > 0 && is_ended).then(|| &text[..end])
 }
 
 /// A number for a page, by which it is told from others and from which it cannot be found out.

@@ -1,15 +1,18 @@
 //! Visits on their way from a source to a trace: put in as they come, taken out in order.
 //!
-//! They wait in a temporary SQLite database, which has no name and is gone when it is closed, so
-//! that memory does not grow with the source. Of a page it holds the host, or the scheme.
+//! They wait in a sorter, and where they name each other, how they do in a temporary SQLite
+//! database. What of both does not fit in memory is in files without a name, so that memory does
+//! not grow with the source. Of a page they hold the host, or the scheme.
 
 use std::fmt;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
-use serde::Serialize;
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
 
+use super::HashMap;
 use super::error::ImportError;
 use super::page::Page;
+use super::sorter::{Sortable, Sorted, Sorter};
 
 /// The oldest date that is believed: 1990, before there was a web.
 const EARLIEST_MS: i64 = 631_152_000_000;
@@ -102,7 +105,7 @@ impl Dates {
 }
 
 /// A page that somebody went to. What is `None` is not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
     /// When, in Unix milliseconds.
     pub t_ms: i64,
@@ -158,14 +161,48 @@ pub struct Person {
     pub from_ms: i64,
     /// The time of the last.
     pub to_ms: i64,
+    /// Whether anything tells when they were there.
+    pub knows_presence: bool,
 }
 
 /// How far importing has come: rows done, and of how many where that is known.
 pub type Progress<'a> = dyn FnMut(u64, u64) + 'a;
 
+/// Something of somebody's, at its moment.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Moment {
+    pub(super) person: i64,
+    pub(super) t_ms: i64,
+    /// The visit's id, where others may name it; else its place among all.
+    pub(super) id: i64,
+    pub(super) what: What,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum What {
+    Presence { is_idle: bool },
+    Visit { visit: Visit, is_named: bool },
+}
+
+impl Sortable for Moment {
+    type Key = (i64, i64, bool, i64);
+
+    /// By person and time; that somebody came stands before where they went.
+    fn key(&self) -> Self::Key {
+        let is_visit = matches!(self.what, What::Visit { .. });
+        (self.person, self.t_ms, is_visit, self.id)
+    }
+}
+
 /// The staging area.
 pub struct Staging {
+    /// How visits name each other.
     pub(super) db: Connection,
+    moments: Sorter<Moment>,
+    /// How many moments have no id of their own.
+    unnamed: i64,
+    people: Vec<Person>,
+    numbers: HashMap<String, i64>,
 }
 
 impl Staging {
@@ -180,58 +217,52 @@ impl Staging {
         db.pragma_update(None, "synchronous", "OFF")?;
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         db.execute_batch(
-            "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-             CREATE TABLE visits (
-                 id INTEGER PRIMARY KEY, person INTEGER NOT NULL, t_ms INTEGER NOT NULL,
-                 host TEXT, scheme TEXT, page_key INTEGER, foreground_ms INTEGER,
-                 until_ms INTEGER, closed_ms INTEGER, tab INTEGER, win INTEGER,
-                 from_id INTEGER, opener_id INTEGER);
-             CREATE TABLE passed (id INTEGER PRIMARY KEY, from_id INTEGER);
-             CREATE TABLE presence (
-                 id INTEGER PRIMARY KEY, person INTEGER NOT NULL, t_ms INTEGER NOT NULL,
-                 is_idle INTEGER NOT NULL);
-             CREATE TABLE placed (
-                 id INTEGER PRIMARY KEY, tab INTEGER NOT NULL, opener INTEGER);
+            "CREATE TABLE passed (id INTEGER PRIMARY KEY, from_id INTEGER);
+             CREATE TABLE placed (id INTEGER PRIMARY KEY, tab INTEGER NOT NULL);
              BEGIN;",
         )?;
-        Ok(Self { db })
+        Ok(Self {
+            db,
+            moments: Sorter::new(),
+            unnamed: 0,
+            people: Vec::new(),
+            numbers: HashMap::default(),
+        })
     }
 
     /// Finds somebody by name, or takes them in.
-    pub(super) fn person(&self, name: &str) -> rusqlite::Result<i64> {
-        let mut find = self
-            .db
-            .prepare_cached("SELECT id FROM people WHERE name = ?")?;
-        if let Some(id) = find.query_row([name], |row| row.get(0)).optional()? {
-            return Ok(id);
+    pub(super) fn person(&mut self, name: &str) -> i64 {
+        if let Some(&id) = self.numbers.get(name) {
+            return id;
         }
-        let mut add = self
-            .db
-            .prepare_cached("INSERT INTO people (name) VALUES (?)")?;
-        add.insert([name])
+        let id = i64::try_from(self.people.len() + 1).unwrap_or(i64::MAX);
+        self.numbers.insert(name.to_owned(), id);
+        self.people.push(Person {
+            id,
+            name: name.to_owned(),
+            visits: 0,
+            from_ms: i64::MAX,
+            to_ms: i64::MIN,
+            knows_presence: false,
+        });
+        id
     }
 
     /// Puts a visit in; `id` is its id in the source, where others may name it.
-    pub(super) fn add(&self, person: i64, id: Option<i64>, visit: &Visit) -> rusqlite::Result<()> {
-        let mut add = self
-            .db
-            .prepare_cached("INSERT INTO visits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
-        add.execute(params![
-            id,
-            person,
-            visit.t_ms,
-            visit.page.host(),
-            visit.page.scheme(),
-            visit.page_key,
-            visit.foreground_ms,
-            visit.until_ms,
-            visit.closed_ms,
-            visit.tab,
-            visit.win,
-            visit.from,
-            visit.opener,
-        ])?;
-        Ok(())
+    pub(super) fn add(
+        &mut self,
+        person: i64,
+        id: Option<i64>,
+        visit: Visit,
+    ) -> Result<(), ImportError> {
+        let t_ms = visit.t_ms;
+        let known = self.known(person);
+        known.visits += 1;
+        known.from_ms = known.from_ms.min(t_ms);
+        known.to_ms = known.to_ms.max(t_ms);
+        let is_named = id.is_some();
+        let what = What::Visit { visit, is_named };
+        self.stage(person, t_ms, id, what)
     }
 
     /// Notes a visit that is left out, so that what came from it can be followed back.
@@ -245,41 +276,77 @@ impl Staging {
 
     /// Notes that somebody went away or came back.
     pub(super) fn note_presence(
-        &self,
+        &mut self,
         person: i64,
         t_ms: i64,
         is_idle: bool,
-    ) -> rusqlite::Result<()> {
-        let mut add = self
-            .db
-            .prepare_cached("INSERT INTO presence (person, t_ms, is_idle) VALUES (?, ?, ?)")?;
-        add.execute(params![person, t_ms, is_idle])?;
-        Ok(())
+    ) -> Result<(), ImportError> {
+        self.known(person).knows_presence = true;
+        self.stage(person, t_ms, None, What::Presence { is_idle })
     }
 
-    /// Everybody with a visit, in the order in which they came.
+    fn stage(
+        &mut self,
+        person: i64,
+        t_ms: i64,
+        id: Option<i64>,
+        what: What,
+    ) -> Result<(), ImportError> {
+        let id = id.unwrap_or_else(|| {
+            self.unnamed += 1;
+            self.unnamed
+        });
+        let moment = Moment {
+            person,
+            t_ms,
+            id,
+            what,
+        };
+        Ok(self.moments.add(&moment)?)
+    }
+
+    fn known(&mut self, person: i64) -> &mut Person {
+        let index = usize::try_from(person - 1).expect("people are numbered from 1");
+        &mut self.people[index]
+    }
+
+    /// Puts everything in order.
     ///
     /// # Errors
-    /// The temporary file cannot be read.
-    pub fn people(&self) -> Result<Vec<Person>, ImportError> {
-        self.db.execute_batch(
-            "CREATE INDEX IF NOT EXISTS visits_in_order ON visits (person, t_ms, id);
-             CREATE INDEX IF NOT EXISTS presence_in_order ON presence (person, t_ms, id);",
-        )?;
-        let mut people = self.db.prepare(
-            "SELECT people.id, name, count(*), min(t_ms), max(t_ms) FROM people JOIN visits ON person = people.id
-             GROUP BY people.id ORDER BY people.id",
-        )?;
-        let people = people.query_map([], |row| {
-            let visits: i64 = row.get(2)?;
-            Ok(Person {
-                id: row.get(0)?,
-                name: row.get(1)?,
-                visits: u64::try_from(visits).unwrap_or(0),
-                from_ms: row.get(3)?,
-                to_ms: row.get(4)?,
-            })
-        })?;
-        Ok(people.collect::<rusqlite::Result<_>>()?)
+    /// The temporary file cannot be written or read.
+    pub fn sorted(self) -> Result<Staged, ImportError> {
+        let has_visit = |person: &Person| person.visits > 0;
+        Ok(Staged {
+            db: self.db,
+            moments: self.moments.sorted()?,
+            people: self.people.into_iter().filter(has_visit).collect(),
+        })
+    }
+}
+
+/// What was staged, in order: one person after another.
+pub struct Staged {
+    pub(super) db: Connection,
+    moments: Sorted<Moment>,
+    people: Vec<Person>,
+}
+
+impl Staged {
+    /// Everybody with a visit, in the order in which they came.
+    pub fn people(&self) -> &[Person] {
+        &self.people
+    }
+
+    /// Takes somebody's next moment. People are asked for in their order.
+    pub(super) fn next_of(&mut self, person: i64) -> Result<Option<Moment>, ImportError> {
+        while let Some(next) = self.moments.peek()
+            && next.person <= person
+        {
+            let moment = self.moments.next()?;
+            if let Some(moment) = moment.filter(|moment| moment.person == person) {
+                return Ok(Some(moment));
+            }
+        }
+        Ok(None)
     }
 }

@@ -23,18 +23,22 @@
 //!   within a minute, another program has the focus from then on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::rc::Rc;
 
 use engine::{TabId, UserState, WindowId};
 use recorder::{
     Body, SessionStarted, Tab, TabActivated, TabClosed, TabLoaded, TabMoved, TabNavigated,
     UserIdle, Window, WindowClosed, WindowFocused, WindowOpened,
 };
-use rusqlite::{OptionalExtension as _, Row, params};
-use serde::Serialize;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
 
+use super::HashMap;
 use super::error::ImportError;
 use super::page::Page;
-use super::staging::{Person, Progress, ROWS_A_TICK, Source, Staging};
+use super::sorter::{Sortable, Sorted, Sorter};
+use super::staging::{Moment, Person, Progress, ROWS_A_TICK, Source, Staged, What};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -48,6 +52,9 @@ const FRONT_GAP_MS: i64 = 60_000;
 
 /// Redirects in a row that are followed back. Browsers give up after 20.
 const REDIRECTS_MAX: u32 = 64;
+
+/// Sites that are kept at hand.
+const SITES_MAX: usize = 1 << 14;
 
 /// What may be chosen about the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,34 +88,30 @@ pub struct Told {
     pub to_ms: i64,
 }
 
-/// Tells everything that somebody did, in order, from `session_started` on.
+/// Tells everything that somebody did, in order, from `session_started` on. Of several people it
+/// tells in the order of [`Staged::people`].
 ///
 /// # Errors
 /// What the staging area or the receiver of the lines says.
 pub fn weave(
-    staging: &Staging,
+    staged: &mut Staged,
     person: &Person,
     source: &Source,
     rules: Rules,
     progress: &mut Progress<'_>,
     tell: &mut dyn FnMut(i64, Body) -> Result<(), ImportError>,
 ) -> Result<Told, ImportError> {
-    let tabs = place(staging, person, rules, progress)?;
-    let knows_idle = staging.db.query_row(
-        "SELECT EXISTS (SELECT 1 FROM presence WHERE person = ?)",
-        [person.id],
-        |row| row.get(0),
-    )?;
+    let (mut moments, tabs) = place(staged, person, rules, progress)?;
     let mut weaver = Weaver {
         rules,
         ends_ms: person.to_ms,
-        knows_idle,
+        knows_idle: person.knows_presence,
         is_idle: None,
         browser: source.browser.clone(),
         windows: BTreeMap::new(),
         last_window: 0,
         focused: None,
-        tabs: BTreeMap::new(),
+        tabs: HashMap::default(),
         leaving: BTreeSet::new(),
         due: BTreeSet::new(),
         told: Told {
@@ -117,27 +120,11 @@ pub fn weave(
         },
         tell,
     };
-    // A visit is the last of its tab when no other follows; the sorter looks ahead for us.
-    let mut moments = staging.db.prepare(
-        "SELECT t_ms, 1 AS kind, visits.id AS id, host, scheme, page_key, foreground_ms, until_ms,
-                closed_ms, win, placed.tab AS tab, opener, NULL AS is_idle,
-                lead(1, 1, 0) OVER (PARTITION BY placed.tab ORDER BY t_ms, visits.id) = 0
-                    AS is_last,
-                lead(t_ms) OVER (ORDER BY t_ms, visits.id) AS next_ms
-         FROM visits JOIN placed ON placed.id = visits.id WHERE person = ?1
-         UNION ALL
-         SELECT t_ms, 0, id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, is_idle,
-                NULL, NULL
-         FROM presence WHERE person = ?1
-         ORDER BY t_ms, kind, id",
-    )?;
-    let mut rows = moments.query([person.id])?;
-    while let Some(row) = rows.next()? {
-        let t_ms = row.get("t_ms")?;
+    while let Some(PlacedMoment { t_ms, what, .. }) = moments.next()? {
         weaver.catch_up(t_ms)?;
-        match row.get("is_idle")? {
-            Some(is_idle) => weaver.presence(t_ms, is_idle)?,
-            None => weaver.visit(t_ms, &Placed::read(row)?)?,
+        match what {
+            PlacedWhat::Presence { is_idle } => weaver.presence(t_ms, is_idle)?,
+            PlacedWhat::Visit(visit) => weaver.visit(t_ms, &visit)?,
         }
         if weaver.told.visits.is_multiple_of(ROWS_A_TICK) {
             progress(person.visits + weaver.told.visits, 2 * person.visits);
@@ -147,56 +134,103 @@ pub fn weave(
     Ok(weaver.told)
 }
 
+/// A moment with the tab that a visit was in.
+#[derive(Serialize, Deserialize)]
+struct PlacedMoment {
+    t_ms: i64,
+    id: i64,
+    what: PlacedWhat,
+}
+
+#[derive(Serialize, Deserialize)]
+enum PlacedWhat {
+    Presence { is_idle: bool },
+    Visit(Placed),
+}
+
+/// A visit of which the tab is known.
+#[derive(Serialize, Deserialize)]
+struct Placed {
+    page: Page,
+    page_key: Option<i64>,
+    foreground_ms: Option<i64>,
+    until_ms: Option<i64>,
+    closed_ms: Option<i64>,
+    win: Option<i64>,
+    tab: TabId,
+    opener: Option<TabId>,
+    /// Whether none follows in its tab.
+    is_last: bool,
+    /// When the next one comes, in whichever tab.
+    next_ms: Option<i64>,
+}
+
+impl Sortable for PlacedMoment {
+    type Key = (i64, bool, i64);
+
+    fn key(&self) -> Self::Key {
+        let is_visit = matches!(self.what, PlacedWhat::Visit(_));
+        (self.t_ms, is_visit, self.id)
+    }
+}
+
 /// What is known of a tab while it is decided which tab a visit was in.
 struct Thread {
-    site: String,
+    site: Rc<str>,
     /// The visit whose page it shows.
     shows: i64,
     /// When it is not looked for any more.
     until_ms: i64,
     real: Option<i64>,
+    /// When it was last used, as a running number.
+    used: u64,
 }
 
 /// The tab that was last seen.
 struct Front {
     tab: i64,
-    site: String,
+    site: Rc<str>,
     is_real: bool,
 }
 
 /// Tabs that may be returned to.
 #[derive(Default)]
 struct Threads {
-    by_tab: BTreeMap<i64, Thread>,
-    by_real: BTreeMap<i64, i64>,
+    by_tab: HashMap<i64, Thread>,
+    by_real: HashMap<i64, i64>,
+    /// The tabs that the browser's own ids lead to. One that was last seen without its id is
+    /// forgotten as others are, and still led to.
+    real: BTreeSet<i64>,
     /// The tabs that show a site, the latest last.
-    by_site: BTreeMap<String, BTreeMap<u64, i64>>,
-    /// When each was last used, as a running number.
-    used: BTreeMap<i64, u64>,
+    by_site: HashMap<Rc<str>, BTreeMap<u64, i64>>,
     by_end: BTreeSet<(i64, i64)>,
     uses: u64,
 }
 
 impl Threads {
-    fn forget_until(&mut self, t_ms: i64) {
-        while let Some(&(until_ms, tab)) = self.by_end.first()
-            && until_ms < t_ms
-        {
-            if let Some(thread) = self.remove(tab)
-                && let Some(real) = thread.real
-            {
-                self.by_real.remove(&real);
-            }
+    /// Takes out a tab that is not looked for any more.
+    fn forget_before(&mut self, t_ms: i64) -> Option<i64> {
+        let &(until_ms, tab) = self.by_end.first()?;
+        if until_ms >= t_ms {
+            return None;
         }
+        if let Some(real) = self.remove(tab).and_then(|thread| thread.real) {
+            self.by_real.remove(&real);
+            self.real.remove(&tab);
+        }
+        Some(tab)
+    }
+
+    /// Whether anything leads to a tab, but that it is in front.
+    fn lead_to(&self, tab: i64) -> bool {
+        self.by_tab.contains_key(&tab) || self.real.contains(&tab)
     }
 
     fn remove(&mut self, tab: i64) -> Option<Thread> {
         let thread = self.by_tab.remove(&tab)?;
         self.by_end.remove(&(thread.until_ms, tab));
-        if let Some(use_number) = self.used.remove(&tab)
-            && let Some(tabs) = self.by_site.get_mut(&thread.site)
-        {
-            tabs.remove(&use_number);
+        if let Some(tabs) = self.by_site.get_mut(&thread.site) {
+            tabs.remove(&thread.used);
             if tabs.is_empty() {
                 self.by_site.remove(&thread.site);
             }
@@ -204,15 +238,16 @@ impl Threads {
         Some(thread)
     }
 
-    fn show(&mut self, tab: i64, thread: Thread) {
+    fn show(&mut self, tab: i64, mut thread: Thread) {
         self.remove(tab);
         self.uses += 1;
-        self.used.insert(tab, self.uses);
+        thread.used = self.uses;
         self.by_end.insert((thread.until_ms, tab));
         if let Some(real) = thread.real {
             self.by_real.insert(real, tab);
+            self.real.insert(tab);
         }
-        let tabs = self.by_site.entry(thread.site.clone()).or_default();
+        let tabs = self.by_site.entry(Rc::clone(&thread.site)).or_default();
         tabs.insert(self.uses, tab);
         self.by_tab.insert(tab, thread);
     }
@@ -226,31 +261,100 @@ impl Threads {
     }
 }
 
-/// Decides which tab each visit was in. Returns how many tabs there were.
+/// Sites by the pages that were asked for, since the list of public suffixes is long.
+#[derive(Default)]
+struct Sites(HashMap<Page, Rc<str>>);
+
+impl Sites {
+    fn of(&mut self, page: &Page) -> Rc<str> {
+        if let Some(site) = self.0.get(page) {
+            return Rc::clone(site);
+        }
+        if self.0.len() >= SITES_MAX {
+            self.0.clear();
+        }
+        let site: Rc<str> = page.site().into();
+        self.0.insert(page.clone(), Rc::clone(&site));
+        site
+    }
+}
+
+/// Visits of which it is not known yet whether another follows in their tab: one a tab that may be
+/// returned to.
+struct Awaited {
+    by_tab: HashMap<i64, PlacedMoment>,
+    /// The tab of the visit before.
+    before: Option<i64>,
+    known: Sorter<PlacedMoment>,
+}
+
+impl Awaited {
+    /// Tells the visit before when the next one comes.
+    fn note_next(&mut self, t_ms: i64) {
+        let before = self.before.and_then(|tab| self.by_tab.get_mut(&tab));
+        if let Some(PlacedWhat::Visit(visit)) = before.map(|placed| &mut placed.what) {
+            visit.next_ms = Some(t_ms);
+        }
+    }
+
+    /// Takes the next visit.
+    fn follow(&mut self, placed: PlacedMoment, tab: i64) -> io::Result<()> {
+        self.before = Some(tab);
+        match self.by_tab.insert(tab, placed) {
+            Some(earlier) => self.known.add(&earlier),
+            None => Ok(()),
+        }
+    }
+
+    /// No other visit will be in this tab.
+    fn end(&mut self, tab: i64) -> io::Result<()> {
+        let Some(mut placed) = self.by_tab.remove(&tab) else {
+            return Ok(());
+        };
+        if let PlacedWhat::Visit(visit) = &mut placed.what {
+            visit.is_last = true;
+        }
+        self.known.add(&placed)
+    }
+}
+
+/// Decides which tab each visit was in. Returns everything in order, and how many tabs there were.
 fn place(
-    staging: &Staging,
+    staged: &mut Staged,
     person: &Person,
     rules: Rules,
     progress: &mut Progress<'_>,
-) -> Result<u64, ImportError> {
-    let db = &staging.db;
-    let mut add = db.prepare("INSERT OR REPLACE INTO placed VALUES (?, ?, ?)")?;
-    let mut visits = db.prepare(
-        "SELECT id, t_ms, host, scheme, tab, from_id, opener_id, foreground_ms FROM visits
-         WHERE person = ? ORDER BY t_ms, id",
-    )?;
-    let mut rows = visits.query([person.id])?;
+) -> Result<(Sorted<PlacedMoment>, u64), ImportError> {
     let mut threads = Threads::default();
+    let mut sites = Sites::default();
+    let mut awaited = Awaited {
+        by_tab: HashMap::default(),
+        before: None,
+        known: Sorter::new(),
+    };
     let (mut tab_count, mut done) = (0_u64, 0);
     let mut front: Option<Front> = None;
-    while let Some(row) = rows.next()? {
-        let (id, t_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let site = page(row.get(2)?, row.get(3)?).site();
-        let real: Option<i64> = row.get(4)?;
-        threads.forget_until(t_ms);
+    while let Some(Moment { t_ms, id, what, .. }) = staged.next_of(person.id)? {
+        let (visit, is_named) = match what {
+            What::Presence { is_idle } => {
+                let what = PlacedWhat::Presence { is_idle };
+                awaited.known.add(&PlacedMoment { t_ms, id, what })?;
+                continue;
+            }
+            What::Visit { visit, is_named } => (visit, is_named),
+        };
+        awaited.note_next(t_ms);
+        let site = sites.of(&visit.page);
+        let real = visit.tab;
+        while let Some(tab) = threads.forget_before(t_ms) {
+            let is_front = front.as_ref().is_some_and(|front| front.tab == tab);
+            if !is_front && !threads.lead_to(tab) {
+                awaited.end(tab)?;
+            }
+        }
 
-        let opener = came_from(staging, row.get(6)?)?.map(|(_, tab)| tab);
-        let from = came_from(staging, row.get(5)?)?;
+        let opener = came_from(&staged.db, visit.opener)?.map(|(_, tab)| tab);
+        let from = came_from(&staged.db, visit.from)?;
         // The tab in front was not turned from, however long ago that is.
         let own = |threads: &Threads| match &front {
             Some(front) if !front.is_real && front.site == site => Some(front.tab),
@@ -274,17 +378,28 @@ fn place(
                 .or(front.as_ref().map(|it| it.tab));
             (i64::try_from(tab_count).unwrap_or(i64::MAX), opener)
         };
-        add.execute(params![id, tab, opener])?;
+        if is_named {
+            let mut add = staged
+                .db
+                .prepare_cached("INSERT INTO placed VALUES (?, ?)")?;
+            add.execute(params![id, tab])?;
+        }
         let kept_ms = match real {
             Some(_) => REAL_TAB_MS.max(rules.close_after_ms),
             None => rules.close_after_ms,
         };
-        if row.get::<_, Option<i64>>(7)? != Some(0) {
-            front = Some(Front {
+        if visit.foreground_ms != Some(0) {
+            let left = front.replace(Front {
                 tab,
-                site: site.clone(),
+                site: Rc::clone(&site),
                 is_real: real.is_some(),
             });
+            if let Some(left) = left
+                && left.tab != tab
+                && !threads.lead_to(left.tab)
+            {
+                awaited.end(left.tab)?;
+            }
         }
         threads.show(
             tab,
@@ -293,76 +408,50 @@ fn place(
                 shows: id,
                 until_ms: t_ms.saturating_add(kept_ms),
                 real,
+                used: 0,
             },
         );
+        let what = PlacedWhat::Visit(Placed {
+            page: visit.page,
+            page_key: visit.page_key,
+            foreground_ms: visit.foreground_ms,
+            until_ms: visit.until_ms,
+            closed_ms: visit.closed_ms,
+            win: visit.win,
+            tab: TabId(tab),
+            opener: opener.map(TabId),
+            is_last: false,
+            next_ms: None,
+        });
+        awaited.follow(PlacedMoment { t_ms, id, what }, tab)?;
         done += 1;
         if done % ROWS_A_TICK == 0 {
             progress(done, 2 * person.visits);
         }
     }
-    Ok(tab_count)
+    // In any order: they are sorted after it.
+    for tab in Vec::from_iter(awaited.by_tab.keys().copied()) {
+        awaited.end(tab)?;
+    }
+    Ok((awaited.known.sorted()?, tab_count))
 }
 
 /// Finds the visit that another came from, and its tab, through redirects that are left out.
-fn came_from(staging: &Staging, from: Option<i64>) -> Result<Option<(i64, i64)>, ImportError> {
-    let mut placed = staging
-        .db
-        .prepare_cached("SELECT tab FROM placed WHERE id = ?")?;
-    let mut passed = staging
-        .db
-        .prepare_cached("SELECT from_id FROM passed WHERE id = ?")?;
+fn came_from(db: &Connection, from: Option<i64>) -> Result<Option<(i64, i64)>, ImportError> {
     let mut from = from;
     for _ in 0..REDIRECTS_MAX {
         let Some(id) = from else { return Ok(None) };
+        let mut placed = db.prepare_cached("SELECT tab FROM placed WHERE id = ?")?;
         if let Some(tab) = placed.query_row([id], |row| row.get(0)).optional()? {
             return Ok(Some((id, tab)));
         }
+        let mut passed = db.prepare_cached("SELECT from_id FROM passed WHERE id = ?")?;
         from = passed
             .query_row([id], |row| row.get(0))
             .optional()?
             .flatten();
     }
     Ok(None)
-}
-
-fn page(host: Option<String>, scheme: Option<String>) -> Page {
-    match (host, scheme) {
-        (Some(host), _) => Page::Web(host),
-        (None, scheme) => Page::Internal(scheme.unwrap_or_default()),
-    }
-}
-
-/// A visit of which the tab is known.
-struct Placed {
-    page: Page,
-    page_key: Option<i64>,
-    foreground_ms: Option<i64>,
-    until_ms: Option<i64>,
-    closed_ms: Option<i64>,
-    win: Option<i64>,
-    tab: TabId,
-    opener: Option<TabId>,
-    /// Whether none follows in its tab.
-    is_last: bool,
-    /// When the next one comes, in whichever tab.
-    next_ms: Option<i64>,
-}
-
-impl Placed {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            page: page(row.get("host")?, row.get("scheme")?),
-            page_key: row.get("page_key")?,
-            foreground_ms: row.get("foreground_ms")?,
-            until_ms: row.get("until_ms")?,
-            closed_ms: row.get("closed_ms")?,
-            win: row.get("win")?,
-            tab: TabId(row.get("tab")?),
-            opener: row.get::<_, Option<i64>>("opener")?.map(TabId),
-            is_last: row.get("is_last")?,
-            next_ms: row.get("next_ms")?,
-        })
-    }
 }
 
 struct OpenTab {
@@ -397,7 +486,7 @@ struct Weaver<'a> {
     windows: BTreeMap<WindowId, OpenWindow>,
     last_window: i64,
     focused: Option<WindowId>,
-    tabs: BTreeMap<TabId, OpenTab>,
+    tabs: HashMap<TabId, OpenTab>,
     /// Tabs that are closed when the user turns to another.
     leaving: BTreeSet<TabId>,
     due: BTreeSet<(i64, Due)>,

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 
 use super::bounded::{Allowance, Bounded};
 use super::error::ImportError;
-use super::page::{Page, PageError, page_key};
+use super::page::{Page, PageError, Pages, page_key};
 use super::staging::{Dates, Progress, ROWS_A_TICK, Source, Staging, Visit};
 
 const RULES: [&str; 5] = [
@@ -126,6 +126,7 @@ pub fn read(
         rules: RULES.to_vec(),
         ..Source::default()
     };
+    let mut pages = Pages::default();
     let (mut done, mut kept) = (0_u64, 0_u64);
     while table.next_row()? {
         done += 1;
@@ -139,8 +140,8 @@ pub fn read(
         let t_ms = table.time(layout, dates)?;
         let place = table.cell(table.place)?;
         let (page, key) = match &layout.place {
-            Place::Url(_) => (Page::of_url(place), Some(place)),
-            Place::Host(_) => (Page::of_host(place), None),
+            Place::Url(_) => (pages.of_url(place), Some(place)),
+            Place::Host(_) => (pages.of_host(place), None),
         };
         let page = match page {
             Ok(page) => page,
@@ -163,12 +164,12 @@ pub fn read(
             Some(column) => Some(table.cell(column)?),
             None => key,
         };
-        let person = staging.person(user)?;
+        let person = staging.person(user);
         let visit = Visit {
             page_key: key.map(page_key),
             ..Visit::new(t_ms, page)
         };
-        staging.add(person, None, &visit)?;
+        staging.add(person, None, visit)?;
         kept += 1;
     }
     if kept == 0 {

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::fmt::Write as _;
 
 use engine::{DiscardedBy, MemorySource, TabId, UserState, WindowId};
 use recorder::{
@@ -678,7 +679,10 @@ impl Browser {
     }
 
     fn host(&self, site: Site) -> String {
-        format!("{}-{}.example", self.class_names[site.class], site.number)
+        let class = &self.class_names[site.class];
+        let mut host = String::with_capacity(class.len() + 20);
+        write!(host, "{class}-{}.example", site.number).expect("a String takes every write");
+        host
     }
 
     fn tell_memory(&mut self, t_ms: i64, index: usize) {

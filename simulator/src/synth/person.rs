@@ -597,12 +597,11 @@ impl Iterator for Person {
         while self.browser.told.is_empty() && !self.is_over {
             self.step();
         }
-        let (t_ms, body) = self.browser.told.pop_front()?;
-        if t_ms >= self.until_ms {
+        let (t_ms, _) = self.browser.told.front()?;
+        if *t_ms >= self.until_ms {
             self.is_over = true;
             self.browser.told.clear();
-            return None;
         }
-        Some((t_ms, body))
+        self.browser.told.pop_front()
     }
 }

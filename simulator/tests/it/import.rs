@@ -23,15 +23,16 @@ fn dates() -> Dates {
 
 /// Everything that is told of everybody, each person's on their own.
 fn told(
-    staging: &Staging,
+    staging: Staging,
     source: &simulator::import::Source,
     rules: Rules,
 ) -> Vec<Vec<(i64, Body)>> {
     let mut people = Vec::new();
-    for person in staging.people().unwrap() {
+    let mut staged = staging.sorted().unwrap();
+    for person in staged.people().to_vec() {
         let mut lines = Vec::new();
         let told = weave(
-            staging,
+            &mut staged,
             &person,
             source,
             rules,
@@ -197,7 +198,7 @@ fn history(rows: &[Row], is_old: bool) -> (TempDir, PathBuf) {
 fn read_history(path: &Path) -> Result<Vec<Vec<(i64, Body)>>, ImportError> {
     let mut staging = Staging::new()?;
     let source = chrome::read(path, dates(), &mut staging, &mut |_, _| {})?;
-    Ok(told(&staging, &source, Rules::default()))
+    Ok(told(staging, &source, Rules::default()))
 }
 
 proptest! {
@@ -235,7 +236,7 @@ proptest! {
         let mut staging = Staging::new().unwrap();
         let source = visits::read(&path, &layout(), dates(), &mut staging, &mut |_, _| {}).unwrap();
         let rules = Rules { close_after_ms: hours * 3_600_000 };
-        let people = told(&staging, &source, rules);
+        let people = told(staging, &source, rules);
         for lines in &people {
             check_holds(lines);
             // Of a source without tab ids no two tabs are on one site at a time.

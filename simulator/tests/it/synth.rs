@@ -451,6 +451,26 @@ fn a_disk_that_takes_no_more_leaves_nothing() {
 }
 
 #[test]
+fn what_a_killed_try_left_is_removed_and_what_another_makes_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let left = folder.path().join(".sim-out");
+    fs::create_dir_all(left.join("whole/person-0001")).unwrap();
+    fs::create_dir_all(left.join(".whole.partial")).unwrap();
+    let args = ["--days", "1", "--output", "out"];
+    let lock = fs::File::open(&left).unwrap();
+    lock.lock().unwrap();
+    let said = refused(&args, folder.path());
+    assert!(
+        said.contains("another process makes \"out\" right now")
+            || said.contains("another process makes out right now"),
+        "{said}"
+    );
+    drop(lock);
+    made(&args, folder.path());
+    assert_eq!(entries(folder.path()), ["out"]);
+}
+
+#[test]
 fn other_verbs_take_synthetic_traces() {
     let folder = TempDir::new().unwrap();
     let short = "like = \"power\"\n[machine]\nram_gib = [[4, 1]]\n";
