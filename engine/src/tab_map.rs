@@ -192,10 +192,7 @@ const BUCKETS_MIN: usize = 8;
 impl Places {
     #[inline]
     fn get(&self, tab: TabId) -> Option<u32> {
-        match self.buckets.get(self.find(tab)?)? {
-            Some((_, place)) => Some(*place),
-            None => None,
-        }
+        self.buckets[self.find(tab)?].map(|(_, place)| place)
     }
 
     /// Gives a tab that has no place one.
