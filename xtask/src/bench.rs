@@ -294,6 +294,13 @@ impl Bench {
             "sweep_one_thread",
             "sweep_two_threads",
         )?;
+        let general = (figures["general_share"].as_f64()).context("no share was measured")?;
+        table.add(
+            "lines of our own that only the general path reads",
+            AtMost(0.0),
+            100.0 * general,
+            " %",
+        );
         table.add(
             "a replay of a packed trace (libCacheSim's LRU on a binary trace: 13 to 20)",
             AtLeast(20.0),

@@ -191,5 +191,8 @@ pub(crate) fn measure(
         }),
     ];
     crate::measure(rounds, subjects, figures);
+    let is_general = |line: &&[u8]| Line::parse_canonical(line).is_none();
+    let general = lines(&text).filter(is_general).count();
+    figures.insert("general_share", general as f64 / count as f64);
     Ok(())
 }
