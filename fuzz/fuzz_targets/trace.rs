@@ -41,7 +41,7 @@ fuzz_target!(|bytes: &[u8]| {
         if let Some(event) = line.event() {
             engine.step(&event, &mut outputs);
         }
-        verification.take(line);
+        verification.take(&line);
     }
     let _ = engine.state_hash();
     let parity = verification.finish(false);

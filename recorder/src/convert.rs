@@ -11,18 +11,10 @@ use crate::wire::{Action, Body, Decision, Metrics, PressureChanged, Tab, TabChan
 impl Line {
     /// Returns what the engine is to be told; `None` for bookkeeping, outputs and unknown types.
     pub fn event(&self) -> Option<Event> {
-        self.clone().into_event()
-    }
-
-    /// Like [`Line::event`], without copying what the line holds.
-    pub fn into_event(self) -> Option<Event> {
-        let Self {
-            seq, t_ms, body, ..
-        } = self;
         Some(Event {
-            seq,
-            t_ms,
-            input: body.into_input()?,
+            seq: self.seq,
+            t_ms: self.t_ms,
+            input: self.body.input()?,
         })
     }
 
@@ -38,7 +30,7 @@ impl Line {
 
 impl Body {
     /// Returns what the engine is to be told; `None` for bookkeeping, outputs and unknown types.
-    pub fn into_input(self) -> Option<Input> {
+    pub fn input(&self) -> Option<Input> {
         Some(match self {
             Self::LogOpened(_)
             | Self::LogResumed(_)
@@ -52,8 +44,8 @@ impl Body {
             Self::Suspended(it) => Input::Suspended { ms: it.ms },
             Self::SessionStarted(it) => Input::SessionStarted(Snapshot {
                 user: it.idle,
-                windows: it.windows.into_iter().map(WindowFacts::from).collect(),
-                tabs: it.tabs.into_iter().map(TabFacts::from).collect(),
+                windows: it.windows.iter().map(WindowFacts::from).collect(),
+                tabs: it.tabs.iter().map(TabFacts::from).collect(),
             }),
             Self::TabOpened(it) => Input::TabOpened(it.into()),
             Self::TabActivated(it) => Input::TabActivated {
@@ -62,7 +54,7 @@ impl Body {
             },
             Self::TabNavigated(it) => Input::TabNavigated {
                 tab: it.tab,
-                page: page(it.host, it.scheme.as_deref()),
+                page: page(it.host.as_deref(), it.scheme.as_deref()),
                 protected: it.protected,
             },
             Self::TabLoaded(it) => Input::TabLoaded {
@@ -71,7 +63,7 @@ impl Body {
             },
             Self::TabChanged(it) => Input::TabChanged {
                 tab: it.tab,
-                changes: it.into(),
+                changes: (*it).into(),
             },
             Self::TabMoved(it) => Input::TabMoved {
                 tab: it.tab,
@@ -97,13 +89,13 @@ impl Body {
                 tab: it.tab,
                 ok: it.ok,
             },
-            Self::PolicyChanged(it) => Input::PolicyChanged(it.policy),
+            Self::PolicyChanged(it) => Input::PolicyChanged(it.policy.clone()),
             Self::ModeChanged(it) => Input::ModeChanged(it.mode),
             Self::Paused(it) => Input::Paused {
                 until_ms: it.until_ms,
             },
-            Self::KnowledgeCarried(it) => Input::KnowledgeCarried(it.hosts),
-            Self::Metrics(it) => Input::Metrics(it.into()),
+            Self::KnowledgeCarried(it) => Input::KnowledgeCarried(it.hosts.clone()),
+            Self::Metrics(it) => Input::Metrics((*it).into()),
             Self::PressureSignal(it) => Input::PressureSignal(it.severity),
             Self::TabMemory(it) => Input::TabMemory {
                 tab: it.tab,
@@ -115,7 +107,7 @@ impl Body {
 }
 
 /// A host names a page of the web; a scheme without a host one of the browser's own.
-fn page(host: Option<String>, scheme: Option<&str>) -> Option<Page> {
+fn page(host: Option<&str>, scheme: Option<&str>) -> Option<Page> {
     match (host, scheme) {
         (Some(host), _) => Some(Page::Web(host.into())),
         (None, Some(_)) => Some(Page::Internal),
@@ -123,8 +115,8 @@ fn page(host: Option<String>, scheme: Option<&str>) -> Option<Page> {
     }
 }
 
-impl From<Window> for WindowFacts {
-    fn from(window: Window) -> Self {
+impl From<&Window> for WindowFacts {
+    fn from(window: &Window) -> Self {
         Self {
             win: window.win,
             focused: window.focused,
@@ -132,12 +124,12 @@ impl From<Window> for WindowFacts {
     }
 }
 
-impl From<Tab> for TabFacts {
-    fn from(tab: Tab) -> Self {
+impl From<&Tab> for TabFacts {
+    fn from(tab: &Tab) -> Self {
         Self {
             tab: tab.tab,
             win: tab.win,
-            page: page(tab.host, tab.scheme.as_deref()),
+            page: page(tab.host.as_deref(), tab.scheme.as_deref()),
             protected: tab.protected,
             active: tab.active,
             pinned: tab.pinned,

@@ -292,6 +292,14 @@ impl TraceReader {
         Ok(self.read()?.map(|line| &*line))
     }
 
+    /// Returns the line that was lent last, beside the rest of the reader; `None` before the first
+    /// and after the last.
+    pub fn line(&self) -> Option<&Line> {
+        let lines = self.current.as_deref();
+        let has_one = self.line_count > 0 && !self.is_done;
+        lines.filter(|_| has_one).map(SegmentLines::line)
+    }
+
     fn read(&mut self) -> Result<Option<&mut Line>, ReadError> {
         if self.is_done {
             return Ok(None);

@@ -77,7 +77,7 @@ impl Alternative {
     }
 
     /// Takes the next line in, and the id that the tab has after it, if it is open.
-    pub fn take(&mut self, line: Line, present: Option<TabId>) {
+    pub fn take(&mut self, line: &Line, present: Option<TabId>) {
         let seq = line.seq;
         self.replay.take(line, &mut Vec::new());
         self.present = present;

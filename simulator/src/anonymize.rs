@@ -130,7 +130,7 @@ impl Default for Survey {
 
 impl Survey {
     /// Takes the next line in.
-    pub fn take(&mut self, line: Line) {
+    pub fn take(&mut self, line: &Line) {
         self.lines += 1;
         self.first_t_ms.get_or_insert(line.t_ms);
         self.last_t_ms = line.t_ms;
@@ -142,7 +142,7 @@ impl Survey {
         if let Body::Metrics(it) = &line.body {
             self.ram_total = self.ram_total.or(it.ram_total);
         }
-        let Some(event) = line.into_event() else {
+        let Some(event) = line.event() else {
             return;
         };
         match &event.input {

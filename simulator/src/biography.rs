@@ -52,8 +52,8 @@ impl Search {
     }
 
     /// Takes the next line in. Returns the tab once it is found.
-    pub fn take(&mut self, line: Line) -> Option<Birth> {
-        let Some(event) = line.into_event().filter(|_| self.found.is_none()) else {
+    pub fn take(&mut self, line: &Line) -> Option<Birth> {
+        let Some(event) = line.event().filter(|_| self.found.is_none()) else {
             return self.found;
         };
         self.world.step(&event, &mut self.outputs);
@@ -184,8 +184,8 @@ impl Biography {
     }
 
     /// Takes the next line in.
-    pub fn take(&mut self, line: Line) {
-        let Line { seq, t_ms, .. } = line;
+    pub fn take(&mut self, line: &Line) {
+        let Line { seq, t_ms, .. } = *line;
         match &line.body {
             Body::Decision(decision) if self.present == Some(decision.tab) => {
                 let past = PastDecision {
@@ -214,7 +214,7 @@ impl Biography {
             }
             _ => {}
         }
-        if let Some(event) = line.into_event() {
+        if let Some(event) = line.event() {
             self.engine.step(&event, &mut self.outputs);
             self.outputs.clear();
             self.follow(seq);

@@ -1506,7 +1506,7 @@ impl Calibration {
     }
 
     /// Takes the next line in. Another `log_opened` may begin the person's next trace.
-    pub fn take(&mut self, line: Line) {
+    pub fn take(&mut self, line: &Line) {
         if let Body::LogOpened(header) = &line.body {
             if header.segment == 0 {
                 self.begin_trace();
@@ -1518,7 +1518,7 @@ impl Calibration {
                     .is_some_and(|importer| importer.contains("site-thread"));
             self.measures.only_threads &= is_made_up;
         }
-        if let Some(event) = line.into_event() {
+        if let Some(event) = line.event() {
             self.step(&event);
         }
     }

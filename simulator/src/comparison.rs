@@ -203,7 +203,7 @@ impl ClairvoyantRun {
     }
 
     /// Takes the next line in.
-    pub fn take(&mut self, line: Line) {
+    pub fn take(&mut self, line: &Line) {
         self.replay.take(line, &mut Vec::new());
     }
 

@@ -291,11 +291,11 @@ impl Survey {
     }
 
     /// Takes the next line of the trace in.
-    pub fn take(&mut self, line: Line) {
+    pub fn take(&mut self, line: &Line) {
         self.contents.lines += 1;
-        self.count_type(&line);
-        self.note(&line);
-        if let Some(event) = line.into_event() {
+        self.count_type(line);
+        self.note(line);
+        if let Some(event) = line.event() {
             self.step(&event);
         }
     }

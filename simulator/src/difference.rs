@@ -406,7 +406,7 @@ impl Diff {
     }
 
     /// Takes the next line of the recording in.
-    pub fn take(&mut self, line: Line) {
+    pub fn take(&mut self, line: &Line) {
         let notes = &mut self.notes;
         self.lockstep.take(line, |side, decided, view| {
             notes.insert((side, decided), Note::of(view));

@@ -111,7 +111,7 @@ pub(crate) fn read(
     trace: &Trace,
     show: Show,
     console: &mut Console,
-    mut take: impl FnMut(Line, &mut Console) -> anyhow::Result<ControlFlow<()>>,
+    mut take: impl FnMut(&Line, &mut Console) -> anyhow::Result<ControlFlow<()>>,
 ) -> anyhow::Result<Ending> {
     read_with(trace, show, console, |line, _, console| take(line, console))
 }
@@ -121,15 +121,16 @@ pub(crate) fn read_with(
     trace: &Trace,
     show: Show,
     console: &mut Console,
-    mut take: impl FnMut(Line, &TraceReader, &mut Console) -> anyhow::Result<ControlFlow<()>>,
+    mut take: impl FnMut(&Line, &TraceReader, &mut Console) -> anyhow::Result<ControlFlow<()>>,
 ) -> anyhow::Result<Ending> {
     let mut reader = trace.read_ahead();
     let files = trace.segments().iter().map(|segment| &*segment.path);
     let progress = Progress::of(files, show);
     let mut has_enough = false;
     let mut open = OpenTabs::default();
-    while let Some(line) = reader.next() {
-        let line = line?;
+    while reader.lend()?.is_some()
+        && let Some(line) = reader.line()
+    {
         if open.follow(&line.body) > OPEN_MAX {
             let position = reader.position();
             let (path, line) = position.map(|it| (it.file, it.at.line)).unwrap_or_default();

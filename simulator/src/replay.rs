@@ -208,7 +208,7 @@ impl<P: Policy> Replay<P> {
 
     /// Takes the next line of the recording in, and adds what the policy decided to `decided`. A
     /// decision comes with the first line after its cause and the recorded outputs on that.
-    pub fn take(&mut self, line: Line, decided: &mut Vec<Replayed>) {
+    pub fn take(&mut self, line: &Line, decided: &mut Vec<Replayed>) {
         if let Some(step) = Step::of(line) {
             self.take_step(&step, decided);
         }

@@ -40,7 +40,7 @@ impl Snapshot {
     }
 
     /// Takes the next line of the recording in.
-    pub fn take(&mut self, line: Line) {
+    pub fn take(&mut self, line: &Line) {
         self.page.start_ms.get_or_insert(line.t_ms);
         let event = line.event();
         self.replay.take(line, &mut self.decided);

@@ -116,7 +116,7 @@ impl TraceCache {
         };
         let mut packer = Packer::new(BufWriter::new(file));
         let ending = read(trace, Show::Progress, console, |line, _| {
-            packer.push(&line).with_context(cannot)?;
+            packer.push(line).with_context(cannot)?;
             Ok(ControlFlow::Continue(()))
         })?;
         let header = trace.header();

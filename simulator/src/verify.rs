@@ -167,7 +167,7 @@ impl Verification {
     }
 
     /// Takes the next line of the trace in.
-    pub fn take(&mut self, line: Line) {
+    pub fn take(&mut self, line: &Line) {
         match &line.body {
             Body::Decision(_) | Body::PressureChanged(_) => self.compare(line.seq, &line.body),
             Body::Checkpoint(checkpoint) => {
@@ -195,10 +195,10 @@ impl Verification {
         self.parity
     }
 
-    fn step(&mut self, line: Line) {
+    fn step(&mut self, line: &Line) {
         self.expect_no_more(line.seq);
         let type_name = line.body.type_name().to_owned();
-        let Some(event) = line.into_event() else {
+        let Some(event) = line.event() else {
             return;
         };
         self.parity.inputs += 1;

@@ -342,8 +342,7 @@ fn a_page_is_told_by_its_host_or_its_scheme() {
             scheme: scheme.map(str::to_owned),
             protected: None,
         };
-        let Some(Input::TabNavigated { page, .. }) = Body::TabNavigated(navigated).into_input()
-        else {
+        let Some(Input::TabNavigated { page, .. }) = Body::TabNavigated(navigated).input() else {
             panic!("a navigation is an input");
         };
         assert_eq!(page.as_ref(), expect);

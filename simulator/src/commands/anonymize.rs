@@ -42,7 +42,7 @@ pub(crate) fn run(args: &AnonymizeArgs, console: &mut Console) -> anyhow::Result
         let begin_ms = anonymizer.begin_ms();
         let mut derivation = writing::create(output, args.compress, &opening, begin_ms)?;
         read(&trace, Show::Progress, console, |line, _| {
-            if let Some(piece) = anonymizer.take(line) {
+            if let Some(piece) = anonymizer.take(line.clone()) {
                 derivation.append(piece)?;
             }
             Ok(ControlFlow::Continue(()))

@@ -33,7 +33,7 @@ fn check(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outco
     let mut check = Check::default();
     let read = open(path).and_then(|trace| {
         read_with(&trace, Show::Progress, console, |line, reader, _| {
-            check.take(&line, reader.text().unwrap_or_default());
+            check.take(line, reader.text().unwrap_or_default());
             Ok(ControlFlow::Continue(()))
         })
     });

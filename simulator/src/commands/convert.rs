@@ -41,7 +41,7 @@ pub(crate) fn run(args: &ConvertArgs, console: &mut Console) -> anyhow::Result<O
     let trace = open(&args.trace)?;
     let mut sink = Sink::new(&trace, form, &args.out)?;
     let end = read_with(&trace, Show::Progress, console, |line, reader, _| {
-        sink.take(&line, reader.text().unwrap_or_default())?;
+        sink.take(line, reader.text().unwrap_or_default())?;
         Ok(ControlFlow::Continue(()))
     })?;
     let files = sink.finish(args.force)?;

@@ -25,11 +25,11 @@ pub(crate) fn run(args: CutArgs, console: &mut Console) -> anyhow::Result<Outcom
         let tabs = BTreeSet::from_iter(args.tabs);
         let mut unseen = tabs.clone();
         let mut renames = Vec::new();
-        read(&trace, Show::Progress, console, |mut line, _| {
+        read(&trace, Show::Progress, console, |line, _| {
             if let Body::TabReplaced(it) = &line.body {
                 renames.push((it.old, it.tab));
             }
-            renumber(&mut line.body, &mut |named, id| {
+            renumber(&mut line.body.clone(), &mut |named, id| {
                 if named == Named::Tab {
                     unseen.remove(&TabId(id));
                 }
@@ -55,7 +55,7 @@ pub(crate) fn run(args: CutArgs, console: &mut Console) -> anyhow::Result<Outcom
     let mut derivation = None;
     let mut pieces = Vec::new();
     read(&trace, Show::Progress, console, |line, _| {
-        let flow = cut.take(line, &mut pieces);
+        let flow = cut.take(line.clone(), &mut pieces);
         for piece in pieces.drain(..) {
             let derivation = match &mut derivation {
                 Some(derivation) => derivation,

@@ -44,9 +44,9 @@ pub(crate) fn run(args: &ExplainArgs, console: &mut Console) -> anyhow::Result<O
         Clairvoyance::new(&named.unwrap_or_else(default))
     });
     let end = read(&trace, Show::Progress, console, |line, _| {
-        biography.take(line.clone());
+        biography.take(line);
         if let Some(clairvoyance) = &mut clairvoyance {
-            clairvoyance.take(line.clone());
+            clairvoyance.take(line);
         }
         if let Some(alternative) = &mut alternative {
             alternative.take(line, biography.present());

@@ -46,7 +46,7 @@ pub(crate) fn run(args: &MergeArgs, console: &mut Console) -> anyhow::Result<Out
         }
         read(trace, Show::Progress, console, |line, _| {
             let piece = merge
-                .take(line)
+                .take(line.clone())
                 .with_context(|| format!("{} cannot follow", shown(path)))?;
             derivation.append(piece)?;
             Ok(ControlFlow::Continue(()))

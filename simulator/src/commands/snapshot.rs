@@ -225,7 +225,7 @@ fn compare(plan: &Plan, console: &mut Console) -> anyhow::Result<(Vec<Compared>,
         let mut snapshots: Vec<Snapshot> = snapshots.collect();
         read(&trace, Show::Progress, console, |line, _| {
             for snapshot in &mut snapshots {
-                snapshot.take(line.clone());
+                snapshot.take(line);
             }
             Ok(ControlFlow::Continue(()))
         })?;

@@ -578,7 +578,7 @@ impl<'a> Decoder<'a> {
         };
         self.rest = rest;
         let line = Line::parse(text).ok();
-        line.and_then(Step::of).unwrap_or_else(|| {
+        line.as_ref().and_then(Step::of).unwrap_or_else(|| {
             self.fail(Damaged("a line in it cannot be read"));
             Step::Unknown
         })

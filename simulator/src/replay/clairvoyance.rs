@@ -53,7 +53,7 @@ impl Clairvoyance {
     }
 
     /// Takes the next line of the recording in.
-    pub fn take(&mut self, line: Line) {
+    pub fn take(&mut self, line: &Line) {
         if let Some(step) = Step::of(line) {
             self.take_step(&step);
         }
@@ -84,8 +84,9 @@ impl Clairvoyance {
     /// A trace that is damaged.
     pub fn of(trace: &PackedTrace, protected_domains: &[String]) -> Result<Foresight, Damaged> {
         let mut this = Self::new(protected_domains);
-        for step in trace.steps() {
-            this.take_step(&step?);
+        let mut steps = trace.steps();
+        while let Some(step) = steps.lend()? {
+            this.take_step(step);
         }
         Ok(this.finish())
     }

@@ -65,7 +65,7 @@ impl Lockstep {
 
     /// Takes the next line of the recording in. `look` sees every decision of either side, beside
     /// what the other one makes of the tab at that moment.
-    pub fn take(&mut self, line: Line, mut look: impl FnMut(Side, Decided, &View<'_>)) {
+    pub fn take(&mut self, line: &Line, mut look: impl FnMut(Side, Decided, &View<'_>)) {
         match Step::of(line) {
             Some(Step::Event(event)) => {
                 self.settle(&mut look);

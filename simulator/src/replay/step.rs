@@ -29,7 +29,7 @@ pub struct RecordedDecision {
 
 impl Step {
     /// Takes from a line what matters; `None` for bookkeeping and for what follows from the rest.
-    pub fn of(line: Line) -> Option<Self> {
+    pub fn of(line: &Line) -> Option<Self> {
         match &line.body {
             Body::Decision(decision) => Some(Self::Decided(RecordedDecision {
                 seq: line.seq,
@@ -38,7 +38,7 @@ impl Step {
                 mode: decision.mode,
             })),
             Body::Unknown { .. } => Some(Self::Unknown),
-            _ => line.into_event().map(Self::Event),
+            _ => line.event().map(Self::Event),
         }
     }
 }

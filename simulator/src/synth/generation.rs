@@ -118,7 +118,7 @@ impl Measuring {
     /// Takes the next line in.
     pub fn take(&mut self, t_ms: i64, body: Body) {
         let src = body.source().unwrap_or(Source::Host);
-        self.calibration.take(Line {
+        self.calibration.take(&Line {
             seq: Seq(self.next_seq),
             t_ms,
             src,

@@ -44,7 +44,10 @@ fn check(steps: &[Step]) -> Result<(), TestCaseError> {
 }
 
 fn steps(lines: impl IntoIterator<Item = Line>) -> Vec<Step> {
-    lines.into_iter().filter_map(Step::of).collect()
+    lines
+        .into_iter()
+        .filter_map(|line| Step::of(&line))
+        .collect()
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn decide(policy: &dyn AnyPolicy, lines: &[Line]) -> Vec<Replayed> {
     let mut replay = Replay::new(policy.boxed());
     let mut decided = Vec::new();
     for line in lines {
-        replay.take(line.clone(), &mut decided);
+        replay.take(&line.clone(), &mut decided);
     }
     replay.finish(&mut decided);
     decided
@@ -137,7 +137,7 @@ fn a_timer_of_a_minute_takes_no_tab_that_is_younger() {
     let mut replay = Replay::new(named("ttl-1", 0).unwrap());
     let mut decided = Vec::new();
     for line in two_days() {
-        replay.take(line, &mut decided);
+        replay.take(&line, &mut decided);
     }
     let score = replay.finish(&mut decided);
     assert!(score.discards > 20, "{}", score.discards);
@@ -172,12 +172,12 @@ fn a_clone_goes_on_as_the_first_does() {
         let mut first = Replay::new(policy);
         let mut decided = Vec::new();
         for line in before {
-            first.take(line.clone(), &mut decided);
+            first.take(&line.clone(), &mut decided);
         }
         let go_on = |mut replay: Replay<Box<dyn AnyPolicy>>| {
             let mut decided = Vec::new();
             for line in after {
-                replay.take(line.clone(), &mut decided);
+                replay.take(&line.clone(), &mut decided);
             }
             let hash = replay.engine().state_hash();
             (replay.finish(&mut decided), decided, hash)

@@ -94,7 +94,7 @@ fn replay(bodies: &[Body], decide: &[(u64, &[i64])]) -> Told {
     let mut decided = Vec::new();
     let first = session(&[]);
     for (index, body) in (0..).zip(std::iter::once(&first).chain(bodies)) {
-        replay.take(line(index, body.clone()), &mut decided);
+        replay.take(&line(index, body.clone()), &mut decided);
     }
     let mut last = replay.clone();
     let score = replay.finish(&mut decided);
@@ -103,7 +103,7 @@ fn replay(bodies: &[Body], decide: &[(u64, &[i64])]) -> Told {
     let gone = score.reloads + score.closed_while_held + score.held_at_end;
     assert_eq!(score.discards, gone, "each discard comes to one end");
     // What is decided last is carried out at the end; look at it there, too.
-    last.take(line(1_000, user(UserState::Active)), &mut Vec::new());
+    last.take(&line(1_000, user(UserState::Active)), &mut Vec::new());
     let seen = last.engine().policy().seen[1..].to_vec();
     Told {
         seen,
@@ -516,7 +516,7 @@ fn a_policy_that_reacts_to_its_own_discards_comes_to_an_end() {
     }
 
     let mut replay = Replay::new(Stubborn);
-    replay.take(line(0, session(&[])), &mut Vec::new());
+    replay.take(&line(0, session(&[])), &mut Vec::new());
     let score = replay.finish(&mut Vec::new());
     assert_eq!(score.discards, 2);
     assert_eq!(score.decisions, score.discards + score.refused);
@@ -533,7 +533,7 @@ fn a_recording_under_its_own_policy_comes_to_the_same_state() {
         if let Some(event) = line.event() {
             as_recorded.step(&event, &mut Vec::new());
         }
-        replay.take(line, &mut decided);
+        replay.take(&line, &mut decided);
     }
     assert_eq!(replay.engine().state_hash(), as_recorded.state_hash());
     let score = replay.finish(&mut decided);
@@ -547,7 +547,7 @@ fn never_discards_nothing_and_departs_where_the_recording_discards_first() {
     let mut replay = Replay::new(Never);
     let mut decided = Vec::new();
     for line in lines(&recorded.root().join("trace")) {
-        replay.take(line, &mut decided);
+        replay.take(&line, &mut decided);
     }
     assert!(
         replay
@@ -576,7 +576,7 @@ fn cutting_the_trace_changes_no_earlier_decision() {
                 let mut replay = Replay::new(Orchestrator::new(policy));
                 let mut decided = Vec::new();
                 for line in lines {
-                    replay.take(line.clone(), &mut decided);
+                    replay.take(&line.clone(), &mut decided);
                 }
                 replay.finish(&mut decided);
                 decided

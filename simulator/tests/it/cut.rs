@@ -15,7 +15,7 @@ use crate::traces::{is_writers, said};
 fn world(lines: impl Iterator<Item = Line>) -> Vec<String> {
     let mut engine = Engine::new(Never, Mode::Observe);
     for line in lines {
-        if let Some(event) = line.into_event() {
+        if let Some(event) = line.event() {
             engine.step(&event, &mut Vec::new());
         }
     }

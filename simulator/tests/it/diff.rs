@@ -44,7 +44,7 @@ fn policy(name: &str) -> Box<dyn AnyPolicy> {
 fn diff(base: Box<dyn AnyPolicy>, with: Box<dyn AnyPolicy>, lines: &[Line]) -> Answer {
     let mut diff = Diff::new(Replay::new(base), Replay::new(with));
     for line in lines {
-        diff.take(line.clone());
+        diff.take(&line.clone());
     }
     diff.finish()
 }
@@ -52,7 +52,7 @@ fn diff(base: Box<dyn AnyPolicy>, with: Box<dyn AnyPolicy>, lines: &[Line]) -> A
 fn alone(name: &str, lines: &[Line]) -> Score {
     let mut replay = Replay::new(policy(name));
     for line in lines {
-        replay.take(line.clone(), &mut Vec::new());
+        replay.take(&line.clone(), &mut Vec::new());
     }
     replay.finish(&mut Vec::new())
 }

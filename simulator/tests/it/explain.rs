@@ -18,7 +18,7 @@ use crate::recording::{MINUTE, Recording, short_of_memory};
 fn engine(document: PolicyDocument, lines: Vec<Line>) -> Engine<Orchestrator> {
     let mut engine = Engine::new(Orchestrator::new(document), Mode::Enforce);
     for line in lines {
-        if let Some(event) = line.into_event() {
+        if let Some(event) = line.event() {
             engine.step(&event, &mut Vec::new());
         }
     }

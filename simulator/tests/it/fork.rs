@@ -32,7 +32,7 @@ fn policies() -> Vec<Box<dyn AnyPolicy>> {
 fn take(replay: &mut AnyReplay, lines: &[Line]) -> Vec<Replayed> {
     let mut decided = Vec::new();
     for line in lines {
-        replay.take(line.clone(), &mut decided);
+        replay.take(&line.clone(), &mut decided);
     }
     decided
 }

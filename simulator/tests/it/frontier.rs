@@ -25,7 +25,7 @@ use crate::recording::{MINUTE, START_MS, decision, tab};
 fn look_ahead(lines: &[Line]) -> Foresight {
     let mut clairvoyance = Clairvoyance::new(&PolicyDocument::default().protected_domains);
     for line in lines {
-        clairvoyance.take(line.clone());
+        clairvoyance.take(&line.clone());
     }
     clairvoyance.finish()
 }
@@ -33,7 +33,7 @@ fn look_ahead(lines: &[Line]) -> Foresight {
 fn run<P: Policy>(replay: Replay<P>, lines: &[Line]) -> (Score, Vec<Hold>) {
     let mut replay = replay.keeping_holds();
     for line in lines {
-        replay.take(line.clone(), &mut Vec::new());
+        replay.take(&line.clone(), &mut Vec::new());
     }
     replay.finish_with_holds(&mut Vec::new())
 }

@@ -62,7 +62,7 @@ fn check_holds(lines: &[(i64, Body)]) {
         let event = Event {
             seq: Seq(seq),
             t_ms: *t_ms,
-            input: body.clone().into_input().unwrap(),
+            input: body.clone().input().unwrap(),
         };
         engine.step(&event, &mut outputs);
         assert_eq!(engine.world().anomalies(), 0, "{body:?}");

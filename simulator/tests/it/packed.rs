@@ -45,7 +45,7 @@ fn with_steps(bytes: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> PackedTrace {
 }
 
 fn expected(lines: &[Line]) -> Vec<Step> {
-    lines.iter().cloned().filter_map(Step::of).collect()
+    lines.iter().filter_map(Step::of).collect()
 }
 
 fn recorded() -> Vec<Vec<Line>> {
@@ -169,7 +169,7 @@ proptest! {
             of_packed.take_step(&step, &mut there);
         }
         for line in lines {
-            of_log.take(line, &mut here);
+            of_log.take(&line, &mut here);
         }
         prop_assert_eq!(of_log.finish(&mut here), of_packed.finish(&mut there));
         prop_assert_eq!(here, there);

@@ -148,7 +148,7 @@ proptest! {
             if let Some(event) = line.event() {
                 recorded.step(&event, &mut Vec::new());
             }
-            replay.take(line, &mut decided);
+            replay.take(&line, &mut decided);
             let places = |tab: &engine::Tab| (tab.id, tab.win, tab.is_active, tab.is_pinned);
             let ours: Vec<_> = replay.engine().world().tabs().map(places).collect();
             let theirs: Vec<_> = recorded.world().tabs().map(places).collect();
@@ -184,8 +184,8 @@ proptest! {
         }
         let mut never = Replay::new(Never);
         for line in lines(bodies) {
-            replay.take(line.clone(), &mut Vec::new());
-            never.take(line, &mut Vec::new());
+            replay.take(&line.clone(), &mut Vec::new());
+            never.take(&line, &mut Vec::new());
             for tab in replay.engine().world().tabs() {
                 prop_assert!(replay.bytes(tab.id).is_some());
                 prop_assert_eq!(replay.bytes(tab.id), never.bytes(tab.id));
@@ -211,7 +211,7 @@ fn a_leap_of_time_does_not_keep_a_timer_busy_for_ever() {
         let first = Body::TabOpened(tab(1));
         for (index, mut line) in (0..).zip(lines(vec![first.clone(), first])) {
             line.t_ms = [START_MS, i64::MAX][index];
-            replay.take(line, &mut Vec::new());
+            replay.take(&line, &mut Vec::new());
         }
         replay.finish(&mut Vec::new());
     }

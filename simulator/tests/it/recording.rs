@@ -270,7 +270,7 @@ impl Recording {
             at_ms,
             body,
         };
-        let Some(event) = line.into_event() else {
+        let Some(event) = line.event() else {
             return seq;
         };
         let mut outputs = Vec::new();

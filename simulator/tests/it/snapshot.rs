@@ -18,7 +18,7 @@ fn snapshot(lines: &[Line]) -> String {
     let policy = Orchestrator::new(PolicyDocument::default());
     let mut snapshot = Snapshot::new("trace", "default", Replay::new(Box::new(policy)));
     for line in lines {
-        snapshot.take(line.clone());
+        snapshot.take(&line.clone());
     }
     snapshot.finish()
 }

@@ -62,7 +62,7 @@ fn dictated(decide: &[(u64, &[i64])]) -> Replay<Dictated> {
 /// Runs lines that are a minute apart. The first is a snapshot of tabs 1 to 4, tab 1 in front.
 fn run<P: Policy + Clone>(mut replay: Replay<P>, bodies: &[Body]) -> (Replay<P>, Score) {
     for line in lines(bodies) {
-        replay.take(line, &mut Vec::new());
+        replay.take(&line, &mut Vec::new());
     }
     let score = replay.clone().finish(&mut Vec::new());
     (replay, score)
@@ -216,9 +216,9 @@ fn the_bytes_of_a_tab_come_from_the_first_source_that_is_there() {
         ),
     ];
     let lines = lines(&steps.clone().map(|(body, _)| body));
-    replay.take(lines[0].clone(), &mut Vec::new());
+    replay.take(&lines[0].clone(), &mut Vec::new());
     for (line, (body, expect)) in lines[1..].iter().zip(steps) {
-        replay.take(line.clone(), &mut Vec::new());
+        replay.take(&line.clone(), &mut Vec::new());
         let found = [1, 2, 3, 4].map(|id| replay.bytes(TabId(id)).unwrap() / MIB);
         assert_eq!(found, expect, "after {body:?}");
     }
@@ -230,8 +230,8 @@ fn what_a_tab_weighs_is_the_same_for_every_policy() {
     let mut never = Replay::new(Never);
     let mut eager = Replay::new(Orchestrator::new(PolicyDocument::preset("eager").unwrap()));
     for line in recorded_lines(recorded.root()) {
-        never.take(line.clone(), &mut Vec::new());
-        eager.take(line, &mut Vec::new());
+        never.take(&line.clone(), &mut Vec::new());
+        eager.take(&line, &mut Vec::new());
         for tab in never.engine().world().tabs() {
             assert_eq!(never.bytes(tab.id), eager.bytes(tab.id));
         }
@@ -375,7 +375,7 @@ fn never_saves_nothing_and_costs_nothing() {
         let recorded = short_of_memory(mode).close();
         let mut replay = Replay::new(Never);
         for line in recorded_lines(recorded.root()) {
-            replay.take(line, &mut Vec::new());
+            replay.take(&line, &mut Vec::new());
         }
         let score = replay.finish(&mut Vec::new());
         near(score.saved_gib_h, 0.0);
@@ -574,7 +574,7 @@ fn a_recording_under_its_own_policy_is_replayed_as_it_was_with_and_without_feedb
         let mut replay = replay;
         let mut decided = Vec::new();
         for line in &lines {
-            replay.take(line.clone(), &mut decided);
+            replay.take(&line.clone(), &mut decided);
         }
         let score = replay.finish(&mut decided);
         (decided, score)
