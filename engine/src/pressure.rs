@@ -189,7 +189,15 @@ impl Ram {
 }
 
 fn score(ram: Ram, metrics: &Metrics, settings: &Pressure) -> u8 {
-    let share = |value: f64, from: f64, full: f64| ((value - from) / (full - from)).clamp(0.0, 1.0);
+    let share = |value: f64, from: f64, full: f64| {
+        let (beyond, whole) = (value - from, full - from);
+        // Mostly nothing is short, and a division takes longest of all that is done here.
+        if (beyond < 0.0 && whole > 0.0) || (beyond > 0.0 && whole < 0.0) {
+            0.0
+        } else {
+            (beyond / whole).clamp(0.0, 1.0)
+        }
+    };
     let used = ram.used.map_or(0.0, |used| {
         share(used, settings.used_from_percent, settings.used_full_percent)
     });

@@ -442,11 +442,15 @@ impl Weights {
     pub(super) fn shown(&self, metrics: &Metrics, freed_bytes: i128) -> Shown {
         let total = metrics.ram_total.or(self.ram_total);
         let is_withheld = is_beyond(freed_bytes, total);
-        let less = |bytes: u64| moved(bytes, -freed_bytes);
+        // No machine has 2^63 bytes.
+        let freed = freed_bytes.clamp(-i128::from(i64::MAX), i128::from(i64::MAX));
+        let freed = i64::try_from(freed).unwrap_or_default();
+        let less = |bytes: u64| bytes.saturating_add_signed(-freed);
         let within = |bytes: u64| total.map_or(bytes, |total| bytes.min(total));
         let mut shown = Metrics {
             ram_used: metrics.ram_used.map(less).map(within),
-            ram_available: (metrics.ram_available).map(|bytes| within(moved(bytes, freed_bytes))),
+            ram_available: (metrics.ram_available)
+                .map(|bytes| within(bytes.saturating_add_signed(freed))),
             browser_pss: metrics.browser_pss.map(less),
             // Shared pages count in it more than once: what is freed of it is at least this.
             browser_rss: metrics.browser_rss.map(less),
@@ -519,12 +523,4 @@ fn is_beyond(difference: i128, ram_total: Option<u64>) -> bool {
     }
     let total = u128::from(ram_total.unwrap_or(0));
     100 * difference.unsigned_abs() > u128::from(WITHHELD_BEYOND_PERCENT) * total
-}
-
-fn moved(bytes: u64, by: i128) -> u64 {
-    match i64::try_from(by) {
-        Ok(by) => bytes.saturating_add_signed(by),
-        Err(_) if by < 0 => bytes.saturating_sub(u64::try_from(-by).unwrap_or(u64::MAX)),
-        Err(_) => bytes.saturating_add(u64::try_from(by).unwrap_or(u64::MAX)),
-    }
 }
