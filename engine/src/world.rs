@@ -328,7 +328,7 @@ impl World {
         self.changes = self.tabs.ids().map(Change::Tab).collect();
     }
 
-    /// Knows from here on which tabs stand beside each other.
+    /// Knows from here on in which order tabs were in front.
     pub(crate) fn know_neighbours(&mut self) {
         self.in_front = Some(InFront::of(&self.tabs));
     }

@@ -253,7 +253,7 @@ impl Bench {
             "lines_packed",
         )?;
         ratio(
-            "files → packed by one thread, to two: one that parses, one that checks and packs",
+            "files → packed by one thread, to two: one reads and sums, one packs, both parse",
             AtLeast(1.7),
             "trace_packed",
             "trace_packed_ahead",
