@@ -175,7 +175,7 @@ impl<T> TabMap<T> {
 
 /// Where the value of each tab is, by hash: what collides stands behind each other.
 ///
-/// A lookup is a few instructions, a fifth of what it takes in a map for everything.
+/// A lookup is some ten instructions, a third of what it takes in a map for everything.
 #[derive(Clone, Debug, Default)]
 struct Places {
     /// None, or a power of two of them, of which at most half are taken.

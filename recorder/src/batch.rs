@@ -15,7 +15,6 @@ use std::thread;
 
 use memchr::memrchr;
 
-use crate::ahead::ended_early;
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::{Line, LineError, MAX_LINE_BYTES};
 use crate::segment::{SegmentBytes, TooLong, line_length};
@@ -169,7 +168,8 @@ impl Origin {
             } => {
                 // A thread that has read all has no use for it.
                 let _ = to_use_again.send(consumed);
-                batches.recv().map_err(|_| Flaw::Io(ended_early()))
+                let ended = "the thread that works ahead ended too early";
+                (batches.recv()).map_err(|_| Flaw::Io(io::Error::other(ended)))
             }
         }
     }

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use engine::{Seq, hex};
+use engine::Seq;
 use rustix::fs::{Mode, OFlags};
 
 use crate::compress::with_suffix;
@@ -19,8 +19,8 @@ use crate::line::{Line, LineError, Source};
 use crate::outflow::{BLOCK_BYTES, Outflow, Sink, new_block};
 use crate::segment::list;
 use crate::storage::{create_folder, open_private};
-use crate::tally::Place;
-use crate::wire::{Body, Checkpoint, Dropped, LogClosed, LogOpened};
+use crate::tally::{self, Place};
+use crate::wire::{Body, Dropped, LogOpened};
 use crate::writer::{
     CHECKPOINT_LINES, Opening, SEGMENT_BYTES, WriteError, check_is_owners, encode_next,
     segment_name,
@@ -219,11 +219,8 @@ impl TraceComposer {
 
     fn checkpoint(&mut self, t_ms: i64) -> Result<(), WriteError> {
         self.account.sum(&self.block);
-        let body = Body::Checkpoint(Checkpoint {
-            events: self.account.lines,
-            crc32c: format!("{:08x}", self.account.crc32c),
-            state: None,
-        });
+        let Account { lines, crc32c, .. } = self.account;
+        let body = Body::Checkpoint(tally::checkpoint(lines, crc32c, None));
         self.put(t_ms, Source::Host, None, None, body)?;
         self.lines_since_checkpoint = 0;
         Ok(())
@@ -234,11 +231,8 @@ impl TraceComposer {
         self.checkpoint(t_ms)?;
         let sink = self.hand_on().and_then(Outflow::end);
         let sink = sink.map_err(|error| self.fail(error))?;
-        let body = Body::LogClosed(LogClosed {
-            events: self.account.lines,
-            sha256: hex(&sink.sha256()),
-            next_segment,
-        });
+        let seal = tally::seal(self.account.lines, &sink.sha256(), next_segment);
+        let body = Body::LogClosed(seal);
         self.put(t_ms, Source::Host, None, None, body)?;
         let ended = sink.end(&self.block);
         self.block.clear();

@@ -5,7 +5,6 @@
 //! what a restarted host needs to go on with its trace. It decides nothing. The contract is
 //! `FORMAT.md`, beside this crate's manifest.
 
-mod ahead;
 mod batch;
 mod canonical;
 mod composer;

@@ -66,7 +66,7 @@ impl Trace {
     pub fn from_source(path: &Path, source: Arc<dyn SegmentSource>) -> Result<Self, ReadError> {
         let mut segments = Vec::new();
         for index in 0..source.segment_count() {
-            let mut lines = RawLines::of(open_segment(path, Some(&*source), index, false)?);
+            let mut lines = RawLines::of(open_segment(path, Some(&*source), index)?);
             match probe_lines(path, &mut lines)? {
                 Probe::Segment(segment) => segments.push(*segment),
                 Probe::Unfinished { .. } => return Err(ReadError::new(path, Flaw::Empty)),
@@ -141,19 +141,14 @@ impl Trace {
     }
 }
 
-/// Opens a segment where it is kept. What is compressed is decompressed in a thread of its own,
-/// unless all of it `is_ahead` in one already: three were slower on two cores.
+/// Opens a segment where it is kept.
 fn open_segment(
     path: &Path,
     source: Option<&dyn SegmentSource>,
     index: usize,
-    is_ahead: bool,
 ) -> Result<SegmentBytes, ReadError> {
     let Some(source) = source else {
-        return match is_ahead {
-            true => SegmentBytes::open(path),
-            false => SegmentBytes::open_ahead(path),
-        };
+        return SegmentBytes::open(path);
     };
     match source.open(index) {
         Ok(input) => Ok(SegmentBytes::of(path, input)),
@@ -336,8 +331,7 @@ impl TraceReader {
                 Some(lines) => lines,
                 None => {
                     let path = &self.segments[self.index].path;
-                    let source = self.source.as_deref();
-                    let bytes = open_segment(path, source, self.index, self.is_ahead)?;
+                    let bytes = open_segment(path, self.source.as_deref(), self.index)?;
                     Box::new(match self.is_ahead {
                         true => SegmentLines::ahead(bytes)?,
                         false => SegmentLines::here(bytes),

@@ -11,7 +11,6 @@ use memchr::memchr;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::ahead::ReadAhead;
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::{Line, MAX_LINE_BYTES};
 use crate::reader::TornTail;
@@ -378,18 +377,6 @@ impl SegmentBytes {
             Box::new(file)
         };
         Ok(Self::of(path, input))
-    }
-
-    /// Opens a segment that is to be read to its end: what is compressed, ahead in a thread.
-    pub(crate) fn open_ahead(path: &Path) -> Result<Self, ReadError> {
-        if !is_compressed(path) {
-            return Self::open(path);
-        }
-        let input = File::open(path)
-            .and_then(decoder)
-            .and_then(|decoder| ReadAhead::new(decoder, BLOCK_BYTES))
-            .map_err(|error| ReadError::new(path, Flaw::Io(error)))?;
-        Ok(Self::of(path, Box::new(input)))
     }
 
     /// Takes bytes that stand in no file of lines.

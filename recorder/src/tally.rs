@@ -60,25 +60,35 @@ impl Tally {
     /// Makes the checkpoint that may stand here.
     pub(crate) fn checkpoint(&self, state: Option<String>) -> Checkpoint {
         let crc32c = crc32c::crc32c_append(self.sums.crc32c, &self.portion);
-        Checkpoint {
-            events: self.lines,
-            crc32c: format!("{crc32c:08x}"),
-            state,
-        }
+        checkpoint(self.lines, crc32c, state)
     }
 
     /// Makes the seal that may stand here.
     pub(crate) fn seal(&self, next_segment: Option<u32>) -> LogClosed {
-        LogClosed {
-            events: self.lines,
-            sha256: hex(&self.sha256()),
-            next_segment,
-        }
+        seal(self.lines, &self.sha256(), next_segment)
     }
 
     pub(crate) fn sha256(&self) -> [u8; 32] {
         let sums = self.sums.sha256.clone();
         sums.chain_update(&self.portion).finalize().into()
+    }
+}
+
+/// Makes a checkpoint behind so many lines with this sum.
+pub(crate) fn checkpoint(lines: u64, crc32c: u32, state: Option<String>) -> Checkpoint {
+    Checkpoint {
+        events: lines,
+        crc32c: format!("{crc32c:08x}"),
+        state,
+    }
+}
+
+/// Makes the seal behind so many lines with this sum.
+pub(crate) fn seal(lines: u64, sha256: &[u8; 32], next_segment: Option<u32>) -> LogClosed {
+    LogClosed {
+        events: lines,
+        sha256: hex(sha256),
+        next_segment,
     }
 }
 

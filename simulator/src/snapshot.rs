@@ -11,7 +11,7 @@ use engine::{Change, Engine, Event, Input, Mode, Reason, TabId};
 use recorder::Line;
 
 use crate::baselines::Never;
-use crate::replay::{AnyReplay, Replayed};
+use crate::replay::{AnyReplay, Replayed, Step};
 
 /// How every snapshot begins.
 pub const TITLE: &str = "# Decisions of a policy on a trace. Written by `sim snapshot accept`.";
@@ -42,12 +42,14 @@ impl Snapshot {
     /// Takes the next line of the recording in.
     pub fn take(&mut self, line: &Line) {
         self.page.start_ms.get_or_insert(line.t_ms);
-        let event = line.event();
-        self.replay.take(line, &mut self.decided);
+        let step = Step::of(line);
+        if let Some(step) = &step {
+            self.replay.take_step(step, &mut self.decided);
+        }
         // Decisions come with the line after their cause, and call a tab as before that line.
         self.page.write(&mut self.decided);
-        if let Some(event) = event {
-            self.page.tabs.follow(&event);
+        if let Some(Step::Event(event)) = &step {
+            self.page.tabs.follow(event);
         }
     }
 
