@@ -223,6 +223,18 @@ pub enum Input {
 }
 
 impl Input {
+    /// The tab to whose page it happens, where it happens to one.
+    pub(crate) fn page_in(&self) -> Option<TabId> {
+        match *self {
+            Self::TabNavigated { tab, .. }
+            | Self::TabLoaded { tab, .. }
+            | Self::TabChanged { tab, .. }
+            | Self::TabDiscarded { tab, .. }
+            | Self::TabRestored { tab } => Some(tab),
+            _ => None,
+        }
+    }
+
     /// Whether it shows that somebody is there, where the browser cannot tell idleness: all that
     /// the extension observes, but for what discards bring about. Those are a policy's doing, and
     /// the user's time must not depend on the policy.
@@ -456,6 +468,18 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// With what an earlier sample told of the browser's own memory, which is measured seldom: the
+    /// last reading stays known.
+    #[must_use]
+    pub(crate) fn after(&self, earlier: &Self) -> Self {
+        Self {
+            browser_rss: self.browser_rss.or(earlier.browser_rss),
+            browser_pss: self.browser_pss.or(earlier.browser_pss),
+            browser_processes: self.browser_processes.or(earlier.browser_processes),
+            ..*self
+        }
+    }
+
     /// The memory that a program could still get, in bytes: as measured, else what is not in use.
     pub fn free_bytes(&self) -> Option<u64> {
         let unused = || Some(self.ram_total?.saturating_sub(self.ram_used?));

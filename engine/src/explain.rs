@@ -12,7 +12,8 @@ use crate::guard::{Guard, NOT_OBSERVABLE};
 use crate::orchestrator::{GateAnswer, Orchestrator, Standing};
 use crate::policy::Engine;
 use crate::policy_document::PolicyDocument;
-use crate::world::{Tab, World};
+use crate::tab::Tab;
+use crate::world::World;
 
 /// Everything that bears on a tab at a moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -114,7 +115,7 @@ pub enum Gate {
 impl Engine<Orchestrator> {
     /// Explains what happens to a tab; `None` for one that is not known.
     pub fn explain(&self, tab: TabId) -> Option<Explanation> {
-        self.policy().explain(self.world(), tab)
+        self.policy().explain(&self.world(), tab)
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::policy_document::PolicyDocument;
-use crate::world::{Tab, World};
+use crate::tab::Tab;
+use crate::world::World;
 
 /// How long a tab that fell silent is still left alone: 60 s of the awake clock. Between two
 /// songs, or when a call is muted for a sentence, the tab is in use.
@@ -97,7 +98,7 @@ impl Guard {
             Self::Capturing => tab.is_capturing,
             Self::Unsaved => tab.is_unsaved,
             Self::NotAutoDiscardable => !tab.is_auto_discardable,
-            Self::Internal => tab.host().is_none(),
+            Self::Internal => tab.host.is_none(),
             Self::Loading => tab.is_loading,
             Self::Discarded => tab.is_discarded,
             Self::Protected => {

@@ -119,6 +119,12 @@ impl Hosts {
             .expect("a host id is handed out for a filled slot only")
     }
 
+    /// The tabs on a host, in no order; none where it was forgotten.
+    pub(crate) fn tabs(&self, id: HostId) -> &[TabId] {
+        let host = self.slots.get(id.0 as usize).and_then(Option::as_ref);
+        host.map_or(&[], |host| &host.tabs)
+    }
+
     fn get_mut(&mut self, id: HostId) -> &mut Host {
         self.slots[id.0 as usize]
             .as_mut()

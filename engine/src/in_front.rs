@@ -4,8 +4,8 @@
 
 use crate::event::TabId;
 use crate::order::Order;
+use crate::tab::Tab;
 use crate::tab_map::TabMap;
-use crate::world::Tab;
 
 /// Tabs, by when they were last in front.
 #[derive(Clone, Debug, Default)]
@@ -31,11 +31,10 @@ impl InFront {
         self.order.lose(&key, |&key| tab_of(key, tabs).is_some());
     }
 
-    /// The loaded tabs, last in front first.
-    pub(crate) fn loaded<'a>(&self, tabs: &'a TabMap<Tab>) -> impl Iterator<Item = &'a Tab> {
+    /// The tabs, last in front first.
+    pub(crate) fn last_first<'a>(&'a self, tabs: &'a TabMap<Tab>) -> impl Iterator<Item = TabId> {
         let all = self.order.iter().rev();
-        let held = all.filter_map(move |&key| tab_of(key, tabs));
-        held.filter(|tab| !tab.is_discarded)
+        all.filter_map(|&key| Some(tab_of(key, tabs)?.id))
     }
 }
 

@@ -16,9 +16,11 @@
 //! assert!(outputs.is_empty());
 //! ```
 
+mod branch;
 mod clock;
 mod event;
 mod explain;
+mod facts;
 mod focus;
 mod guard;
 mod hosts;
@@ -30,9 +32,11 @@ mod policy_document;
 mod pressure;
 mod projection;
 mod recency;
+mod tab;
 mod tab_map;
 mod world;
 
+pub use branch::Branch;
 pub use clock::Moment;
 pub use event::{
     Decision, DiscardedBy, Event, HostKnowledge, Input, Level, MemorySource, Metrics, Mode, Output,
@@ -40,6 +44,7 @@ pub use event::{
     WindowFacts, WindowId,
 };
 pub use explain::{Belongs, Explanation, Gate as GateState, Verdict};
+pub use facts::{Change, Facts};
 pub use guard::{Guard, NOT_OBSERVABLE};
 pub use hosts::{FAMILIARITY_MAX, REMEMBERED_HOSTS};
 pub use orchestrator::{DEFAULT_TAB_BYTES, Orchestrator};
@@ -50,5 +55,6 @@ pub use policy_document::{
 };
 pub use pressure::PressureState;
 pub use projection::Projection;
+pub use tab::Tab;
 pub use tab_map::TabMap;
-pub use world::{Change, Tab, World};
+pub use world::World;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{
     Decision, Event, Input, Level, Mode, Output, PressureChange, Reason, Seq, TabId,
 };
+use crate::facts::Change;
 use crate::focus::{cluster, minutes};
 use crate::guard::{Guard, NOT_OBSERVABLE, is_guarded, silent_from_awake, standing_guards};
 use crate::hosts::FAMILIARITY_MAX;
@@ -19,7 +20,8 @@ use crate::policy_document::{ActFrom, Gate, PolicyDocument, Rank};
 use crate::pressure::{PressureState, as_f64};
 use crate::projection::{Projection, known};
 use crate::recency::{Key, Place, Recency};
-use crate::world::{Change, Tab, World};
+use crate::tab::Tab;
+use crate::world::World;
 
 /// How long the outcome of a decision is waited for: 30 s of the awake clock.
 const OUTCOME_MS: i64 = 30_000;
@@ -339,6 +341,9 @@ impl Orchestrator {
                 }
             }
         }
+        for tab in world.newly_familiar() {
+            self.place(world, tab.id);
+        }
     }
 
     /// The outcome names the tab by the id it had in the decision. A success changes nothing
@@ -645,10 +650,6 @@ impl Orchestrator {
 impl Policy for Orchestrator {
     fn name(&self) -> &str {
         "orchestrator"
-    }
-
-    fn looks_at_neighbours(&self) -> bool {
-        true
     }
 
     fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, HostKnowledge, Input, Mode, Output, Seq};
+use crate::event::{Event, HostKnowledge, Mode, Output, Seq};
+use crate::facts::Facts;
 use crate::projection::Projection;
 use crate::world::World;
 
@@ -23,13 +24,6 @@ pub trait Policy {
 
     /// Adds its own state to the state hash.
     fn project(&self, projection: &mut Projection);
-
-    /// Whether it looks at the order in which tabs were in front, and at how familiar hosts are: only
-    /// then the world keeps the one, and names the tabs of a host as changed when it is another
-    /// familiarity.
-    fn looks_at_neighbours(&self) -> bool {
-        false
-    }
 
     /// When it next has something to do that no event brings about (`t_ms`), going by the world
     /// as it stands. A moment that does not lie after the last event's counts as none.
@@ -61,10 +55,6 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
         (**self).project(projection);
     }
 
-    fn looks_at_neighbours(&self) -> bool {
-        (**self).looks_at_neighbours()
-    }
-
     fn next_due(&self, world: &World) -> Option<i64> {
         (**self).next_due(world)
     }
@@ -78,33 +68,33 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
     }
 }
 
-/// The world and a policy, stepped together.
+/// The facts of a log and a policy, stepped together.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Engine<P> {
-    world: World,
+    facts: Facts,
     policy: P,
 }
 
 impl<P: Policy> Engine<P> {
-    /// Starts with an empty world. `mode` holds until the log says otherwise.
+    /// Starts before the first event. `mode` holds until the log says otherwise.
     pub fn new(policy: P, mode: Mode) -> Self {
-        let mut world = World::new(mode);
-        if policy.looks_at_neighbours() {
-            world.know_neighbours();
+        Self {
+            facts: Facts::new(mode),
+            policy,
         }
-        Self { world, policy }
     }
 
     /// Takes an event in and adds what follows from it to `outputs`.
     pub fn step(&mut self, event: &Event, outputs: &mut Vec<Output>) {
-        self.world.apply(event);
-        self.policy.step(&self.world, event, outputs);
+        self.facts.apply(event);
+        self.policy.step(&self.facts.world(), event, outputs);
     }
 
     /// When the policy next wants to be woken (`t_ms`): later than the last event, or never.
     pub fn next_due(&self) -> Option<i64> {
-        let now = self.world.moment().now;
-        self.policy.next_due(&self.world).filter(|&due| due > now)
+        let world = self.world();
+        let due = self.policy.next_due(&world);
+        due.filter(|&due| due > world.moment().now)
     }
 
     /// Lets time pass up to `t_ms` between two events, and the policy act on that. `seq` is the
@@ -114,36 +104,13 @@ impl<P: Policy> Engine<P> {
     /// without; so a policy that does nothing when it is woken decides the same. The time must
     /// have been awake: a later event cannot take back as slept what was passed over here.
     pub fn wake(&mut self, t_ms: i64, seq: Seq, outputs: &mut Vec<Output>) {
-        self.world.pass(t_ms);
-        self.policy.wake(&self.world, seq, outputs);
-    }
-
-    /// Puts another policy in the place of this one, in the middle of a log.
-    ///
-    /// It is told of all that is open by a snapshot at the place of the last event, whose seq this
-    /// is, with every tab named as changed; so it begins its books as at the start of a session.
-    /// The world has seen no such event and stays as it is. Before the first event there is nothing
-    /// to tell, and no time at which its books could begin.
-    pub fn hand_over(&mut self, policy: P, seq: Seq, outputs: &mut Vec<Output>) {
-        self.policy = policy;
-        if self.policy.looks_at_neighbours() {
-            self.world.know_neighbours();
-        }
-        if !self.world.has_begun() {
-            return;
-        }
-        self.world.announce();
-        let event = Event {
-            seq,
-            t_ms: self.world.moment().now,
-            input: Input::SessionStarted(self.world.snapshot()),
-        };
-        self.policy.step(&self.world, &event, outputs);
+        self.facts.pass(t_ms);
+        self.policy.wake(&self.facts.world(), seq, outputs);
     }
 
     /// What the log says so far.
-    pub fn world(&self) -> &World {
-        &self.world
+    pub fn world(&self) -> World<'_> {
+        self.facts.world()
     }
 
     /// The policy.
@@ -153,15 +120,11 @@ impl<P: Policy> Engine<P> {
 
     /// What a later session should know of the hosts, by name.
     pub fn knowledge(&self) -> Vec<HostKnowledge> {
-        self.world.knowledge()
+        self.world().knowledge()
     }
 
-    /// A fingerprint of the state, 32 hex digits: equal for two engines that took in the same
-    /// log. See [`Projection`] for what it covers.
+    /// A fingerprint of the state: see [`World::state_hash`].
     pub fn state_hash(&self) -> String {
-        let mut projection = Projection::default();
-        self.world.project(&mut projection);
-        self.policy.project(&mut projection);
-        projection.hash()
+        self.world().state_hash(&self.policy)
     }
 }

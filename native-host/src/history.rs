@@ -59,8 +59,8 @@ impl History {
                 let world = self.engine.world();
                 let bytes = world
                     .tab(decision.tab)
-                    .map_or(0, |tab| self.engine.policy().expected_bytes(world, tab));
-                self.recent.decide(line, decision, world, bytes);
+                    .map_or(0, |tab| self.engine.policy().expected_bytes(&world, tab));
+                self.recent.decide(line, decision, &world, bytes);
             }
             return;
         }
@@ -72,7 +72,7 @@ impl History {
             self.engine.step(&event, &mut self.scratch);
             self.awaited.extend(self.scratch.drain(..));
         }
-        self.recent.note(&line.body, self.engine.world());
+        self.recent.note(&line.body, &self.engine.world());
         match &line.body {
             Body::Metrics(metrics) => self.note_metrics(metrics),
             Body::ClockStepped(it) => self.offset_ms = it.by_ms,

@@ -673,9 +673,9 @@ impl Session {
             tabs: world.tab_count(),
             discarded: world.tabs().filter(|tab| tab.is_discarded).count(),
             cluster: Cluster {
-                tabs: policy.cluster(world),
+                tabs: policy.cluster(&world),
             },
-            cooldown_ms: policy.cooldown_left_ms(world),
+            cooldown_ms: policy.cooldown_left_ms(&world),
             session: Some(self.id()),
             log: LogStatus {
                 state: LogState::Writing,

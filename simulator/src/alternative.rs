@@ -107,15 +107,15 @@ impl Alternative {
         let Some(tab) = self.present else {
             return;
         };
-        let engine = self.replay.engine();
+        let world = self.replay.world();
         let held_since = self.replay.held_since(tab);
-        let ours = (**engine.policy()).as_ours();
+        let ours = (**self.replay.policy()).as_ours();
         self.stand = Some(Stand {
             decides: self.replay.decides_on(tab),
-            explanation: ours.and_then(|ours| ours.explain(engine.world(), tab)),
+            explanation: ours.and_then(|ours| ours.explain(&world, tab)),
             remedies: ours
                 .filter(|_| held_since.is_none())
-                .map_or(Vec::new(), |ours| remedies(ours, engine.world(), tab)),
+                .map_or(Vec::new(), |ours| remedies(ours, &world, tab)),
             objections: self.replay.objections(tab),
             absence: None,
             held_since,

@@ -241,7 +241,7 @@ impl Biography {
     }
 
     /// What the log says at the end of what was taken in.
-    pub fn world(&self) -> &World {
+    pub fn world(&self) -> World<'_> {
         self.engine.world()
     }
 
@@ -249,7 +249,7 @@ impl Biography {
         self.story.at = Some(seq);
         self.story.explanation = self.present.and_then(|tab| self.engine.explain(tab));
         self.story.remedies = self.present.map_or(Vec::new(), |tab| {
-            remedies(self.engine.policy(), self.engine.world(), tab)
+            remedies(self.engine.policy(), &self.engine.world(), tab)
         });
     }
 

@@ -207,7 +207,7 @@ impl Cut {
             extension_version: browser.and_then(|it| it.extension_version.clone()),
             idle: world.user(),
             windows: windows.collect(),
-            tabs: tabs.map(|tab| self.facts(world, tab)).collect(),
+            tabs: tabs.map(|tab| self.facts(&world, tab)).collect(),
         }
     }
 

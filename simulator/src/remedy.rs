@@ -163,7 +163,7 @@ pub fn remedies(policy: &Orchestrator, world: &World, tab: TabId) -> Vec<Remedy>
 #[derive(Clone, Copy)]
 struct Question<'a> {
     policy: &'a Orchestrator,
-    world: &'a World,
+    world: &'a World<'a>,
     tab: TabId,
     lifts: Obstacle,
 }

@@ -29,9 +29,9 @@ mod tally;
 mod watch;
 mod weights;
 
-use engine::{Engine, Input, Policy, PolicyDocument, PressureState, TabId};
+use engine::{Input, Policy, PolicyDocument, PressureState, TabId, World};
 use recorder::Line;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use recording::Recording;
 use run::Run;
@@ -71,9 +71,25 @@ pub struct Replayed {
 
 /// A replay under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Replay<P> {
     recording: Recording,
     run: Run<P>,
+}
+
+impl<P: Serialize> Serialize for Replay<P> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de, P: Deserialize<'de>> Deserialize<'de> for Replay<P> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut replay = Self::deserialize(deserializer)?;
+        let facts = replay.recording.facts();
+        (replay.run.branch.rejoin(facts)).map_err(de::Error::custom)?;
+        Ok(replay)
+    }
 }
 
 impl<P: Policy> Replay<P> {
@@ -133,10 +149,10 @@ impl<P: Policy> Replay<P> {
     }
 
     /// Goes on under another policy from here on. It takes over as if it had been installed at this
-    /// moment and the browser had told it of its tabs; see [`Engine::hand_over`]. What the policy
-    /// before it decided on the last input is still carried out.
+    /// moment and the browser had told it of its tabs. What the policy before it decided on the last
+    /// input is still carried out.
     pub fn hand_over(&mut self, policy: P) {
-        self.run.hand_over(policy);
+        self.run.hand_over(&self.recording, policy);
     }
 
     /// Goes on under another document of our own policy, which takes it in as it does live: its
@@ -154,9 +170,19 @@ impl<P: Policy> Replay<P> {
         Some(account.bytes())
     }
 
-    /// The policy and the world as it would have been.
-    pub fn engine(&self) -> &Engine<P> {
-        &self.run.engine
+    /// The policy.
+    pub fn policy(&self) -> &P {
+        &self.run.policy
+    }
+
+    /// The world as it would have been.
+    pub fn world(&self) -> World<'_> {
+        self.run.world(&self.recording)
+    }
+
+    /// A fingerprint of both, as [`engine::Engine::state_hash`] takes it.
+    pub fn state_hash(&self) -> String {
+        self.world().state_hash(self.policy())
     }
 
     /// How many discards so far went against a hard guard.

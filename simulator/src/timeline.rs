@@ -117,7 +117,7 @@ impl Collector {
     }
 
     fn note<P: Policy>(&mut self, replay: &Replay<P>, is_sample: bool) {
-        let world = replay.engine().world();
+        let world = replay.world();
         let tally = replay.tally();
         let counts = Counts::from(tally);
         // Most lines are samples, and by themselves those open and discard nothing.

@@ -65,7 +65,7 @@ fn first_difference(
 fn difference_of_states(engine: &Engine<Orchestrator>, model: &Model) -> Option<String> {
     let (world, policy) = (engine.world(), engine.policy());
     let guards = || -> Vec<(TabId, Vec<Guard>)> {
-        let guards = world.tabs().map(|tab| (tab.id, policy.guards(world, tab)));
+        let guards = world.tabs().map(|tab| (tab.id, policy.guards(&world, tab)));
         guards.collect()
     };
     let guards_of_model = || -> Vec<(TabId, Vec<Guard>)> {
@@ -73,7 +73,7 @@ fn difference_of_states(engine: &Engine<Orchestrator>, model: &Model) -> Option<
         model.tabs().into_iter().map(|tab| (tab, of(tab))).collect()
     };
     difference_in("anomalies", &world.anomalies(), &model.anomalies())
-        .or_else(|| difference_in("cluster", &policy.cluster(world), &model.cluster()))
+        .or_else(|| difference_in("cluster", &policy.cluster(&world), &model.cluster()))
         .or_else(|| difference_in("guards", &guards(), &guards_of_model()))
 }
 

@@ -216,7 +216,7 @@ impl Scene {
     }
 
     pub(crate) fn cluster(&self) -> Vec<i64> {
-        let cluster = self.engine.policy().cluster(self.engine.world());
+        let cluster = self.engine.policy().cluster(&self.engine.world());
         cluster.into_iter().map(|tab| tab.0).collect()
     }
 

@@ -125,7 +125,7 @@ fn weight(tab: &Tab) -> u32 {
 }
 
 /// The tabs in the order in which they go.
-fn order(world: &World) -> Vec<&Tab> {
+fn order<'a>(world: &World<'a>) -> Vec<&'a Tab> {
     let last_accessed = |tab: &Tab| world.last_in_front(tab).now;
     let is_old = |tab: &&Tab| idle_ms(world, tab, TtlClock::Wall) >= INACTIVE_MS;
     let mut tabs: Vec<&Tab> = world

@@ -485,7 +485,7 @@ impl<'a> PolicyName<'a> {
         Self {
             name: &start.policy.name,
             hash: start.policy.hash.as_deref(),
-            not_observable: start.replay.engine().policy().not_observable(),
+            not_observable: start.replay.policy().not_observable(),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use engine::{Engine, Event, Explanation, PolicyDocument, Settings, TabId};
+use engine::{Branch, Event, Explanation, Orchestrator, PolicyDocument, Settings, TabId, World};
 use recorder::Line;
 use serde::Serialize;
 
@@ -107,11 +107,15 @@ impl Lockstep {
     /// Lets the time up to an event pass.
     fn pass_time(&mut self, event: &Event, look: &mut impl FnMut(Side, Decided, &View<'_>)) {
         let until_ms = self.base.wakes_until(event);
-        let due = |run: &AnyRun| run.next_due().filter(|&due_ms| due_ms < until_ms);
-        while let Some(due_ms) = earlier(due(&self.base), due(&self.with)) {
+        loop {
+            let recording = &self.recording;
+            let due = |run: &AnyRun| run.next_due(recording).filter(|&due_ms| due_ms < until_ms);
+            let Some(due_ms) = earlier(due(&self.base), due(&self.with)) else {
+                break;
+            };
             for run in [&mut self.base, &mut self.with] {
                 if due(run) == Some(due_ms) {
-                    run.pass_due(&self.recording, due_ms);
+                    run.pass_due(recording, due_ms);
                 }
             }
             self.settle(look);
@@ -149,7 +153,8 @@ impl Lockstep {
             t_ms: here.t_ms,
             tab,
         };
-        look(side, decided, &View::new(self.of(side.other()), decided));
+        let other = self.of(side.other());
+        look(side, decided, &View::new(&self.recording, other, decided));
     }
 
     fn of(&self, side: Side) -> &AnyRun {
@@ -163,37 +168,43 @@ impl Lockstep {
 /// How a replay stands to a tab at the moment at which the other one decides to discard it.
 #[derive(Clone, Debug)]
 pub struct View<'a> {
+    recording: &'a Recording,
     run: &'a AnyRun,
-    engine: Cow<'a, Engine<Box<dyn AnyPolicy>>>,
+    policy: Cow<'a, Box<dyn AnyPolicy>>,
+    branch: Cow<'a, Branch>,
     watch: Cow<'a, Watch>,
     tab: TabId,
 }
 
 impl<'a> View<'a> {
-    fn new(run: &'a AnyRun, decided: Decided) -> Self {
+    fn new(recording: &'a Recording, run: &'a AnyRun, decided: Decided) -> Self {
         let mut view = Self {
+            recording,
             run,
-            engine: Cow::Borrowed(&run.engine),
+            policy: Cow::Borrowed(&run.policy),
+            branch: Cow::Borrowed(&run.branch),
             watch: Cow::Borrowed(&run.watch),
             tab: decided.tab,
         };
         // It was not woken when the other was, and must not learn of it. A copy takes its place.
         if decided.t_ms > run.t_ms {
-            let engine = view.engine.to_mut();
-            engine.wake(decided.t_ms, decided.seq, &mut Vec::new());
+            let facts = recording.facts();
             view.watch.to_mut().wake(decided.t_ms);
+            view.branch.to_mut().pass(facts, decided.t_ms);
+            let world = view.branch.world(facts);
+            (view.policy.to_mut()).wake(&world, decided.seq, &mut Vec::new());
         }
         view
     }
 
-    /// The policy and its world.
-    pub fn engine(&self) -> &Engine<Box<dyn AnyPolicy>> {
-        &self.engine
+    /// The policy's world.
+    pub fn world(&self) -> World<'_> {
+        self.branch.world(self.recording.facts())
     }
 
     /// The tab's host.
     pub fn host(&self) -> Option<&str> {
-        let world = self.engine.world();
+        let world = self.world();
         world.host_of(world.tab(self.tab)?)
     }
 
@@ -220,18 +231,21 @@ impl<'a> View<'a> {
 
     /// What it says itself of the tab, if it is our own policy.
     pub fn explain(&self) -> Option<Explanation> {
-        (**self.engine.policy())
-            .as_ours()?
-            .explain(self.engine.world(), self.tab)
+        self.ours()?.explain(&self.world(), self.tab)
     }
 
     /// What it would say under other settings, if it is our own policy.
     pub fn explain_under(&self, change: impl FnOnce(&mut Settings)) -> Option<Explanation> {
-        let ours = (**self.engine.policy()).as_ours()?;
+        let ours = self.ours()?;
         let mut settings = Settings::from(ours.document().clone());
         change(&mut settings);
         let document = PolicyDocument::new(settings).ok()?;
-        ours.explain_under(self.engine.world(), self.tab, document)
+        ours.explain_under(&self.world(), self.tab, document)
+    }
+
+    fn ours(&self) -> Option<&Orchestrator> {
+        let policy: &dyn AnyPolicy = &**self.policy;
+        policy.as_ours()
     }
 }
 

@@ -2,12 +2,9 @@
 //! had nobody discarded anything. It is the same for every policy, so any number of them share it.
 
 use engine::{
-    Change, DiscardedBy, Engine, Event, Input, MemorySource, Mode, Moment, Output, TabId, TabMap,
-    World,
+    Change, DiscardedBy, Event, Facts, Input, MemorySource, Mode, Moment, TabId, TabMap, World,
 };
 use serde::{Deserialize, Serialize};
-
-use crate::baselines::Never;
 
 use super::score::Gauge;
 use super::weights::Weights;
@@ -15,30 +12,32 @@ use super::weights::Weights;
 /// A recording under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Recording {
-    engine: Engine<Never>,
+    facts: Facts,
     weights: Weights,
     /// The pressure as it would have been without any discard.
     never: Gauge,
     /// How long each open tab last took to load, where that was measured.
     load_ms: TabMap<u64>,
-    #[serde(skip)]
-    outputs: Vec<Output>,
 }
 
 impl Recording {
     pub(super) fn new() -> Self {
         Self {
-            engine: Engine::new(Never, Mode::Observe),
+            facts: Facts::new(Mode::Observe),
             weights: Weights::default(),
             never: Gauge::default(),
             load_ms: TabMap::default(),
-            outputs: Vec::new(),
         }
     }
 
+    /// What the log says, up to the last event.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     /// The world after the last event.
-    pub(super) fn world(&self) -> &World {
-        self.engine.world()
+    pub(super) fn world(&self) -> World<'_> {
+        self.facts.world()
     }
 
     /// What its tabs weigh.
@@ -64,8 +63,8 @@ impl Recording {
             }
             _ => false,
         };
-        self.engine.step(event, &mut self.outputs);
-        let world = self.engine.world();
+        self.facts.apply(event);
+        let world = &self.facts.world();
         for &change in world.changes() {
             match change {
                 Change::Tab(_) => {}

@@ -34,6 +34,11 @@ pub(super) enum Kept {
 }
 
 impl Kept {
+    /// Whether it does something else there to what it is about.
+    pub(super) fn is_otherwise(&self) -> bool {
+        matches!(self, Self::Changed(_) | Self::TakenOut | Self::Impossible)
+    }
+
     /// Whether it happens in the policy's world, in whatever form.
     pub(super) fn happens(&self) -> bool {
         matches!(self, Self::AsItIs | Self::Changed(_) | Self::Shown)
@@ -84,7 +89,7 @@ impl<P: Policy> Run<P> {
                 (Kept::AsItIs, Then::back(back, Return::Untold))
             }
             Input::TabNavigated { tab, .. } if self.holds(*tab) => {
-                let here = self.engine.world().tab(*tab);
+                let here = self.world(recording).tab(*tab);
                 if here.is_some_and(|tab| tab.is_active) {
                     // Somebody looks at it; coming back it catches up with where it went.
                     let then = Then::back(Some(*tab), Return::Untold);
@@ -94,10 +99,11 @@ impl<P: Policy> Run<P> {
                 }
             }
             Input::TabLoaded { tab, .. } => {
-                let is_loading = |world: &World| world.tab(*tab).is_some_and(|tab| tab.is_loading);
+                let is_loading =
+                    |world: World<'_>| world.tab(*tab).is_some_and(|tab| tab.is_loading);
                 let kept = if self.holds(*tab) {
                     Kept::Impossible
-                } else if !is_loading(self.engine.world()) && is_loading(recording.world()) {
+                } else if !is_loading(self.world(recording)) && is_loading(recording.world()) {
                     // The end of a restore that did not happen here.
                     Kept::TakenOut
                 } else {
@@ -109,7 +115,7 @@ impl<P: Policy> Run<P> {
                 (rewrite_changes(*tab, *changes), Then::Nothing)
             }
             Input::TabRestored { tab } => {
-                let facts = self.engine.world().tab(*tab);
+                let facts = self.world(recording).tab(*tab);
                 if facts.is_some_and(|tab| !tab.is_discarded) {
                     (Kept::TakenOut, Then::Nothing)
                 } else {
@@ -117,7 +123,7 @@ impl<P: Policy> Run<P> {
                     (Kept::AsItIs, Then::back(back, Return::Told))
                 }
             }
-            Input::TabDiscarded { tab, by } => self.rewrite_discard(*tab, *by),
+            Input::TabDiscarded { tab, by } => self.rewrite_discard(recording, *tab, *by),
             Input::DiscardOutcome { decision, ok, .. } => {
                 (self.rewrite_outcome(*decision, *ok), Then::Nothing)
             }
@@ -154,7 +160,7 @@ impl<P: Policy> Run<P> {
     /// Makes what is told of a tab fit the policy's world, where it does not. Says as well whether
     /// the tab, which the policy holds, came back while nobody listened.
     fn rewrite_facts(&self, recording: &Recording, facts: &TabFacts) -> Option<(TabFacts, bool)> {
-        let is_discarded = |world: &World| world.tab(facts.tab).map(|tab| tab.is_discarded);
+        let is_discarded = |world: World<'_>| world.tab(facts.tab).map(|tab| tab.is_discarded);
         let was_discarded = is_discarded(recording.world()) == Some(true);
         if self.holds(facts.tab) {
             let is_loaded_again = was_discarded && facts.discarded == Some(false);
@@ -170,7 +176,7 @@ impl<P: Policy> Run<P> {
             };
             return Some((facts, returns));
         }
-        if was_discarded && is_discarded(self.engine.world()) == Some(false) {
+        if was_discarded && is_discarded(self.world(recording)) == Some(false) {
             // Only the recorded policy had discarded it. It may be restored by now or not.
             let discarded = None;
             return Some((
@@ -199,8 +205,14 @@ impl<P: Policy> Run<P> {
             && recording.weights().is_beyond(self.savings.freed())
     }
 
-    fn rewrite_discard(&mut self, tab: TabId, by: DiscardedBy) -> (Kept, Then) {
-        let is_discarded = (self.engine.world().tab(tab)).is_some_and(|tab| tab.is_discarded);
+    fn rewrite_discard(
+        &mut self,
+        recording: &Recording,
+        tab: TabId,
+        by: DiscardedBy,
+    ) -> (Kept, Then) {
+        let here = self.world(recording).tab(tab);
+        let is_discarded = here.is_some_and(|tab| tab.is_discarded);
         match (by, self.awaiting.get_mut(tab)) {
             (DiscardedBy::Orchestrator, Some(awaited)) if !is_discarded => {
                 awaited.is_discarded = true;

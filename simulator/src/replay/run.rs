@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use engine::{
-    Change, DEFAULT_TAB_BYTES, Decision, DiscardedBy, Engine, Event, Input, Metrics, Mode, Moment,
-    Output, Page, Policy, PolicyDocument, Seq, Tab, TabChanges, TabId, TabMap,
+    Branch, Change, DEFAULT_TAB_BYTES, Decision, DiscardedBy, Event, Input, Metrics, Mode, Moment,
+    Output, Page, Policy, PolicyDocument, Seq, Tab, TabChanges, TabId, TabMap, World,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,9 @@ const TICKS_FOR_MS: i64 = 24 * 3_600_000;
 /// it in [`Run::follow`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Run<P> {
-    pub(super) engine: Engine<P>,
+    pub(super) policy: P,
+    /// Its world, beside the recorded one.
+    pub(super) branch: Branch,
     /// The place of the last input, which synthetic events take too: they stand in no log.
     pub(super) seq: Seq,
     pub(super) t_ms: i64,
@@ -123,7 +125,8 @@ impl<P: Policy> Run<P> {
     /// Starts with an empty world. The policy enforces from the first line on.
     pub(super) fn new(policy: P) -> Self {
         Self {
-            engine: Engine::new(policy, Mode::Enforce),
+            policy,
+            branch: Branch::new(Mode::Enforce),
             seq: Seq(0),
             t_ms: 0,
             at: Moment::default(),
@@ -172,9 +175,31 @@ impl<P: Policy> Run<P> {
     }
 
     /// Goes on under another policy.
-    pub(super) fn hand_over(&mut self, policy: P) {
-        self.engine.hand_over(policy, self.seq, &mut self.outputs);
+    ///
+    /// It is told of all that is open by a snapshot at the place of the last event, with every tab
+    /// named as changed; so it begins its books as at the start of a session. The world has seen no
+    /// such event and stays as it is. Before the first event there is nothing to tell, and no time
+    /// at which its books could begin.
+    pub(super) fn hand_over(&mut self, recording: &Recording, policy: P) {
+        self.policy = policy;
+        let facts = recording.facts();
+        self.branch.announce(facts);
+        let world = self.branch.world(facts);
+        if !world.has_begun() {
+            return;
+        }
+        let event = Event {
+            seq: self.seq,
+            t_ms: world.moment().now,
+            input: Input::SessionStarted(world.snapshot()),
+        };
+        self.policy.step(&world, &event, &mut self.outputs);
         self.collect_decisions();
+    }
+
+    /// The world as it would have been.
+    pub(super) fn world<'a>(&'a self, recording: &'a Recording) -> World<'a> {
+        self.branch.world(recording.facts())
     }
 
     /// The sums so far, up to the last line.
@@ -245,7 +270,11 @@ impl<P: Policy> Run<P> {
         {
             self.last_tick_ms = Some(event.t_ms);
         }
-        self.rewrite(recording, &event.input)
+        let plan = self.rewrite(recording, &event.input);
+        if plan.kept.is_otherwise() {
+            self.branch.keep(recording.facts(), &event.input);
+        }
+        plan
     }
 
     /// Takes the event in as it was planned. The recording stands after it.
@@ -254,10 +283,16 @@ impl<P: Policy> Run<P> {
         self.follow_past(recording, &event.input);
         self.follow_machine(recording, &event.input, &plan.kept);
         let happens = plan.kept.happens();
+        if !happens {
+            self.branch.follow(recording.facts(), None);
+        }
         match plan.kept {
             Kept::AsItIs => self.take_in(recording, event),
-            Kept::Changed(input) => self.feed(recording, *input),
-            Kept::Shown => self.feed(recording, Input::Metrics(self.shown.metrics)),
+            Kept::Changed(input) => self.take_in(recording, &self.now(*input)),
+            Kept::Shown => {
+                let shown = Input::Metrics(self.shown.metrics);
+                self.take_in(recording, &self.now(shown));
+            }
             Kept::TakenOut => self.score.taken_out += 1,
             Kept::Impossible => self.score.impossible += 1,
             Kept::Withheld => self.score.withheld_signals += 1,
@@ -277,7 +312,7 @@ impl<P: Policy> Run<P> {
     /// Lets the time up to an event pass, waking the policy whenever it wants to be woken.
     fn pass_time(&mut self, recording: &Recording, event: &Event, decided: &mut Vec<Replayed>) {
         let until_ms = self.wakes_until(event);
-        while let Some(due_ms) = self.next_due().filter(|&due_ms| due_ms < until_ms) {
+        while let Some(due_ms) = self.next_due(recording).filter(|&due_ms| due_ms < until_ms) {
             self.pass_due(recording, due_ms);
             self.settle(recording, decided);
         }
@@ -290,8 +325,11 @@ impl<P: Policy> Run<P> {
     }
 
     /// When the policy is next to be woken, or shown a tick, if no event comes before.
-    pub(super) fn next_due(&self) -> Option<i64> {
-        match (self.engine.next_due(), self.next_tick()) {
+    pub(super) fn next_due(&self, recording: &Recording) -> Option<i64> {
+        let world = self.world(recording);
+        let wanted = self.policy.next_due(&world);
+        let wanted = wanted.filter(|&due_ms| due_ms > world.moment().now);
+        match (wanted, self.next_tick()) {
             (Some(wanted), Some(tick)) => Some(wanted.min(tick)),
             (wanted, tick) => wanted.or(tick),
         }
@@ -322,7 +360,9 @@ impl<P: Policy> Run<P> {
         self.t_ms = t_ms;
         self.at = recording.moment_at(t_ms);
         self.watch.wake(t_ms);
-        self.engine.wake(t_ms, self.seq, &mut self.outputs);
+        self.branch.pass(recording.facts(), t_ms);
+        let world = self.branch.world(recording.facts());
+        self.policy.wake(&world, self.seq, &mut self.outputs);
         self.collect_decisions();
     }
 
@@ -340,7 +380,7 @@ impl<P: Policy> Run<P> {
         let mut score = self.score;
         score.unanswered += count(self.awaiting.values().filter(|awaited| awaited.is_open()));
         score.held_at_end = count(self.held.values());
-        score.anomalies = self.engine.world().anomalies();
+        score.anomalies = recording.world().anomalies();
         score.span.end(self.at);
         score.finish(
             self.savings.saved_at(self.at),
@@ -400,7 +440,7 @@ impl<P: Policy> Run<P> {
         decided: &mut Vec<Replayed>,
     ) {
         let tab = decision.tab;
-        let world = self.engine.world();
+        let world = self.world(recording);
         let facts = world.tab(tab);
         let intent = Intent {
             decided: Decided {
@@ -484,28 +524,40 @@ impl<P: Policy> Run<P> {
     /// Follows in the books of what is saved what became of a tab.
     fn revalue(&mut self, recording: &Recording, tab: TabId) {
         let account = recording.weights().account(tab);
-        let here = self.engine.world().tab(tab);
+        let here = self.world(recording).tab(tab);
         let is_discarded = here.is_some_and(|tab| tab.is_discarded);
         let is_held = self.holds(tab);
         (self.savings).note(tab, account, is_held, is_discarded, self.at);
     }
 
-    /// Tells the engine something at the place of the last input.
-    pub(super) fn feed(&mut self, recording: &Recording, input: Input) {
-        let event = Event {
+    /// An event at the place of the last input.
+    fn now(&self, input: Input) -> Event {
+        Event {
             seq: self.seq,
             t_ms: self.t_ms,
             input,
-        };
-        self.take_in(recording, &event);
+        }
     }
 
-    /// Takes an event of the policy's world in.
+    /// Lets something happen in the policy's world alone.
+    pub(super) fn feed(&mut self, recording: &Recording, input: Input) {
+        self.branch.happen(recording.facts(), &input);
+        self.act(recording, &self.now(input));
+    }
+
+    /// Takes in what an event of the recording is in the policy's world.
     fn take_in(&mut self, recording: &Recording, event: &Event) {
+        self.branch.follow(recording.facts(), Some(&event.input));
+        self.act(recording, event);
+    }
+
+    /// Lets the policy act on an event of its world, and follows what that has changed.
+    fn act(&mut self, recording: &Recording, event: &Event) {
         self.watch.see(event);
-        self.engine.step(event, &mut self.outputs);
-        for index in 0..self.engine.world().changes().len() {
-            let tab = match self.engine.world().changes()[index] {
+        let world = self.branch.world(recording.facts());
+        self.policy.step(&world, event, &mut self.outputs);
+        for index in 0..world.changes().len() {
+            let tab = match self.world(recording).changes()[index] {
                 Change::Tab(tab) => tab,
                 Change::Renamed { old, new } => {
                     self.held.rename(old, new);
@@ -607,7 +659,7 @@ impl<P: Policy> Run<P> {
             self.savings.reweigh(weights, self.at);
         }
         for &tab in weights.changed() {
-            let changes = self.engine.world().changes();
+            let changes = self.world(recording).changes();
             if !(has_happened && changes.contains(&Change::Tab(tab))) {
                 self.revalue(recording, tab);
             }
@@ -657,9 +709,7 @@ impl<P: Policy> Run<P> {
             ..TabChanges::default()
         };
         let host = recorded.host_of(there);
-        let world = self.engine.world();
-        let here = world.tab(tab);
-        if here.and_then(|tab| world.host_of(tab)) != host {
+        if self.watch.host_of(tab) != host {
             let input = Input::TabNavigated {
                 tab,
                 page: Some(host.map_or(Page::Internal, |host| Page::Web(host.into()))),

@@ -150,6 +150,11 @@ impl Watch {
         self.protected_domains = domains;
     }
 
+    /// The host that a tab was last said to show.
+    pub(super) fn host_of(&self, tab: TabId) -> Option<&str> {
+        self.tabs.get(tab)?.host.as_deref()
+    }
+
     /// The guards that a discard of a tab would go against now.
     pub(super) fn objections(&self, tab: TabId) -> Vec<&'static str> {
         let Some(known) = self.tabs.get(tab) else {

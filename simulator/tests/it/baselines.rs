@@ -179,7 +179,7 @@ fn a_clone_goes_on_as_the_first_does() {
             for line in after {
                 replay.take(&line.clone(), &mut decided);
             }
-            let hash = replay.engine().state_hash();
+            let hash = replay.state_hash();
             (replay.finish(&mut decided), decided, hash)
         };
         assert_eq!(go_on(first.clone()), go_on(first), "{name}");

@@ -104,7 +104,7 @@ fn replay(bodies: &[Body], decide: &[(u64, &[i64])]) -> Told {
     assert_eq!(score.discards, gone, "each discard comes to one end");
     // What is decided last is carried out at the end; look at it there, too.
     last.take(&line(1_000, user(UserState::Active)), &mut Vec::new());
-    let seen = last.engine().policy().seen[1..].to_vec();
+    let seen = last.policy().seen[1..].to_vec();
     Told {
         seen,
         decided,
@@ -535,7 +535,7 @@ fn a_recording_under_its_own_policy_comes_to_the_same_state() {
         }
         replay.take(&line, &mut decided);
     }
-    assert_eq!(replay.engine().state_hash(), as_recorded.state_hash());
+    assert_eq!(replay.state_hash(), as_recorded.state_hash());
     let score = replay.finish(&mut decided);
     assert_eq!((decided.len(), score.departure), (5, None));
     assert!(decided.iter().all(|decided| decided.as_recorded));
@@ -551,7 +551,6 @@ fn never_discards_nothing_and_departs_where_the_recording_discards_first() {
     }
     assert!(
         replay
-            .engine()
             .world()
             .tabs()
             .all(|tab| !tab.is_discarded && !tab.is_loading)

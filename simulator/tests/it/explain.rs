@@ -84,18 +84,18 @@ proptest! {
         for tab in world.tabs().map(|tab| tab.id) {
             let explanation = engine.explain(tab).unwrap();
             let obstacles = Obstacle::of(&explanation);
-            for remedy in remedies(policy, world, tab) {
+            for remedy in remedies(policy, &world, tab) {
                 prop_assert!(obstacles.contains(&remedy.lifts), "{remedy}");
                 prop_assert!(!remedy.lifts.is_lifted(&explanation), "{remedy}");
                 let changed = remedy.apply(policy.document()).unwrap();
                 let then = after_change(&engine, tab, changed.clone()).unwrap();
-                let asked = policy.explain_under(world, tab, changed).unwrap();
+                let asked = policy.explain_under(&world, tab, changed).unwrap();
                 prop_assert_eq!(&then, &asked, "a change of policy does the same");
                 prop_assert!(remedy.lifts.is_lifted(&then), "{remedy}: {then}");
                 prop_assert_eq!(then.verdict, remedy.then);
                 let nearly = less(&remedy).and_then(|less| less.apply(policy.document()));
                 if let Some(nearly) = nearly {
-                    let then = policy.explain_under(world, tab, nearly).unwrap();
+                    let then = policy.explain_under(&world, tab, nearly).unwrap();
                     prop_assert!(!remedy.lifts.is_lifted(&then), "less than {remedy}: {then}");
                 }
             }
@@ -110,7 +110,7 @@ fn named(recording: Recording, tab: i64) -> Vec<String> {
     let trace = recorder::Trace::open(recorded.root().join("trace")).unwrap();
     let lines = trace.read().collect::<Result<_, _>>().unwrap();
     let engine = engine(PolicyDocument::default(), lines);
-    let found = remedies(engine.policy(), engine.world(), TabId(tab));
+    let found = remedies(engine.policy(), &engine.world(), TabId(tab));
     found
         .iter()
         .map(|remedy| format!("{}: {remedy}", remedy.lifts))
@@ -281,7 +281,7 @@ fn a_guard_is_lifted_by_no_setting_but_the_list_of_domains() {
         .into_iter()
         .filter(|line| !matches!(line.body, Body::PolicyChanged(_)));
     let engine = engine(document.unwrap(), lines.collect());
-    let of = |tab| remedies(engine.policy(), engine.world(), TabId(tab));
+    let of = |tab| remedies(engine.policy(), &engine.world(), TabId(tab));
     assert_eq!(of(2), [], "it is pinned");
     let protected: Vec<String> = of(3).iter().map(Remedy::to_string).collect();
     assert_eq!(

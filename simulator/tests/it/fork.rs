@@ -44,7 +44,7 @@ fn end(
     lines: &[Line],
 ) -> (Vec<Replayed>, Score, String) {
     decided.extend(take(&mut replay, lines));
-    let hash = replay.engine().state_hash();
+    let hash = replay.state_hash();
     (decided.clone(), replay.finish(&mut decided), hash)
 }
 
@@ -55,7 +55,7 @@ fn state(replay: AnyReplay) -> State {
         seq: Seq(1),
         digest: "0123456789abcdef".to_owned(),
         policy: PolicyLabel {
-            name: replay.engine().policy().name().to_owned(),
+            name: replay.policy().name().to_owned(),
             hash: None,
             seed: None,
         },
@@ -79,12 +79,12 @@ fn check_stopped(
     let (before, after) = lines.split_at(cut);
     let mut stopped = start();
     let decided = take(&mut stopped, before);
-    let hash = stopped.engine().state_hash();
+    let hash = stopped.state_hash();
     let bytes = state(stopped).to_bytes();
     let restored =
         State::from_bytes(&bytes).map_err(|error| TestCaseError::fail(error.to_string()))?;
     prop_assert_eq!(&restored.to_bytes(), &bytes);
-    prop_assert_eq!(restored.replay.engine().state_hash(), hash);
+    prop_assert_eq!(restored.replay.state_hash(), hash);
     let whole = end(start(), Vec::new(), lines);
     let parts = end(restored.replay, decided, after);
     prop_assert_eq!(&parts, &whole, "{} cut before {}", policy.name(), cut);
@@ -140,7 +140,7 @@ proptest! {
         let mut stopped = Replay::new(first.get(&policies()).boxed());
         let decided = take(&mut stopped, before);
         let world = |replay: &AnyReplay| {
-            let world = replay.engine().world();
+            let world = replay.world();
             let tabs: Vec<_> = world.tabs().cloned().collect();
             format!("{tabs:?} {} {}", world.moment(), world.anomalies())
         };
@@ -154,7 +154,7 @@ proptest! {
             let mut decided = decided.clone();
             decided.extend(take(&mut replay, after));
             let violations = replay.violations();
-            let is_ours = replay.engine().policy().name() == "orchestrator";
+            let is_ours = replay.policy().name() == "orchestrator";
             let score = replay.finish(&mut decided);
             prop_assert_eq!(score.decisions, decided.len() as u64);
             prop_assert_eq!(score.decisions, score.discards + score.refused + score.unanswered);
@@ -174,10 +174,10 @@ proptest! {
         prop_assume!(forked.has_begun());
         let document = PolicyDocument::preset("gentle").unwrap();
         forked.change_document(document.clone());
-        prop_assert_eq!(forked.engine().world().anomalies(), {
+        prop_assert_eq!(forked.world().anomalies(), {
             let mut same = start();
             take(&mut same, &lines[..cut]);
-            same.engine().world().anomalies()
+            same.world().anomalies()
         });
         let policy_hash = document.hash();
         let decided = take(&mut forked, &lines[cut..]);

@@ -150,10 +150,10 @@ proptest! {
             }
             replay.take(&line, &mut decided);
             let places = |tab: &engine::Tab| (tab.id, tab.win, tab.is_active, tab.is_pinned);
-            let ours: Vec<_> = replay.engine().world().tabs().map(places).collect();
+            let ours: Vec<_> = replay.world().tabs().map(places).collect();
             let theirs: Vec<_> = recorded.world().tabs().map(places).collect();
             prop_assert_eq!(ours, theirs);
-            for tab in replay.engine().world().tabs() {
+            for tab in replay.world().tabs() {
                 // A tab is discarded because the policy holds it, or because another discarded it.
                 let there = recorded.world().tab(tab.id);
                 if replay.holds(tab.id) {
@@ -186,7 +186,7 @@ proptest! {
         for line in lines(bodies) {
             replay.take(&line.clone(), &mut Vec::new());
             never.take(&line, &mut Vec::new());
-            for tab in replay.engine().world().tabs() {
+            for tab in replay.world().tabs() {
                 prop_assert!(replay.bytes(tab.id).is_some());
                 prop_assert_eq!(replay.bytes(tab.id), never.bytes(tab.id));
             }

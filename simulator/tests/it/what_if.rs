@@ -232,7 +232,7 @@ fn what_a_tab_weighs_is_the_same_for_every_policy() {
     for line in recorded_lines(recorded.root()) {
         never.take(&line.clone(), &mut Vec::new());
         eager.take(&line, &mut Vec::new());
-        for tab in never.engine().world().tabs() {
+        for tab in never.world().tabs() {
             assert_eq!(never.bytes(tab.id), eager.bytes(tab.id));
         }
     }
@@ -248,7 +248,7 @@ fn samples_follow_what_the_policy_frees() {
         sample(50, 10),
     ];
     let (replay, score) = run(dictated(&[(2, &[2])]), &bodies);
-    let seen: Vec<_> = (replay.engine().policy().samples.iter())
+    let seen: Vec<_> = (replay.policy().samples.iter())
         .map(|it| {
             [
                 it.ram_used,
@@ -262,7 +262,7 @@ fn samples_follow_what_the_policy_frees() {
     let as_recorded = [50, 50, 10, 11];
     assert_eq!(seen, [as_recorded, [49, 51, 9, 10], as_recorded]);
     assert!(
-        (replay.engine().policy().samples)
+        (replay.policy().samples)
             .iter()
             .all(|it| it.psi_some_avg10 == Some(1.0))
     );
@@ -270,7 +270,7 @@ fn samples_follow_what_the_policy_frees() {
     assert_eq!(score.peak_used, Some(50 * GIB));
 
     let (replay, score) = run(dictated(&[(2, &[2])]).open_loop(), &bodies);
-    let used = (replay.engine().policy().samples.iter()).map(|it| it.ram_used);
+    let used = (replay.policy().samples.iter()).map(|it| it.ram_used);
     assert_eq!(used.collect::<Vec<_>>(), [Some(50 * GIB); 3]);
     assert_eq!(score.reloads, 1, "a return costs all the same");
 }
@@ -287,14 +287,14 @@ fn samples_of_a_recording_that_discarded_show_what_its_policy_freed() {
         sample(49, 10),
     ];
     let (replay, score) = run(dictated(&[]), &bodies);
-    let used = (replay.engine().policy().samples.iter()).map(|it| it.ram_used.unwrap() / GIB);
+    let used = (replay.policy().samples.iter()).map(|it| it.ram_used.unwrap() / GIB);
     assert_eq!(used.collect::<Vec<_>>(), [51, 50]);
     assert_eq!(
         (score.peak_used, score.never.peak_used),
         (Some(51 * GIB), Some(51 * GIB))
     );
     let (replay, score) = run(dictated(&[(2, &[3])]), &bodies);
-    let used = (replay.engine().policy().samples.iter()).map(|it| it.ram_used.unwrap() / GIB);
+    let used = (replay.policy().samples.iter()).map(|it| it.ram_used.unwrap() / GIB);
     assert_eq!(used.collect::<Vec<_>>(), [50, 49], "discarded here, too");
     assert_eq!(
         (score.peak_used, score.never.peak_used),
@@ -312,8 +312,8 @@ fn a_tab_that_another_discards_after_the_recorded_policy_is_gone_under_every_pol
         sample(50, 10),
     ];
     let (replay, score) = run(Replay::new(Never), &bodies);
-    assert!(replay.engine().world().tab(TabId(3)).unwrap().is_discarded);
-    assert_eq!(replay.engine().world().metrics().ram_used, Some(50 * GIB));
+    assert!(replay.world().tab(TabId(3)).unwrap().is_discarded);
+    assert_eq!(replay.world().metrics().ram_used, Some(50 * GIB));
     assert_eq!(score.peak_used, score.never.peak_used);
 }
 
@@ -347,7 +347,7 @@ fn what_the_kernel_said_of_a_very_different_machine_is_withheld() {
         sample(50, 10),
     ];
     let (replay, score) = run(dictated(&[(2, &[2])]), &bodies);
-    let policy = replay.engine().policy();
+    let policy = replay.policy();
     let stalls: Vec<_> = (policy.samples.iter())
         .map(|it| {
             (
@@ -363,10 +363,7 @@ fn what_the_kernel_said_of_a_very_different_machine_is_withheld() {
     assert_eq!((score.withheld_samples, score.withheld_signals), (1, 1));
     near(score.withheld_share, 1.0 / 3.0);
     let (replay, score) = run(dictated(&[(2, &[2])]).open_loop(), &bodies);
-    assert_eq!(
-        (replay.engine().policy().signals, score.withheld_signals),
-        (2, 0)
-    );
+    assert_eq!((replay.policy().signals, score.withheld_signals), (2, 0));
 }
 
 #[test]
