@@ -6,9 +6,10 @@
 //! front, hosts — no policy changes.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::clock::Moment;
-use crate::event::{Input, Metrics, Mode, TabId};
+use crate::event::{Input, Metrics, Mode, TabFacts, TabId};
 use crate::facts::{Change, Facts};
 use crate::hosts::HostId;
 use crate::tab::Tab;
@@ -16,9 +17,6 @@ use crate::tab_map::TabMap;
 use crate::world::World;
 
 /// How a world differs from the facts.
-///
-/// Where an event of the log is another here, or none, the tabs that it is about are
-/// [kept](Self::keep) before the facts take it in; after that the branch [follows](Self::follow) them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Branch {
     pub(crate) moment: Moment,
@@ -26,12 +24,13 @@ pub struct Branch {
     pub(crate) mode: Mode,
     /// The tabs that are otherwise.
     tabs: TabMap<Tab>,
+    /// What changed, unless it is what the facts say.
     #[serde(skip)]
-    pub(crate) changes: Vec<Change>,
-    #[serde(skip)]
+    changes: Option<SmallVec<[Change; 2]>>,
+    /// The hosts whose familiarity changed since something last happened here, or with that.
     pub(crate) newly_familiar: Vec<HostId>,
-    /// The same with events that did not happen here, since the last that did.
-    unheard: Vec<HostId>,
+    /// Whether something happened here since.
+    is_heard: bool,
 }
 
 impl Branch {
@@ -42,9 +41,9 @@ impl Branch {
             metrics: Metrics::default(),
             mode,
             tabs: TabMap::default(),
-            changes: Vec::new(),
+            changes: None,
             newly_familiar: Vec::new(),
-            unheard: Vec::new(),
+            is_heard: false,
         }
     }
 
@@ -53,35 +52,18 @@ impl Branch {
         World::on(self, facts)
     }
 
-    /// Keeps the tabs as they are here to whose pages an event, which the facts are about to take
-    /// in, does something else here.
-    pub fn keep(&mut self, facts: &Facts, input: &Input) {
-        match input {
-            Input::SessionStarted(snapshot) => {
-                for told in &snapshot.tabs {
-                    self.keep_tab(facts, told.tab);
-                }
-            }
-            Input::TabOpened(told) => self.keep_tab(facts, told.tab),
-            _ => {
-                if let Some(tab) = input.page_in() {
-                    self.keep_tab(facts, tab);
-                }
-            }
-        }
+    /// Keeps a tab as it was before the event that is about to be [followed](Self::follow).
+    pub fn keep(&mut self, before: &Tab) {
+        self.tabs.get_or_insert_with(before.id, || *before);
     }
 
-    /// Follows the facts over an event. `here` is what happens of it; where that is nothing, the
-    /// tabs that it is about were kept, and how familiar a host became is heard of with what happens
-    /// next.
+    /// Follows the facts over an event. `here` is what happens of it; where that is not the same, or
+    /// nothing, the tabs that it is about were kept.
     pub fn follow(&mut self, facts: &Facts, here: Option<&Input>) {
         self.moment = facts.clocks.moment();
-        self.unheard.extend(facts.newly_familiar);
-        if let Some(input) = here {
-            self.hear();
-            self.changes.extend_from_slice(&facts.changes);
-            self.undergo(input);
-        }
+        self.changes = None;
+        self.hear(facts.newly_familiar, here.is_some());
+        let changed = here.and_then(|input| self.undergo(input));
         if self.tabs.is_empty() {
             return;
         }
@@ -92,6 +74,12 @@ impl Branch {
                 Change::Gone(tab) => drop(self.tabs.remove(tab)),
             }
         }
+        if let Some(tab) = changed.filter(|&tab| !facts.changes.contains(&Change::Tab(tab))) {
+            self.settle(facts, tab);
+            let mut changes = SmallVec::from_slice(&facts.changes);
+            changes.push(Change::Tab(tab));
+            self.changes = Some(changes);
+        }
         // Nobody hears of its memory.
         if let Some(Input::TabMemory { tab, .. }) = here {
             self.settle(facts, *tab);
@@ -100,29 +88,29 @@ impl Branch {
 
     /// Lets something happen here alone, at the moment to which time has passed.
     pub fn happen(&mut self, facts: &Facts, input: &Input) {
-        self.hear();
-        let page = input.page_in().filter(|&tab| facts.tabs.contains(tab));
-        if let Some(tab) = page {
-            self.keep_tab(facts, tab);
-            self.changes.push(Change::Tab(tab));
+        self.hear(None, true);
+        if let Some(there) = input.page_in().and_then(|tab| facts.tabs.get(tab)) {
+            self.keep(there);
         }
-        self.undergo(input);
-        if let Some(tab) = page {
+        let changed = self.undergo(input);
+        if let Some(tab) = changed {
             self.settle(facts, tab);
         }
+        self.changes = Some(changed.map(Change::Tab).into_iter().collect());
     }
 
     /// Lets time pass without an event.
     pub fn pass(&mut self, facts: &Facts, t_ms: i64) {
-        self.hear();
+        self.hear(None, true);
+        self.changes = Some(SmallVec::new());
         self.moment = facts.clocks.moment_at(t_ms);
     }
 
     /// Names every tab as changed, though nothing did: for a policy that sees this world for the
     /// first time.
     pub fn announce(&mut self, facts: &Facts) {
-        self.hear();
-        self.changes = facts.tabs.ids().map(Change::Tab).collect();
+        self.hear(None, true);
+        self.changes = Some(facts.tabs.ids().map(Change::Tab).collect());
     }
 
     /// Takes up, after it was restored, with facts that were, too.
@@ -143,58 +131,64 @@ impl Branch {
         }
     }
 
-    /// A tab, if it is otherwise.
-    #[inline]
-    pub(crate) fn kept(&self, tab: TabId) -> Option<&Tab> {
-        self.tabs.get(tab)
+    /// What the last event changed, where the facts say this of it.
+    pub(crate) fn changes<'a>(&'a self, there: &'a [Change]) -> &'a [Change] {
+        self.changes.as_deref().unwrap_or(there)
     }
 
     /// What a tab of the facts is here.
+    #[inline]
     pub(crate) fn of<'a>(&'a self, there: &'a Tab) -> &'a Tab {
         self.kept(there.id).unwrap_or(there)
     }
 
-    fn keep_tab(&mut self, facts: &Facts, tab: TabId) {
-        if let Some(there) = facts.tabs.get(tab) {
-            self.tabs.get_or_insert_with(tab, || *there);
+    /// A tab, if it is otherwise.
+    #[inline]
+    pub fn kept(&self, tab: TabId) -> Option<&Tab> {
+        self.tabs.get(tab)
+    }
+
+    /// Notes whose familiarity changed, and whether somebody hears of it.
+    fn hear(&mut self, newly_familiar: Option<HostId>, is_heard: bool) {
+        if self.is_heard {
+            self.newly_familiar.clear();
         }
+        self.newly_familiar.extend(newly_familiar);
+        self.is_heard = is_heard;
     }
 
-    /// Begins what is heard of next.
-    fn hear(&mut self) {
-        self.changes.clear();
-        self.newly_familiar.clear();
-        self.newly_familiar.append(&mut self.unheard);
-    }
-
-    /// Takes in what an input does here to what is otherwise.
-    fn undergo(&mut self, input: &Input) {
-        let at = self.moment;
+    /// Takes in what an input does here to what is otherwise. Returns the tab, where it is one page
+    /// that something happens to.
+    fn undergo(&mut self, input: &Input) -> Option<TabId> {
         match input {
             Input::SessionStarted(snapshot) => {
                 for told in &snapshot.tabs {
-                    if let Some(tab) = self.tabs.get_mut(told.tab) {
-                        tab.learn(told, at);
-                    }
+                    self.learn(told);
                 }
             }
-            Input::TabOpened(told) => {
-                if let Some(tab) = self.tabs.get_mut(told.tab) {
-                    tab.learn(told, at);
-                }
-            }
+            Input::TabOpened(told) => self.learn(told),
             Input::Metrics(metrics) => self.metrics = metrics.after(&self.metrics),
             _ => {
-                if let Some(tab) = input.page_in().and_then(|tab| self.tabs.get_mut(tab)) {
-                    tab.undergo(input, at);
-                }
+                let tab = self.tabs.get_mut(input.page_in()?)?;
+                tab.undergo(input, self.moment);
+                return Some(tab.id);
             }
+        }
+        None
+    }
+
+    fn learn(&mut self, told: &TabFacts) {
+        if let Some(tab) = self.tabs.get_mut(told.tab) {
+            tab.learn(told, self.moment);
         }
     }
 
     /// Brings a tab that is otherwise up to what the facts say, and lets it go if that is all.
     fn settle(&mut self, facts: &Facts, tab: TabId) {
-        let (Some(there), Some(here)) = (facts.tabs.get(tab), self.tabs.get_mut(tab)) else {
+        let Some(here) = self.tabs.get_mut(tab) else {
+            return;
+        };
+        let Some(there) = facts.tabs.get(tab) else {
             return;
         };
         *here = there.with_page_of(here);

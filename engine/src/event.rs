@@ -224,7 +224,8 @@ pub enum Input {
 
 impl Input {
     /// The tab to whose page it happens, where it happens to one.
-    pub(crate) fn page_in(&self) -> Option<TabId> {
+    #[inline]
+    pub fn page_in(&self) -> Option<TabId> {
         match *self {
             Self::TabNavigated { tab, .. }
             | Self::TabLoaded { tab, .. }

@@ -116,15 +116,21 @@ impl Facts {
         World::of(self)
     }
 
+    /// The tab with an id.
+    #[inline]
+    pub fn tab(&self, id: TabId) -> Option<&Tab> {
+        self.tabs.get(id)
+    }
+
     /// The tab in front of the last focused window. See [`World::tab_in_front`].
-    pub(crate) fn tab_in_front(&self) -> Option<TabId> {
+    pub(crate) fn tab_in_front(&self) -> Option<&Tab> {
         let of = |win: Option<WindowId>| win.and_then(|win| self.windows.get(&win));
         let window = of(self.last_focused).or_else(|| of(self.last_activated))?;
-        window.active.filter(|&tab| self.tabs.contains(tab))
+        self.tabs.get(window.active?)
     }
 
     /// Every tab, last in front first.
-    pub(crate) fn last_in_front_first(&self) -> impl Iterator<Item = TabId> {
+    pub(crate) fn last_in_front_first(&self) -> impl Iterator<Item = &Tab> {
         let in_front = self.in_front.iter();
         in_front.flat_map(|in_front| in_front.last_first(&self.tabs))
     }
@@ -537,7 +543,7 @@ impl Facts {
 
     /// Counts a visit when another host than the last one comes to the front.
     fn count_visit(&mut self) {
-        let host = (self.tab_in_front()).and_then(|tab| self.tabs.get(tab)?.host);
+        let host = self.tab_in_front().and_then(|tab| tab.host);
         let name = host.map(|host| &self.hosts.get(host).name);
         let is_same = match (name, &self.host_in_front) {
             // Mostly it is the same name in the same place.

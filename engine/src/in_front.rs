@@ -32,9 +32,9 @@ impl InFront {
     }
 
     /// The tabs, last in front first.
-    pub(crate) fn last_first<'a>(&'a self, tabs: &'a TabMap<Tab>) -> impl Iterator<Item = TabId> {
+    pub(crate) fn last_first<'a>(&'a self, tabs: &'a TabMap<Tab>) -> impl Iterator<Item = &'a Tab> {
         let all = self.order.iter().rev();
-        all.filter_map(|&key| Some(tab_of(key, tabs)?.id))
+        all.filter_map(|&key| tab_of(key, tabs))
     }
 }
 

@@ -61,9 +61,8 @@ impl<'a> World<'a> {
 
     /// Every tab, by id.
     pub fn tabs(&self) -> impl Iterator<Item = &'a Tab> + use<'a> {
-        let branch = self.branch;
-        let here = move |tab| branch.map_or(tab, |branch| branch.of(tab));
-        self.facts.tabs.values().map(here)
+        let world = *self;
+        self.facts.tabs.values().map(move |there| world.here(there))
     }
 
     /// How many tabs there are.
@@ -76,6 +75,12 @@ impl<'a> World<'a> {
     pub fn tab(&self, id: TabId) -> Option<&'a Tab> {
         let kept = self.branch.and_then(|branch| branch.kept(id));
         kept.or_else(|| self.facts.tabs.get(id))
+    }
+
+    /// What a tab of the facts is here.
+    #[inline]
+    fn here(&self, there: &'a Tab) -> &'a Tab {
+        self.branch.map_or(there, |branch| branch.of(there))
     }
 
     /// Every window, by id.
@@ -137,7 +142,7 @@ impl<'a> World<'a> {
     /// another program has the focus. Where the log tells of no focus it is the window in which a
     /// tab was last activated.
     pub fn tab_in_front(&self) -> Option<&'a Tab> {
-        self.tab(self.facts.tab_in_front()?)
+        Some(self.here(self.facts.tab_in_front()?))
     }
 
     /// The loaded tabs on a tab's host, itself too, last in front first.
@@ -168,9 +173,9 @@ impl<'a> World<'a> {
     /// The loaded tabs, last in front first.
     pub fn loaded(&self) -> impl Iterator<Item = &'a Tab> + use<'a> {
         let world = *self;
-        let ids = self.facts.last_in_front_first();
-        let tabs = ids.filter_map(move |id| world.tab(id));
-        tabs.filter(|tab| !tab.is_discarded)
+        let all = self.facts.last_in_front_first();
+        let here = all.map(move |there| world.here(there));
+        here.filter(|tab| !tab.is_discarded)
     }
 
     /// The last sample of the machine.
@@ -200,7 +205,7 @@ impl<'a> World<'a> {
     /// What the last event changed, in the order in which it did.
     pub fn changes(&self) -> &'a [Change] {
         match self.branch {
-            Some(branch) => &branch.changes,
+            Some(branch) => branch.changes(&self.facts.changes),
             None => &self.facts.changes,
         }
     }

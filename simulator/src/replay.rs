@@ -245,9 +245,9 @@ impl<P: Policy> Replay<P> {
         let Self { recording, run } = self;
         match step {
             Step::Event(event) => {
-                let plan = run.prepare(recording, event, decided);
+                run.pass_time(recording, event, decided);
                 recording.step(event);
-                run.follow(recording, event, plan);
+                run.follow(recording, event);
             }
             Step::Decided(recorded) => run.note_recorded(recording, *recorded),
             Step::Unknown => run.note_unknown(),

@@ -7,7 +7,6 @@ use engine::Policy;
 use super::Replay;
 use super::hold::Hold;
 use super::recording::Recording;
-use super::rewrite::Plan;
 use super::run::Run;
 use super::score::Score;
 use super::step::Step;
@@ -17,8 +16,7 @@ use super::tally::Tally;
 #[derive(Clone, Debug)]
 pub struct Abreast<P> {
     recording: Recording,
-    /// Each with what becomes there of the event that is being taken in.
-    runs: Vec<(Run<P>, Option<Plan>)>,
+    runs: Vec<Run<P>>,
 }
 
 impl<P: Policy> Abreast<P> {
@@ -26,7 +24,7 @@ impl<P: Policy> Abreast<P> {
     pub fn new(replays: impl IntoIterator<Item = Replay<P>>) -> Self {
         Self {
             recording: Recording::new(),
-            runs: (replays.into_iter().map(|replay| (replay.run, None))).collect(),
+            runs: replays.into_iter().map(|replay| replay.run).collect(),
         }
     }
 
@@ -35,34 +33,32 @@ impl<P: Policy> Abreast<P> {
         let Self { recording, runs } = self;
         match step {
             Step::Event(event) => {
-                for (run, plan) in &mut *runs {
-                    *plan = Some(run.prepare(recording, event, &mut Vec::new()));
+                for run in &mut *runs {
+                    run.pass_time(recording, event, &mut Vec::new());
                 }
                 recording.step(event);
-                for (run, plan) in runs {
-                    if let Some(plan) = plan.take() {
-                        run.follow(recording, event, plan);
-                    }
+                for run in runs {
+                    run.follow(recording, event);
                 }
             }
             Step::Decided(recorded) => {
-                for (run, _) in runs {
+                for run in runs {
                     run.note_recorded(recording, *recorded);
                 }
             }
-            Step::Unknown => runs.iter_mut().for_each(|(run, _)| run.note_unknown()),
+            Step::Unknown => runs.iter_mut().for_each(Run::note_unknown),
         }
     }
 
     /// The sums of each so far, up to the last line.
     pub fn tallies(&self) -> impl Iterator<Item = Tally> {
-        (self.runs.iter()).map(|(run, _)| run.tally(&self.recording))
+        (self.runs.iter()).map(|run| run.tally(&self.recording))
     }
 
     /// Ends them: the score of each and its holds, in the order in which they ended, where they
     /// were [kept](Replay::keeping_holds).
     pub fn finish(self) -> impl Iterator<Item = (Score, Vec<Hold>)> {
         let Self { recording, runs } = self;
-        (runs.into_iter()).map(move |(run, _)| run.finish(&recording, &mut Vec::new()))
+        (runs.into_iter()).map(move |run| run.finish(&recording, &mut Vec::new()))
     }
 }

@@ -69,10 +69,9 @@ impl Clairvoyance {
             all,
             ..
         } = self;
-        let plans = [&mut *never, &mut *all].map(|run| run.enter(recording, event));
         recording.step(event);
-        for (run, plan) in [never, all].into_iter().zip(plans) {
-            run.follow(recording, event, plan);
+        for run in [never, all] {
+            run.follow(recording, event);
         }
         self.follow();
         self.discard_free();

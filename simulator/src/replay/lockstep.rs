@@ -75,10 +75,9 @@ impl Lockstep {
                     base,
                     with,
                 } = self;
-                let plans = [&mut *base, &mut *with].map(|run| run.enter(recording, &event));
                 recording.step(&event);
-                for (run, plan) in [base, with].into_iter().zip(plans) {
-                    run.follow(recording, &event, plan);
+                for run in [base, with] {
+                    run.follow(recording, &event);
                 }
             }
             Some(Step::Decided(recorded)) => {

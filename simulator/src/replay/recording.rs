@@ -2,7 +2,7 @@
 //! had nobody discarded anything. It is the same for every policy, so any number of them share it.
 
 use engine::{
-    Change, DiscardedBy, Event, Facts, Input, MemorySource, Mode, Moment, TabId, TabMap, World,
+    Change, DiscardedBy, Event, Facts, Input, MemorySource, Mode, Moment, Tab, TabId, TabMap, World,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,9 @@ use super::weights::Weights;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Recording {
     facts: Facts,
+    /// The tabs to which the last event happened, as they were before it, by id.
+    #[serde(skip)]
+    before: Vec<Tab>,
     weights: Weights,
     /// The pressure as it would have been without any discard.
     never: Gauge,
@@ -24,6 +27,7 @@ impl Recording {
     pub(super) fn new() -> Self {
         Self {
             facts: Facts::new(Mode::Observe),
+            before: Vec::new(),
             weights: Weights::default(),
             never: Gauge::default(),
             load_ms: TabMap::default(),
@@ -38,6 +42,17 @@ impl Recording {
     /// The world after the last event.
     pub(super) fn world(&self) -> World<'_> {
         self.facts.world()
+    }
+
+    /// The tabs to which the last event happened, as they were before it.
+    pub(super) fn all_before(&self) -> &[Tab] {
+        &self.before
+    }
+
+    /// One of them.
+    pub(super) fn before(&self, tab: TabId) -> Option<&Tab> {
+        let place = self.before.binary_search_by_key(&tab, |tab| tab.id);
+        Some(&self.before[place.ok()?])
     }
 
     /// What its tabs weigh.
@@ -57,12 +72,7 @@ impl Recording {
 
     /// Takes the next event in.
     pub(super) fn step(&mut self, event: &Event) {
-        let was_discarded = match event.input {
-            Input::TabDiscarded { tab, .. } => {
-                (self.world().tab(tab)).is_some_and(|tab| tab.is_discarded)
-            }
-            _ => false,
-        };
+        self.look_back(&event.input);
         self.facts.apply(event);
         let world = &self.facts.world();
         for &change in world.changes() {
@@ -76,7 +86,8 @@ impl Recording {
         let at = world.moment();
         match event.input {
             Input::TabDiscarded { tab, by } => match by {
-                DiscardedBy::Orchestrator if was_discarded => {}
+                DiscardedBy::Orchestrator
+                    if self.before.iter().any(|before| before.is_discarded) => {}
                 DiscardedBy::Orchestrator => self.weights.note_discard(tab, world),
                 // Whatever the recorded policy did, the tab is gone now.
                 DiscardedBy::Other => self.weights.note_other_discard(tab, world),
@@ -104,6 +115,17 @@ impl Recording {
                 self.never.signal(severity, at);
             }
             _ => {}
+        }
+    }
+
+    /// Notes how the tabs are to which an event is about to happen.
+    fn look_back(&mut self, input: &Input) {
+        let world = self.facts.world();
+        self.before.clear();
+        match input {
+            Input::SessionStarted(_) => self.before.extend(world.tabs()),
+            Input::TabOpened(told) => self.before.extend(world.tab(told.tab)),
+            _ => (self.before).extend(input.page_in().and_then(|tab| world.tab(tab))),
         }
     }
 

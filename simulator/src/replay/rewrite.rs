@@ -2,19 +2,12 @@
 //! there, the recorded policy did nothing, and a tab that is discarded does nothing by itself.
 
 use engine::{
-    DiscardedBy, Input, Metrics, Policy, Seq, Snapshot, TabChanges, TabFacts, TabId, World,
+    DiscardedBy, Input, Metrics, Policy, Seq, Snapshot, Tab, TabChanges, TabFacts, TabId,
 };
 
 use super::recording::Recording;
 use super::run::{Intent, Run};
 use super::score::Feedback;
-
-/// What an event becomes, and what follows from it.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) kept: Kept,
-    pub(super) then: Then,
-}
 
 /// What becomes of a recorded input in the policy's world.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,10 +64,10 @@ pub(super) enum Return {
 }
 
 impl<P: Policy> Run<P> {
-    /// Says what becomes of a recorded input in the policy's world. Both worlds still stand
-    /// before it.
-    pub(super) fn rewrite(&mut self, recording: &Recording, input: &Input) -> Plan {
-        let (kept, then) = match input {
+    /// Says what becomes of a recorded input in the policy's world, which still stands before it, and
+    /// what follows.
+    pub(super) fn rewrite(&mut self, recording: &Recording, input: &Input) -> (Kept, Then) {
+        match input {
             Input::SessionStarted(snapshot) => self.rewrite_snapshot(recording, snapshot),
             Input::TabOpened(facts) => match self.rewrite_facts(recording, facts) {
                 Some((facts, returns)) => {
@@ -89,8 +82,8 @@ impl<P: Policy> Run<P> {
                 (Kept::AsItIs, Then::back(back, Return::Untold))
             }
             Input::TabNavigated { tab, .. } if self.holds(*tab) => {
-                let here = self.world(recording).tab(*tab);
-                if here.is_some_and(|tab| tab.is_active) {
+                let before = self.before(recording, *tab);
+                if before.is_some_and(|tab| tab.is_active) {
                     // Somebody looks at it; coming back it catches up with where it went.
                     let then = Then::back(Some(*tab), Return::Untold);
                     (Kept::TakenOut, then)
@@ -99,11 +92,11 @@ impl<P: Policy> Run<P> {
                 }
             }
             Input::TabLoaded { tab, .. } => {
-                let is_loading =
-                    |world: World<'_>| world.tab(*tab).is_some_and(|tab| tab.is_loading);
+                let is_loading = |tab: Option<&Tab>| tab.is_some_and(|tab| tab.is_loading);
+                let (here, there) = (self.before(recording, *tab), recording.before(*tab));
                 let kept = if self.holds(*tab) {
                     Kept::Impossible
-                } else if !is_loading(self.world(recording)) && is_loading(recording.world()) {
+                } else if !is_loading(here) && is_loading(there) {
                     // The end of a restore that did not happen here.
                     Kept::TakenOut
                 } else {
@@ -115,8 +108,8 @@ impl<P: Policy> Run<P> {
                 (rewrite_changes(*tab, *changes), Then::Nothing)
             }
             Input::TabRestored { tab } => {
-                let facts = self.world(recording).tab(*tab);
-                if facts.is_some_and(|tab| !tab.is_discarded) {
+                let before = self.before(recording, *tab);
+                if before.is_some_and(|tab| !tab.is_discarded) {
                     (Kept::TakenOut, Then::Nothing)
                 } else {
                     let back = Some(*tab).filter(|&tab| self.holds(tab));
@@ -134,8 +127,13 @@ impl<P: Policy> Run<P> {
             Input::PolicyChanged(_) | Input::ModeChanged(_) => (Kept::TakenOut, Then::Nothing),
             // What the user and the machine did.
             _ => (Kept::AsItIs, Then::Nothing),
-        };
-        Plan { kept, then }
+        }
+    }
+
+    /// A tab to which an input happened, as it was here before.
+    fn before<'a>(&'a self, recording: &'a Recording, tab: TabId) -> Option<&'a Tab> {
+        let kept = self.branch.kept(tab);
+        kept.or_else(|| recording.before(tab))
     }
 
     /// A snapshot tells which tabs are discarded as recorded; the policy's world has its own.
@@ -160,8 +158,8 @@ impl<P: Policy> Run<P> {
     /// Makes what is told of a tab fit the policy's world, where it does not. Says as well whether
     /// the tab, which the policy holds, came back while nobody listened.
     fn rewrite_facts(&self, recording: &Recording, facts: &TabFacts) -> Option<(TabFacts, bool)> {
-        let is_discarded = |world: World<'_>| world.tab(facts.tab).map(|tab| tab.is_discarded);
-        let was_discarded = is_discarded(recording.world()) == Some(true);
+        let is_discarded = |tab: Option<&Tab>| tab.map(|tab| tab.is_discarded);
+        let was_discarded = is_discarded(recording.before(facts.tab)) == Some(true);
         if self.holds(facts.tab) {
             let is_loaded_again = was_discarded && facts.discarded == Some(false);
             let returns = facts.active == Some(true) || is_loaded_again;
@@ -176,7 +174,7 @@ impl<P: Policy> Run<P> {
             };
             return Some((facts, returns));
         }
-        if was_discarded && is_discarded(self.world(recording)) == Some(false) {
+        if was_discarded && is_discarded(self.before(recording, facts.tab)) == Some(false) {
             // Only the recorded policy had discarded it. It may be restored by now or not.
             let discarded = None;
             return Some((
@@ -211,8 +209,8 @@ impl<P: Policy> Run<P> {
         tab: TabId,
         by: DiscardedBy,
     ) -> (Kept, Then) {
-        let here = self.world(recording).tab(tab);
-        let is_discarded = here.is_some_and(|tab| tab.is_discarded);
+        let before = self.before(recording, tab);
+        let is_discarded = before.is_some_and(|tab| tab.is_discarded);
         match (by, self.awaiting.get_mut(tab)) {
             (DiscardedBy::Orchestrator, Some(awaited)) if !is_discarded => {
                 awaited.is_discarded = true;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hold::{Decided, Held, Hold, HoldEnd};
 use super::recording::Recording;
-use super::rewrite::{Kept, Plan, Return, Then};
+use super::rewrite::{Kept, Return, Then};
 use super::savings::Savings;
 use super::score::{self, Feedback, Gauge, Score};
 use super::step::RecordedDecision;
@@ -29,8 +29,8 @@ const TICKS_FOR_MS: i64 = 24 * 3_600_000;
 
 /// A policy on its way through a recording.
 ///
-/// Each event is taken in two steps, with the [`Recording`] before it in [`Run::prepare`] and after
-/// it in [`Run::follow`].
+/// For each event it first lets the time up to it pass, in [`Run::pass_time`], and follows it in
+/// [`Run::follow`] once the [`Recording`] has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Run<P> {
     pub(super) policy: P,
@@ -242,21 +242,46 @@ impl<P: Policy> Run<P> {
         self.score.unknown_lines += 1;
     }
 
-    /// Lets the time up to the next event pass, and says what becomes of it. The recording stands
-    /// before it.
-    pub(super) fn prepare(
-        &mut self,
-        recording: &Recording,
-        event: &Event,
-        decided: &mut Vec<Replayed>,
-    ) -> Plan {
-        self.settle(recording, decided);
-        self.pass_time(recording, event, decided);
-        self.enter(recording, event)
+    /// Follows the recording over an event.
+    pub(super) fn follow(&mut self, recording: &Recording, event: &Event) {
+        self.enter(event);
+        let (kept, then) = self.rewrite(recording, &event.input);
+        if kept.is_otherwise() {
+            for tab in recording.all_before() {
+                self.branch.keep(tab);
+            }
+        }
+        self.at = recording.world().moment();
+        self.follow_past(recording, &event.input);
+        self.follow_machine(recording, &event.input, &kept);
+        let happens = kept.happens();
+        if !happens {
+            self.branch.follow(recording.facts(), None);
+        }
+        match kept {
+            Kept::AsItIs => self.take_in(recording, event),
+            Kept::Changed(input) => self.take_in(recording, &self.now(*input)),
+            Kept::Shown => {
+                let shown = Input::Metrics(self.shown.metrics);
+                self.take_in(recording, &self.now(shown));
+            }
+            Kept::TakenOut => self.score.taken_out += 1,
+            Kept::Impossible => self.score.impossible += 1,
+            Kept::Withheld => self.score.withheld_signals += 1,
+        }
+        self.follow_weights(recording, happens);
+        match then {
+            Then::Nothing => {}
+            Then::Hold(tab, intent) => self.hold(recording, tab, &intent),
+            Then::Return(tabs, how) => {
+                for tab in tabs {
+                    self.bring_back(recording, tab, how);
+                }
+            }
+        }
     }
 
-    /// The same once the time has passed.
-    pub(super) fn enter(&mut self, recording: &Recording, event: &Event) -> Plan {
+    fn enter(&mut self, event: &Event) {
         self.score.span.begin(event.t_ms);
         self.seq = event.seq;
         self.t_ms = event.t_ms;
@@ -270,47 +295,17 @@ impl<P: Policy> Run<P> {
         {
             self.last_tick_ms = Some(event.t_ms);
         }
-        let plan = self.rewrite(recording, &event.input);
-        if plan.kept.is_otherwise() {
-            self.branch.keep(recording.facts(), &event.input);
-        }
-        plan
     }
 
-    /// Takes the event in as it was planned. The recording stands after it.
-    pub(super) fn follow(&mut self, recording: &Recording, event: &Event, plan: Plan) {
-        self.at = recording.world().moment();
-        self.follow_past(recording, &event.input);
-        self.follow_machine(recording, &event.input, &plan.kept);
-        let happens = plan.kept.happens();
-        if !happens {
-            self.branch.follow(recording.facts(), None);
-        }
-        match plan.kept {
-            Kept::AsItIs => self.take_in(recording, event),
-            Kept::Changed(input) => self.take_in(recording, &self.now(*input)),
-            Kept::Shown => {
-                let shown = Input::Metrics(self.shown.metrics);
-                self.take_in(recording, &self.now(shown));
-            }
-            Kept::TakenOut => self.score.taken_out += 1,
-            Kept::Impossible => self.score.impossible += 1,
-            Kept::Withheld => self.score.withheld_signals += 1,
-        }
-        self.follow_weights(recording, happens);
-        match plan.then {
-            Then::Nothing => {}
-            Then::Hold(tab, intent) => self.hold(recording, tab, &intent),
-            Then::Return(tabs, how) => {
-                for tab in tabs {
-                    self.bring_back(recording, tab, how);
-                }
-            }
-        }
-    }
-
-    /// Lets the time up to an event pass, waking the policy whenever it wants to be woken.
-    fn pass_time(&mut self, recording: &Recording, event: &Event, decided: &mut Vec<Replayed>) {
+    /// Lets the time up to an event pass: what was decided is carried out, and the policy woken
+    /// whenever it wants to be.
+    pub(super) fn pass_time(
+        &mut self,
+        recording: &Recording,
+        event: &Event,
+        decided: &mut Vec<Replayed>,
+    ) {
+        self.settle(recording, decided);
         let until_ms = self.wakes_until(event);
         while let Some(due_ms) = self.next_due(recording).filter(|&due_ms| due_ms < until_ms) {
             self.pass_due(recording, due_ms);
@@ -523,10 +518,16 @@ impl<P: Policy> Run<P> {
 
     /// Follows in the books of what is saved what became of a tab.
     fn revalue(&mut self, recording: &Recording, tab: TabId) {
-        let account = recording.weights().account(tab);
-        let here = self.world(recording).tab(tab);
-        let is_discarded = here.is_some_and(|tab| tab.is_discarded);
         let is_held = self.holds(tab);
+        let kept = self.branch.kept(tab);
+        if !is_held && kept.is_none() {
+            // It is as recorded.
+            self.savings.forget(tab, self.at);
+            return;
+        }
+        let account = recording.weights().account(tab);
+        let here = kept.or_else(|| recording.facts().tab(tab));
+        let is_discarded = here.is_some_and(|tab| tab.is_discarded);
         (self.savings).note(tab, account, is_held, is_discarded, self.at);
     }
 

@@ -145,6 +145,14 @@ impl Savings {
         later
     }
 
+    /// Notes that a tab is as recorded from a moment on, and not held.
+    #[inline]
+    pub(super) fn forget(&mut self, tab: TabId, at: Moment) {
+        if self.shares.contains(tab) {
+            self.share(tab, None, at);
+        }
+    }
+
     /// Notes how a tab is from a moment on: whether the policy holds it, and whether it is
     /// discarded in the policy's world. `account` is the recording's.
     #[inline]
