@@ -85,13 +85,14 @@ impl Recording {
         self.weights.follow(world);
         let at = world.moment();
         match event.input {
-            Input::TabDiscarded { tab, by } => match by {
-                DiscardedBy::Orchestrator
-                    if self.before.iter().any(|before| before.is_discarded) => {}
-                DiscardedBy::Orchestrator => self.weights.note_discard(tab, world),
-                // Whatever the recorded policy did, the tab is gone now.
-                DiscardedBy::Other => self.weights.note_other_discard(tab, world),
-            },
+            // What its own policy discards again is gone already, whoever had discarded it. Whatever
+            // that did, what others discard is gone now.
+            Input::TabDiscarded { tab, by } => {
+                let is_again = self.before.iter().any(|before| before.is_discarded);
+                if by == DiscardedBy::Other || !is_again {
+                    self.weights.note_discard(tab, by, world);
+                }
+            }
             Input::TabMemory { tab, how, .. } => match how {
                 MemorySource::Measured => self.weights.revalue(tab, world),
                 // Its host's median may be another now.

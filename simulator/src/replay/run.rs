@@ -306,8 +306,10 @@ impl<P: Policy> Run<P> {
         decided: &mut Vec<Replayed>,
     ) {
         self.settle(recording, decided);
-        let until_ms = self.wakes_until(event);
-        while let Some(due_ms) = self.next_due(recording).filter(|&due_ms| due_ms < until_ms) {
+        let is_before = |run: &Self, due_ms| due_ms < run.wakes_until(event);
+        while let Some(due_ms) =
+            (self.next_due(recording)).filter(|&due_ms| is_before(self, due_ms))
+        {
             self.pass_due(recording, due_ms);
             self.settle(recording, decided);
         }

@@ -363,12 +363,11 @@ impl Watch {
             return;
         }
         self.moved(id, win);
-        if let Some(&front) = self.fronts.get(&win) {
-            self.leaves_front(front);
-        }
-        self.fronts.insert(win, id);
         let now_ms = self.now_ms.unwrap_or_default();
-        self.with(id, |known| known.in_front_ms = now_ms);
+        let left = self.fronts.insert(win, id);
+        for tab in left.into_iter().chain([id]) {
+            self.with(tab, |known| known.in_front_ms = now_ms);
+        }
     }
 
     fn moved(&mut self, id: TabId, win: WindowId) {

@@ -3,9 +3,7 @@
 //! What a tab weighs at a moment follows from the recording alone, and from lines before that
 //! moment only; so it is the same for every policy. Nothing here is kept beyond the open tabs.
 
-use std::collections::BTreeSet;
-
-use engine::{Change, DEFAULT_TAB_BYTES, Metrics, Tab, TabId, TabMap, World};
+use engine::{Change, DEFAULT_TAB_BYTES, DiscardedBy, Metrics, Tab, TabId, TabMap, World};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Beyond this difference from the recorded memory, stall time, swap and the operating system's
@@ -47,8 +45,6 @@ impl Source {
 pub(super) struct Weights {
     reading: Option<Reading>,
     accounts: TabMap<Account>,
-    /// The tabs that its own policy has discarded.
-    discarded_by_policy: BTreeSet<TabId>,
     ram_total: Option<u64>,
     #[serde(skip)]
     sums: Sums,
@@ -274,17 +270,12 @@ impl Weights {
             match change {
                 Change::Tab(tab) => self.revalue(tab, recorded),
                 Change::Renamed { old, new } => {
-                    if self.discarded_by_policy.remove(&old) {
-                        self.discarded_by_policy.insert(new);
-                    }
                     self.forget(new, active);
                     self.accounts.rename(old, new);
                     self.changed.tabs.extend([old, new]);
                     self.revalue(new, recorded);
                 }
                 Change::Gone(tab) => {
-                    // Another tab may have its id by now.
-                    self.discarded_by_policy.remove(&tab);
                     if let Some(weighed) = self.weighed(tab, active) {
                         self.gone.push((tab, weighed));
                     }
@@ -295,33 +286,32 @@ impl Weights {
         }
     }
 
-    /// Notes that the recorded policy discarded a tab.
-    pub(super) fn note_discard(&mut self, tab: TabId, recorded: &World) {
-        self.discarded_by_policy.insert(tab);
-        self.revalue(tab, recorded);
-    }
-
-    /// Notes that somebody else discarded a tab.
-    pub(super) fn note_other_discard(&mut self, tab: TabId, recorded: &World) {
-        self.discarded_by_policy.remove(&tab);
-        self.revalue(tab, recorded);
+    /// Notes who discarded a tab.
+    pub(super) fn note_discard(&mut self, tab: TabId, by: DiscardedBy, recorded: &World) {
+        let presence = match by {
+            DiscardedBy::Orchestrator => Presence::DiscardedByPolicy,
+            DiscardedBy::Other => Presence::DiscardedByOther,
+        };
+        self.revalue_as(tab, Some(presence), recorded);
     }
 
     /// Looks at a tab anew, after something happened to it.
-    pub(super) fn revalue(&mut self, id: TabId, recorded: &World) {
+    pub(super) fn revalue(&mut self, tab: TabId, recorded: &World) {
+        self.revalue_as(tab, None, recorded);
+    }
+
+    /// The same. If the tab is discarded, it is so as before, unless it is said how.
+    fn revalue_as(&mut self, id: TabId, discarded: Option<Presence>, recorded: &World) {
         let active = recorded.moment().active;
         let Some(tab) = recorded.tab(id) else {
-            self.discarded_by_policy.remove(&id);
             self.forget(id, active);
             return;
         };
-        let presence = if !tab.is_discarded {
-            self.discarded_by_policy.remove(&id);
-            Presence::Loaded
-        } else if self.discarded_by_policy.contains(&id) {
-            Presence::DiscardedByPolicy
-        } else {
-            Presence::DiscardedByOther
+        let before = self.accounts.get(id).map(|account| account.standing);
+        let presence = match before.map(|before| before.presence) {
+            _ if !tab.is_discarded => Presence::Loaded,
+            Some(presence @ Presence::DiscardedByPolicy) => discarded.unwrap_or(presence),
+            _ => discarded.unwrap_or(Presence::DiscardedByOther),
         };
         let (raw_bytes, source) = self.raw_bytes(recorded, tab);
         let standing = Standing {
@@ -330,7 +320,6 @@ impl Weights {
             presence,
             is_in_background: !tab.is_active,
         };
-        let before = self.accounts.get(id).map(|account| account.standing);
         if before == Some(standing) {
             return;
         }
