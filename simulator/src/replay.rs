@@ -9,10 +9,11 @@
 //! would have shown is what it showed, plus or minus what the policy's discards differ from the
 //! recorded ones.
 //!
-//! Two worlds run side by side. The one as recorded tells what each tab was really doing; the
-//! policy's own tells what it would have been doing. Ids are the same in both, since every
-//! `tab_replaced` is kept: it is a rename and nothing else. Nothing here reads a clock or a file,
-//! and what is kept grows with the open tabs, not with the trace.
+//! The recording is followed once. A policy's world branches off it ([`engine::Branch`]): all that is
+//! kept of that are the tabs which only one of the two has discarded, or whose pages do something
+//! else since. Ids are the same in both, since every `tab_replaced` is kept: it is a rename and nothing
+//! else. Nothing here reads a clock or a file, and what is kept grows with the open tabs, not with
+//! the trace.
 
 mod abreast;
 mod clairvoyance;
