@@ -35,7 +35,7 @@ pub struct Tab {
     pub is_capturing: bool,
     /// The last moment that something put it in front, left it or told of it; the moment it was
     /// opened if it never was in front. It may lie before the log's beginning. See
-    /// [`World::last_in_front`] for a tab that is being looked at.
+    /// [`World::last_in_front`](crate::World::last_in_front) for a tab that is being looked at.
     pub last_active: Moment,
     /// The moment the log first told of it.
     pub known_since: Moment,

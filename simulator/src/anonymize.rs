@@ -6,14 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Engine, HostKnowledge, Input, Mode, Output, Page, PolicyDocument, hex};
+use engine::{Facts, HostKnowledge, Input, Mode, Page, PolicyDocument, hex};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use recorder::{Body, Line, LogOpened, Metrics, Opening, Origin, Privacy, Tab, session_made_from};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::baselines::Never;
 use crate::derivation::Piece;
 use crate::identifiers::{Named, renumber};
 
@@ -103,8 +102,7 @@ pub const TREATMENT: &[(&str, &str)] = &[
 /// The first pass: who was visited how often.
 #[derive(Clone, Debug)]
 pub struct Survey {
-    engine: Engine<Never>,
-    outputs: Vec<Output>,
+    facts: Facts,
     visits: BTreeMap<String, u64>,
     in_front: Option<String>,
     lines: u64,
@@ -116,8 +114,7 @@ pub struct Survey {
 impl Default for Survey {
     fn default() -> Self {
         Self {
-            engine: Engine::new(Never, Mode::Observe),
-            outputs: Vec::new(),
+            facts: Facts::new(Mode::Observe),
             visits: BTreeMap::new(),
             in_front: None,
             lines: 0,
@@ -155,9 +152,8 @@ impl Survey {
             Input::TabNavigated { page, .. } => self.meet_page(page.as_ref()),
             _ => {}
         }
-        self.engine.step(&event, &mut self.outputs);
-        self.outputs.clear();
-        let world = self.engine.world();
+        self.facts.apply(&event);
+        let world = self.facts.world();
         let in_front = world.tab_in_front().and_then(|tab| world.host_of(tab));
         if in_front == self.in_front.as_deref() {
             return;

@@ -8,12 +8,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use engine::{
-    Change, Engine, Explanation, Mode, Orchestrator, Output, PolicyDocument, Seq, TabId, World,
+    Change, Engine, Explanation, Facts, Mode, Orchestrator, Output, PolicyDocument, Seq, TabId,
+    World,
 };
 use recorder::{Body, Line};
 use serde::Serialize;
 
-use crate::baselines::Never;
 use crate::remedy::{Remedy, remedies};
 
 /// How many decisions on a tab, and how many of its ids, are kept: the last ones.
@@ -23,8 +23,7 @@ const HISTORY: usize = 1_000;
 #[derive(Clone, Debug)]
 pub struct Search {
     wanted: TabId,
-    world: Engine<Never>,
-    outputs: Vec<Output>,
+    facts: Facts,
     /// Where each open tab began, by its present id.
     births: BTreeMap<TabId, Birth>,
     found: Option<Birth>,
@@ -44,8 +43,7 @@ impl Search {
     pub fn new(wanted: TabId) -> Self {
         Self {
             wanted,
-            world: Engine::new(Never, Mode::Observe),
-            outputs: Vec::new(),
+            facts: Facts::new(Mode::Observe),
             births: BTreeMap::new(),
             found: None,
         }
@@ -56,8 +54,8 @@ impl Search {
         let Some(event) = line.event().filter(|_| self.found.is_none()) else {
             return self.found;
         };
-        self.world.step(&event, &mut self.outputs);
-        for &change in self.world.world().changes() {
+        self.facts.apply(&event);
+        for &change in self.facts.world().changes() {
             match change {
                 Change::Tab(tab) => {
                     let seq = event.seq;

@@ -28,12 +28,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Change, Engine, Event, Input, MemorySource, Mode, Output, TabId};
+use engine::{Change, Event, Facts, Input, MemorySource, Mode, TabId};
 use hdrhistogram::Histogram;
 use recorder::{Body, Line, Origin};
 use serde::Serialize;
-
-use crate::baselines::Never;
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
@@ -1341,8 +1339,7 @@ fn up_to(histogram: &Histogram<u64>, value: i64) -> u64 {
 /// What one person's traces say, taken in line by line, the earliest trace first.
 #[derive(Clone, Debug)]
 pub struct Calibration {
-    world: Engine<Never>,
-    outputs: Vec<Output>,
+    facts: Facts,
     measures: Measures,
     course: Course,
     tabs: BTreeMap<TabId, Kept>,
@@ -1482,8 +1479,7 @@ impl Calibration {
     /// Starts with nothing known of the person.
     pub fn new() -> Self {
         Self {
-            world: Engine::new(Never, Mode::Observe),
-            outputs: Vec::new(),
+            facts: Facts::new(Mode::Observe),
             measures: Measures::default(),
             course: Course::default(),
             tabs: BTreeMap::new(),
@@ -1552,7 +1548,7 @@ impl Calibration {
 
     /// Another browser session: other tabs, the same sites.
     fn begin_trace(&mut self) {
-        self.world = Engine::new(Never, Mode::Observe);
+        self.facts = Facts::new(Mode::Observe);
         self.tabs.clear();
         self.front = None;
         self.front_site = None;
@@ -1565,11 +1561,10 @@ impl Calibration {
         let t_ms = event.t_ms.max(self.last_ms);
         self.spend(t_ms);
         self.note_before(event, t_ms);
-        self.world.step(event, &mut self.outputs);
-        self.outputs.clear();
+        self.facts.apply(event);
         self.note_changes(event, t_ms);
         self.note_front(event, t_ms);
-        let world = self.world.world();
+        let world = self.facts.world();
         self.week.tabs = self.week.tabs.max(world.tab_count());
         self.week.windows = self.week.windows.max(world.window_count());
         self.course.note(t_ms, world.tab_count());
@@ -1580,7 +1575,7 @@ impl Calibration {
         let began_ms = *self.began_ms.get_or_insert(t_ms);
         let seen = self.pending.or(self.last);
         if seen.is_some_and(|view| t_ms - view.t_ms <= SESSION_GAP_MS) {
-            let world = self.world.world();
+            let world = self.facts.world();
             let passed = t_ms - self.last_ms;
             self.measures
                 .note_for(Of::TabsOpen, world.tab_count(), passed);
@@ -1620,7 +1615,7 @@ impl Calibration {
                 | Input::WindowClosed { .. }
                 | Input::WindowFocused { .. }
         ));
-        let world = self.world.world();
+        let world = self.facts.world();
         match event.input {
             Input::TabDiscarded { tab, .. } => {
                 let Some(idle_ms) = world.tab(tab).map(|it| t_ms - world.last_in_front(it).now)
@@ -1690,7 +1685,7 @@ impl Calibration {
             event.input,
             Input::TabClosed { .. } | Input::WindowClosed { .. }
         );
-        for &change in self.world.world().changes() {
+        for &change in self.facts.world().changes() {
             match change {
                 Change::Tab(tab) => {
                     if self.tabs.contains_key(&tab) {
@@ -1752,7 +1747,7 @@ impl Calibration {
 
     /// Begins a view where another tab is in front, or the one in front navigated.
     fn note_front(&mut self, event: &Event, t_ms: i64) {
-        let world = self.world.world();
+        let world = self.facts.world();
         let Some(tab) = world.tab_in_front() else {
             return;
         };

@@ -5,12 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use engine::{Engine, Mode, Output, Seq, TabId, WindowId};
+use engine::{Facts, Mode, Seq, TabId, WindowId};
 use recorder::{Body, Line, Origin, Source, Tab, is_hostname, is_scheme};
 use serde::Serialize;
 use serde_json::Value;
-
-use crate::baselines::Never;
 
 /// How many places of each kind are listed.
 const PLACES_LISTED: usize = 3;
@@ -136,8 +134,7 @@ pub struct Place {
 /// A check under way.
 #[derive(Clone, Debug)]
 pub struct Check {
-    engine: Engine<Never>,
-    outputs: Vec<Output>,
+    facts: Facts,
     origin: Option<Origin>,
     findings: BTreeMap<Kind, Finding>,
     /// Tabs that were opened by an event of their own since the last snapshot: what an event
@@ -156,8 +153,7 @@ pub struct Check {
 impl Default for Check {
     fn default() -> Self {
         Self {
-            engine: Engine::new(Never, Mode::Observe),
-            outputs: Vec::new(),
+            facts: Facts::new(Mode::Observe),
             origin: None,
             findings: BTreeMap::new(),
             opened: BTreeSet::new(),
@@ -181,8 +177,7 @@ impl Check {
         self.check_order(line);
         self.check_transition(line);
         if let Some(event) = line.event() {
-            self.engine.step(&event, &mut self.outputs);
-            self.outputs.clear();
+            self.facts.apply(&event);
         }
         self.remember(line);
     }
@@ -316,7 +311,7 @@ impl Check {
         }
         self.last_t_ms = Some(line.t_ms);
         if let Some(at_ms) = line.at_ms {
-            let offset_ms = self.engine.world().wall_offset_ms();
+            let offset_ms = self.facts.world().wall_offset_ms();
             let apart_ms = at_ms.saturating_sub(line.t_ms).saturating_sub(offset_ms);
             if apart_ms.saturating_abs() >= CLOCKS_APART_MS {
                 self.find(
@@ -370,7 +365,7 @@ impl Check {
     }
 
     fn check_transition(&mut self, line: &Line) {
-        let world = self.engine.world();
+        let world = self.facts.world();
         let tab_of = |id: TabId| world.tab(id);
         let has_window = |win: WindowId| world.windows().any(|it| it == win);
         let about = match &line.body {
@@ -452,7 +447,7 @@ impl Check {
             }
             Body::TabClosed(it) => self.close(it.tab),
             Body::WindowClosed(_) => {
-                let world = self.engine.world();
+                let world = self.facts.world();
                 let gone = |change: &engine::Change| match change {
                     engine::Change::Gone(tab) => Some(*tab),
                     _ => None,

@@ -7,13 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use engine::{Engine, HostKnowledge, Mode, Output, Seq, TabId, World};
+use engine::{Facts, HostKnowledge, Mode, Seq, TabId, World};
 use recorder::{
     Body, ClockStepped, KnowledgeCarried, Line, ModeChanged, Paused, PolicyChanged, SessionStarted,
     Source, Tab, TabMemory, Window,
 };
 
-use crate::baselines::Never;
 use crate::derivation::Piece;
 
 /// What is cut out. What is not said cuts nothing off.
@@ -78,9 +77,7 @@ struct Aside {
 #[derive(Clone, Debug)]
 pub struct Cut {
     selection: Selection,
-    /// Follows the recorded inputs and decides nothing.
-    engine: Engine<Never>,
-    outputs: Vec<Output>,
+    facts: Facts,
     asides: BTreeMap<TabId, Aside>,
     policy: Option<PolicyChanged>,
     /// The last snapshot, without windows and tabs: what it says of the browser.
@@ -93,8 +90,7 @@ impl Cut {
     pub fn new(selection: Selection) -> Self {
         Self {
             selection,
-            engine: Engine::new(Never, Mode::Observe),
-            outputs: Vec::new(),
+            facts: Facts::new(Mode::Observe),
             asides: BTreeMap::new(),
             policy: None,
             browser: None,
@@ -137,7 +133,7 @@ impl Cut {
 
     /// What the world says, in the words of the log.
     fn begin(&self, t_ms: i64, pieces: &mut Vec<Piece>) {
-        let world = self.engine.world();
+        let world = self.facts.world();
         let mut say = |body| pieces.push(Piece::new(t_ms, body));
         if let Some(policy) = &self.policy {
             say(Body::PolicyChanged(policy.clone()));
@@ -177,7 +173,7 @@ impl Cut {
     /// What was known of the hosts. The snapshot that follows counts as a visit of the host in
     /// front, which is therefore told with one visit less.
     fn knowledge(&self) -> Vec<HostKnowledge> {
-        let world = self.engine.world();
+        let world = self.facts.world();
         let mut hosts = world.knowledge();
         let in_front = world.tab_in_front();
         let in_front = in_front.filter(|tab| self.selection.has(tab.id));
@@ -194,7 +190,7 @@ impl Cut {
 
     /// Everything open that is selected.
     fn snapshot(&self) -> SessionStarted {
-        let world = self.engine.world();
+        let world = self.facts.world();
         let windows = world.windows().map(|win| Window {
             win,
             focused: world.focused_window() == Some(win),
@@ -239,13 +235,13 @@ impl Cut {
         let Some(tabs) = &self.selection.tabs else {
             return Vec::new();
         };
-        let world = self.engine.world();
+        let world = self.facts.world();
         let in_front = |id: &&TabId| world.tab(**id).is_some_and(|tab| tab.is_active);
         tabs.iter().filter(in_front).copied().collect()
     }
 
     fn has_left_front(&self, tab: TabId) -> bool {
-        let tab = self.engine.world().tab(tab);
+        let tab = self.facts.world().tab(tab);
         tab.is_some_and(|tab| !tab.is_active)
     }
 
@@ -263,12 +259,11 @@ impl Cut {
             _ => {}
         }
         if let Some(event) = line.event() {
-            self.engine.step(&event, &mut self.outputs);
-            self.outputs.clear();
+            self.facts.apply(&event);
         }
         match &line.body {
             Body::SessionStarted(session) => {
-                let world = self.engine.world();
+                let world = self.facts.world();
                 self.asides.retain(|&id, _| world.tab(id).is_some());
                 for tab in &session.tabs {
                     self.keep_aside(tab);
@@ -297,7 +292,7 @@ impl Cut {
                 self.asides.remove(&it.tab);
             }
             Body::WindowClosed(_) => {
-                let world = self.engine.world();
+                let world = self.facts.world();
                 self.asides.retain(|&id, _| world.tab(id).is_some());
             }
             _ => {}

@@ -7,10 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Change, Engine, Event, Input, Mode, Reason, TabId};
+use engine::{Change, Event, Facts, Input, Mode, Reason, TabId};
 use recorder::Line;
 
-use crate::baselines::Never;
 use crate::replay::{AnyReplay, Replayed, Step};
 
 /// How every snapshot begins.
@@ -99,7 +98,7 @@ impl Page {
 /// The tabs of a recording by the order in which they appeared, from 1.
 #[derive(Clone, Debug)]
 struct Appearances {
-    world: Engine<Never>,
+    facts: Facts,
     numbers: BTreeMap<TabId, u64>,
     count: u64,
 }
@@ -107,7 +106,7 @@ struct Appearances {
 impl Appearances {
     fn new() -> Self {
         Self {
-            world: Engine::new(Never, Mode::Observe),
+            facts: Facts::new(Mode::Observe),
             numbers: BTreeMap::new(),
             count: 0,
         }
@@ -118,8 +117,8 @@ impl Appearances {
     }
 
     fn follow(&mut self, event: &Event) {
-        self.world.step(event, &mut Vec::new());
-        for &change in self.world.world().changes() {
+        self.facts.apply(event);
+        for &change in self.facts.world().changes() {
             match change {
                 Change::Tab(_) => {}
                 Change::Renamed { old, new } => {
@@ -137,13 +136,13 @@ impl Appearances {
             Input::SessionStarted(snapshot) => snapshot.tabs.iter().map(|tab| tab.tab).collect(),
             _ => Vec::new(),
         };
-        let changed = self.world.world().changes().iter();
+        let changed = self.facts.world().changes().iter();
         let changed = changed.filter_map(|&change| match change {
             Change::Tab(tab) => Some(tab),
             Change::Renamed { .. } | Change::Gone(_) => None,
         });
         for tab in told.into_iter().chain(changed) {
-            let is_there = self.world.world().tab(tab).is_some();
+            let is_there = self.facts.world().tab(tab).is_some();
             if is_there && !self.numbers.contains_key(&tab) {
                 self.count += 1;
                 self.numbers.insert(tab, self.count);

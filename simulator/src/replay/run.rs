@@ -306,9 +306,8 @@ impl<P: Policy> Run<P> {
         decided: &mut Vec<Replayed>,
     ) {
         self.settle(recording, decided);
-        let is_before = |run: &Self, due_ms| due_ms < run.wakes_until(event);
-        while let Some(due_ms) =
-            (self.next_due(recording)).filter(|&due_ms| is_before(self, due_ms))
+        while let Some(due_ms) = self.next_due(recording)
+            && due_ms < self.wakes_until(event)
         {
             self.pass_due(recording, due_ms);
             self.settle(recording, decided);

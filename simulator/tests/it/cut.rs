@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use engine::{Engine, Mode, Seq, TabId};
+use engine::{Facts, Mode, Seq, TabId};
 use recorder::Line;
-use simulator::baselines::Never;
 use simulator::cut::{Cut, Selection, every_id_of};
 
 use crate::commands::check;
@@ -13,13 +12,13 @@ use crate::traces::{is_writers, said};
 
 /// Everything of the world that a snapshot can tell.
 fn world(lines: impl Iterator<Item = Line>) -> Vec<String> {
-    let mut engine = Engine::new(Never, Mode::Observe);
+    let mut log = Facts::new(Mode::Observe);
     for line in lines {
         if let Some(event) = line.event() {
-            engine.step(&event, &mut Vec::new());
+            log.apply(&event);
         }
     }
-    let world = engine.world();
+    let world = log.world();
     let mut facts = vec![format!(
         "{:?} {:?} {:?} {:?}",
         world.mode(),

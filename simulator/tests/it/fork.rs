@@ -141,7 +141,7 @@ proptest! {
         let decided = take(&mut stopped, before);
         let world = |replay: &AnyReplay| {
             let world = replay.world();
-            let tabs: Vec<_> = world.tabs().cloned().collect();
+            let tabs: Vec<_> = world.tabs().copied().collect();
             format!("{tabs:?} {} {}", world.moment(), world.anomalies())
         };
         for policy in policies() {

@@ -1,8 +1,8 @@
 //! What holds of a replay whatever the recording says, possible or not.
 
 use engine::{
-    DiscardedBy, Engine, Event, MemorySource, Mode, Orchestrator, Output, Policy, PolicyDocument,
-    Projection, Seq, Settings, TabId, UserState, WindowId, World,
+    DiscardedBy, Engine, Event, Facts, MemorySource, Mode, Orchestrator, Output, Policy,
+    PolicyDocument, Projection, Seq, Settings, TabId, UserState, WindowId, World,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -204,12 +204,12 @@ proptest! {
     fn what_the_user_did_is_the_same_in_both_worlds_and_all_is_accounted_for(
         bodies in vec(body(), 0..60)
     ) {
-        let mut recorded = Engine::new(Never, Mode::Observe);
+        let mut recorded = Facts::new(Mode::Observe);
         let mut replay = Replay::new(greedy());
         let mut decided = Vec::new();
         for line in lines(bodies) {
             if let Some(event) = line.event() {
-                recorded.step(&event, &mut Vec::new());
+                recorded.apply(&event);
             }
             replay.take(&line, &mut decided);
             let places = |tab: &engine::Tab| (tab.id, tab.win, tab.is_active, tab.is_pinned);
