@@ -78,7 +78,7 @@ fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     workshop.carry_out(&left, threads, |unit, row| rows.push(&unit.unit, &row))?;
     rows.sync()?;
 
-    let sample = recheck_sample(&plan.units, args.space.seed);
+    let sample = recheck_sample(&plan.units, plan.asked.seed);
     let mut differing = 0;
     workshop.carry_out(&sample, threads, |unit, row| {
         if rows.row(&unit.unit)?.as_deref() != Some(&*row) {

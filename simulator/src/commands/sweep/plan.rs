@@ -40,7 +40,7 @@ pub(super) struct Asked {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     samples: Option<usize>,
     #[serde(default)]
-    seed: u64,
+    pub(super) seed: u64,
     #[serde(default)]
     open_loop: bool,
     #[serde(default = "yes")]
