@@ -197,21 +197,30 @@ impl Line {
     /// Of a [`Body::Unknown`] only the envelope is left to write.
     pub fn write(&self, out: &mut Vec<u8>) {
         let proof = "a Vec takes every write, and wire types are structs with string keys";
-        out.extend_from_slice(b"{\"type\":");
-        if let Body::Unknown { type_name } = &self.body {
-            serde_json::to_writer(&mut *out, type_name).expect(proof);
+        if let Some(head) = self.body.head() {
+            push(out, [head]);
         } else {
-            push(out, ["\"", self.body.type_name(), "\""]);
+            push(out, ["{\"type\":"]);
+            serde_json::to_writer(&mut *out, self.body.type_name()).expect(proof);
+            push(out, [",\"seq\":"]);
         }
-        let mut digits = itoa::Buffer::new();
-        push(out, [",\"seq\":", digits.format(self.seq.0)]);
-        push(out, [",\"t_ms\":", digits.format(self.t_ms)]);
-        push(out, [",\"src\":\"", self.src.name(), "\""]);
+        let (mut digits, mut of_time) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let t_ms = of_time.format(self.t_ms);
+        push(out, [digits.format(self.seq.0), ",\"t_ms\":", t_ms]);
+        let source = match self.src {
+            Source::Ext => ",\"src\":\"ext\"",
+            Source::Host => ",\"src\":\"host\"",
+            Source::Engine => ",\"src\":\"engine\"",
+        };
+        push(out, [source]);
         if let Some(n) = self.n {
             push(out, [",\"n\":", digits.format(n)]);
         }
         if let Some(at_ms) = self.at_ms {
-            push(out, [",\"at_ms\":", digits.format(at_ms)]);
+            // Where nothing waited the two are the same.
+            let is_now = at_ms == self.t_ms;
+            let at_ms = if is_now { t_ms } else { digits.format(at_ms) };
+            push(out, [",\"at_ms\":", at_ms]);
         }
         self.body.write_fields(out).expect(proof);
         out.extend_from_slice(b"}\n");

@@ -53,6 +53,15 @@ macro_rules! line_types {
                 }
             }
 
+            /// Returns how a line of this type begins, up to its seq; `None` where the type is not
+            /// known.
+            pub(crate) fn head(&self) -> Option<&'static str> {
+                match self {
+                    $( Self::$variant(_) => Some(concat!("{\"type\":\"", $name, "\",\"seq\":")), )+
+                    Self::Unknown { .. } => None,
+                }
+            }
+
             /// Returns who observes lines of this type; `None` where the type is not known.
             pub fn source(&self) -> Option<Source> {
                 match self {

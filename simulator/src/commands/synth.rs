@@ -167,13 +167,14 @@ fn make(plan: &Plan) -> anyhow::Result<Made> {
         fs::create_dir(&whole).with_context(|| format!("cannot write {}", shown(&whole)))?;
     }
     let folder = beside.as_ref().map(Beside::whole);
-    let pool = Mutex::new(Pool::new());
+    // It has megabytes of counters, which are only for those who ask for it.
+    let pool = plan.is_checked.then(|| Mutex::new(Pool::new()));
     let progress = Making::new(plan);
     let totals = (0..plan.people)
         .into_par_iter()
         .map(|number| {
             let (totals, measures) = make_one(plan, number, folder.as_deref(), &progress)?;
-            if let Some(measures) = measures {
+            if let (Some(pool), Some(measures)) = (&pool, measures) {
                 // What is in the pool is whole, whoever else failed.
                 pool.lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -190,11 +191,11 @@ fn make(plan: &Plan) -> anyhow::Result<Made> {
     if let Some(beside) = beside {
         beside.finish()?;
     }
-    let pool = pool.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let pool = pool.map(|pool| pool.into_inner().unwrap_or_else(PoisonError::into_inner));
     Ok(Made {
         events,
         bytes,
-        pool: plan.is_checked.then_some(pool),
+        pool,
     })
 }
 

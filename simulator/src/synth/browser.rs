@@ -6,7 +6,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::fmt::Write as _;
 
 use engine::{DiscardedBy, MemorySource, TabId, UserState, WindowId};
 use recorder::{
@@ -680,9 +679,8 @@ impl Browser {
 
     fn host(&self, site: Site) -> String {
         let class = &self.class_names[site.class];
-        let mut host = String::with_capacity(class.len() + 20);
-        write!(host, "{class}-{}.example", site.number).expect("a String takes every write");
-        host
+        let mut digits = itoa::Buffer::new();
+        [class, "-", digits.format(site.number), ".example"].concat()
     }
 
     fn tell_memory(&mut self, t_ms: i64, index: usize) {
