@@ -1,16 +1,21 @@
 //! The lines of a segment, in batches: read where they are asked for, or on two threads.
 //!
 //! Which of the two it is changes nothing of what is read, nor of the place at which an error is
-//! told. The thread that works ahead reads and sums, which can only be done from the first byte to
-//! the last. It parses, too, when it is ahead as far as it may be; a batch for which there is room
-//! it hands over as it is, and whoever asks for the lines parses them. So both have something to do
-//! all the time, whatever becomes of a line.
+//! told. The thread that works ahead reads, and hands over what it read as it is while there is room
+//! for it: whoever asks for the lines parses them. A batch whose lines were all read goes on to be
+//! summed, and is then read into again. The thread that is ahead as far as it may be, or has nothing
+//! to go on with, has time: it sums what waits for that, and the one ahead parses, too. So both have
+//! something to do all the time, whatever it takes to get at the bytes and whatever becomes of a
+//! line.
 
 use std::io;
 use std::mem;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{
+    Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel,
+};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use memchr::memrchr;
@@ -27,11 +32,12 @@ const BATCH_BYTES: usize = 32 << 10;
 /// How many batches wait to be taken. One more is being made, and one is being looked at.
 const BATCHES_AHEAD: usize = 4;
 
+/// How many batches whose lines were read wait to be summed. One more may be summed.
+const BATCHES_BEHIND: usize = 2;
+
 /// Lines that follow each other, and what is behind them.
 #[derive(Default)]
 struct Batch {
-    /// The sums of what is before them.
-    sums: Sums,
     /// Whole lines, then what stands unfinished at the segment's end; the rest is room.
     bytes: Vec<u8>,
     /// How much of that there is.
@@ -46,6 +52,11 @@ struct Batch {
 }
 
 impl Batch {
+    /// What was read.
+    fn text(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
     /// Parses the lines up to one that is none: whoever looks at that says what is wrong with it.
     fn parse(&mut self) {
         let mut rest = &self.bytes[..self.length];
@@ -69,7 +80,6 @@ impl Batch {
 /// Makes batches of a segment's bytes.
 struct Batches {
     bytes: SegmentBytes,
-    sums: Sums,
     /// The beginning of a line whose end was not read yet.
     unfinished: Vec<u8>,
 }
@@ -78,7 +88,6 @@ impl Batches {
     fn of(bytes: SegmentBytes) -> Self {
         Self {
             bytes,
-            sums: Sums::default(),
             unfinished: Vec::new(),
         }
     }
@@ -118,33 +127,76 @@ impl Batches {
         };
         batch.length = filled;
         batch.parsed = 0;
-        batch.sums.clone_from(&self.sums);
-        self.sums.add(&bytes[..filled]);
         batch
     }
 }
 
-/// Where the batches come from.
+/// Sums the batches whose lines were read, one after the other.
+struct Summing {
+    read: Receiver<Batch>,
+    sums: Sums,
+    /// Takes those that are summed: their room is used again.
+    summed: Sender<Batch>,
+}
+
+impl Summing {
+    /// Sums a batch; `false` where none waits.
+    fn step(&mut self) -> bool {
+        let Ok(batch) = self.read.try_recv() else {
+            return false;
+        };
+        self.sums.add(batch.text());
+        // A thread that has read all has no use for it.
+        let _ = self.summed.send(batch);
+        true
+    }
+}
+
+fn lock(summing: &Mutex<Summing>) -> MutexGuard<'_, Summing> {
+    (summing.lock()).expect("what is done under the lock does not panic")
+}
+
+/// Where the batches come from, and where they go.
 enum Origin {
-    Here(Batches),
+    Here {
+        batches: Batches,
+        sums: Sums,
+        /// One that was read, to be used again.
+        spare: Batch,
+    },
     Ahead {
         batches: Receiver<Batch>,
-        /// Takes those that were consumed: their room is used again.
-        consumed: Sender<Batch>,
+        read: SyncSender<Batch>,
+        summing: Arc<Mutex<Summing>>,
     },
 }
 
 impl Origin {
+    fn here(batches: Batches) -> Self {
+        Self::Here {
+            batches,
+            sums: Sums::default(),
+            spare: Batch::default(),
+        }
+    }
+
     /// Begins to make batches in another thread.
     fn ahead(mut batches: Batches) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(BATCHES_AHEAD);
-        let (consumed, to_use_again) = channel();
+        let (read, to_sum) = sync_channel(BATCHES_BEHIND);
+        let (summed, to_use_again) = channel();
+        let summing = Arc::new(Mutex::new(Summing {
+            read: to_sum,
+            sums: Sums::default(),
+            summed,
+        }));
+        let shared = summing.clone();
         let work = move || {
             let mut is_done = false;
             while !is_done {
                 let batch = batches.read(to_use_again.try_recv().unwrap_or_default());
                 is_done = batch.end.is_some();
-                if send(&sender, batch).is_none() {
+                if send(&sender, batch, &shared).is_none() {
                     return;
                 }
             }
@@ -154,22 +206,53 @@ impl Origin {
             .spawn(work)?;
         Ok(Self::Ahead {
             batches: receiver,
-            consumed,
+            read,
+            summing,
         })
     }
 
     /// Makes the next batch, which must be to come.
-    fn next(&mut self, consumed: Batch) -> Result<Batch, Flaw> {
+    fn next(&mut self) -> Result<Batch, Flaw> {
         match self {
-            Self::Here(batches) => Ok(batches.read(consumed)),
+            Self::Here { batches, spare, .. } => Ok(batches.read(mem::take(spare))),
             Self::Ahead {
-                batches,
-                consumed: to_use_again,
+                batches, summing, ..
             } => {
-                // A thread that has read all has no use for it.
-                let _ = to_use_again.send(consumed);
+                let mut next = batches.try_recv();
+                while matches!(next, Err(TryRecvError::Empty)) && lock(summing).step() {
+                    next = batches.try_recv();
+                }
                 let ended = "the thread that works ahead ended too early";
-                (batches.recv()).map_err(|_| Flaw::Io(io::Error::other(ended)))
+                next.or_else(|_| batches.recv())
+                    .map_err(|_| Flaw::Io(io::Error::other(ended)))
+            }
+        }
+    }
+
+    /// Takes a batch whose lines were read: its sums are still to be made.
+    fn take_back(&mut self, mut batch: Batch) {
+        match self {
+            Self::Here { sums, spare, .. } => {
+                sums.add(batch.text());
+                *spare = batch;
+            }
+            Self::Ahead { read, summing, .. } => {
+                while let Err(TrySendError::Full(waiting)) = read.try_send(batch) {
+                    lock(summing).step();
+                    batch = waiting;
+                }
+            }
+        }
+    }
+
+    /// The sums of all batches that were taken back.
+    fn sums(&self) -> Sums {
+        match self {
+            Self::Here { sums, .. } => sums.clone(),
+            Self::Ahead { summing, .. } => {
+                let mut summing = lock(summing);
+                while summing.step() {}
+                summing.sums.clone()
             }
         }
     }
@@ -177,10 +260,11 @@ impl Origin {
 
 /// Hands a batch over: as it is if there is room, and parsed if there is time for that. `None` if
 /// the receiver is gone.
-fn send(sender: &SyncSender<Batch>, batch: Batch) -> Option<()> {
+fn send(sender: &SyncSender<Batch>, batch: Batch, summing: &Mutex<Summing>) -> Option<()> {
     match sender.try_send(batch) {
         Ok(()) => Some(()),
         Err(TrySendError::Full(mut batch)) => {
+            lock(summing).step();
             batch.parse();
             sender.send(batch).ok()
         }
@@ -222,7 +306,7 @@ pub(crate) struct SegmentLines {
 impl SegmentLines {
     /// Reads lines as they are asked for.
     pub(crate) fn here(bytes: SegmentBytes) -> Self {
-        Self::of(bytes.path().to_owned(), Origin::Here(Batches::of(bytes)))
+        Self::of(bytes.path().to_owned(), Origin::here(Batches::of(bytes)))
     }
 
     /// Reads lines on two threads.
@@ -319,10 +403,10 @@ impl SegmentLines {
         self.start += self.batch.length as u64;
         self.line = 0..0;
         self.taken = 0;
-        let consumed = mem::take(&mut self.batch);
+        self.origin.take_back(mem::take(&mut self.batch));
         self.batch = match self.following.take() {
             Some(batch) => batch,
-            None => (self.origin.next(consumed)).map_err(|flaw| self.fail(flaw))?,
+            None => (self.origin.next()).map_err(|flaw| self.fail(flaw))?,
         };
         Ok(())
     }
@@ -333,7 +417,7 @@ impl SegmentLines {
             return Ok(false);
         }
         if self.batch.end.is_none() && self.following.is_none() {
-            let batch = self.origin.next(Batch::default());
+            let batch = self.origin.next();
             self.following = Some(batch.map_err(|flaw| self.fail(flaw))?);
         }
         let end = match &mut self.following {
@@ -374,7 +458,12 @@ impl SegmentLines {
     /// The account of the segment up to a byte of the present batch, which so many lines end at.
     pub(crate) fn tally(&self, lines: u64, bytes: u64) -> Tally {
         let portion = usize::try_from(bytes - self.start).map(|end| &self.batch.bytes[..end]);
-        Tally::resume(lines, bytes, &self.batch.sums, portion.unwrap_or_default())
+        Tally::resume(
+            lines,
+            bytes,
+            self.origin.sums(),
+            portion.unwrap_or_default(),
+        )
     }
 
     /// Makes an error that names the last line that was read.
