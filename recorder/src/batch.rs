@@ -1,17 +1,17 @@
 //! The lines of a segment, in batches: read where they are asked for, or on two threads.
 //!
 //! Which of the two it is changes nothing of what is read, nor of the place at which an error is
-//! told. The thread that works ahead reads, and hands over what it read as it is while there is room
-//! for it: whoever asks for the lines parses them. A batch whose lines were all read goes on to be
-//! summed, and is then read into again. The thread that is ahead as far as it may be, or has nothing
-//! to go on with, has time: it sums what waits for that, and the one ahead parses, too. So both have
-//! something to do all the time, whatever it takes to get at the bytes and whatever becomes of a
-//! line.
+//! told. The thread that works ahead reads, and hands over what it read as it is while little waits
+//! there: whoever asks for the lines parses them. A batch whose lines were all read goes on to be
+//! summed, and is then read into again. A thread that has time, because enough waits or because
+//! nothing does, sums a batch, and the one ahead parses, too. So both have something to do all the
+//! time, whatever it takes to get at the bytes and whatever becomes of a line.
 
 use std::io;
 use std::mem;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{
     Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel,
 };
@@ -31,6 +31,10 @@ const BATCH_BYTES: usize = 32 << 10;
 
 /// How many batches wait to be taken. One more is being made, and one is being looked at.
 const BATCHES_AHEAD: usize = 4;
+
+/// How many have to wait before the thread ahead does more than read. Where that is only when no
+/// more may wait, it is often stopped, and to wake it takes as long as to sum a batch.
+const ENOUGH_AHEAD: usize = 2;
 
 /// How many batches whose lines were read wait to be summed. One more may be summed.
 const BATCHES_BEHIND: usize = 2;
@@ -152,8 +156,26 @@ impl Summing {
     }
 }
 
-fn lock(summing: &Mutex<Summing>) -> MutexGuard<'_, Summing> {
-    (summing.lock()).expect("what is done under the lock does not panic")
+/// What both threads have a hand in.
+struct Shared {
+    /// How many batches wait to be taken.
+    waiting: AtomicUsize,
+    summing: Mutex<Summing>,
+}
+
+impl Shared {
+    fn is_enough_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= ENOUGH_AHEAD
+    }
+
+    /// Sums a batch; `false` where none waits, or the other thread is at it.
+    fn sum(&self) -> bool {
+        (self.summing.try_lock()).is_ok_and(|mut summing| summing.step())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Summing> {
+        (self.summing.lock()).expect("what is done under the lock does not panic")
+    }
 }
 
 /// Where the batches come from, and where they go.
@@ -167,7 +189,7 @@ enum Origin {
     Ahead {
         batches: Receiver<Batch>,
         read: SyncSender<Batch>,
-        summing: Arc<Mutex<Summing>>,
+        shared: Arc<Shared>,
     },
 }
 
@@ -185,18 +207,28 @@ impl Origin {
         let (sender, receiver) = sync_channel(BATCHES_AHEAD);
         let (read, to_sum) = sync_channel(BATCHES_BEHIND);
         let (summed, to_use_again) = channel();
-        let summing = Arc::new(Mutex::new(Summing {
-            read: to_sum,
-            sums: Sums::default(),
-            summed,
-        }));
-        let shared = summing.clone();
+        let shared = Arc::new(Shared {
+            waiting: AtomicUsize::new(0),
+            summing: Mutex::new(Summing {
+                read: to_sum,
+                sums: Sums::default(),
+                summed,
+            }),
+        });
+        let with_it = shared.clone();
         let work = move || {
             let mut is_done = false;
             while !is_done {
-                let batch = batches.read(to_use_again.try_recv().unwrap_or_default());
+                let mut batch = batches.read(to_use_again.try_recv().unwrap_or_default());
                 is_done = batch.end.is_some();
-                if send(&sender, batch, &shared).is_none() {
+                if with_it.is_enough_waiting() {
+                    batch.parse();
+                }
+                if with_it.is_enough_waiting() {
+                    with_it.sum();
+                }
+                with_it.waiting.fetch_add(1, Ordering::Relaxed);
+                if sender.send(batch).is_err() {
                     return;
                 }
             }
@@ -207,7 +239,7 @@ impl Origin {
         Ok(Self::Ahead {
             batches: receiver,
             read,
-            summing,
+            shared,
         })
     }
 
@@ -216,15 +248,16 @@ impl Origin {
         match self {
             Self::Here { batches, spare, .. } => Ok(batches.read(mem::take(spare))),
             Self::Ahead {
-                batches, summing, ..
+                batches, shared, ..
             } => {
                 let mut next = batches.try_recv();
-                while matches!(next, Err(TryRecvError::Empty)) && lock(summing).step() {
+                while matches!(next, Err(TryRecvError::Empty)) && shared.sum() {
                     next = batches.try_recv();
                 }
                 let ended = "the thread that works ahead ended too early";
-                next.or_else(|_| batches.recv())
-                    .map_err(|_| Flaw::Io(io::Error::other(ended)))
+                let next = next.or_else(|_| batches.recv());
+                shared.waiting.fetch_sub(1, Ordering::Relaxed);
+                next.map_err(|_| Flaw::Io(io::Error::other(ended)))
             }
         }
     }
@@ -236,9 +269,9 @@ impl Origin {
                 sums.add(batch.text());
                 *spare = batch;
             }
-            Self::Ahead { read, summing, .. } => {
+            Self::Ahead { read, shared, .. } => {
                 while let Err(TrySendError::Full(waiting)) = read.try_send(batch) {
-                    lock(summing).step();
+                    shared.lock().step();
                     batch = waiting;
                 }
             }
@@ -249,26 +282,12 @@ impl Origin {
     fn sums(&self) -> Sums {
         match self {
             Self::Here { sums, .. } => sums.clone(),
-            Self::Ahead { summing, .. } => {
-                let mut summing = lock(summing);
+            Self::Ahead { shared, .. } => {
+                let mut summing = shared.lock();
                 while summing.step() {}
                 summing.sums.clone()
             }
         }
-    }
-}
-
-/// Hands a batch over: as it is if there is room, and parsed if there is time for that. `None` if
-/// the receiver is gone.
-fn send(sender: &SyncSender<Batch>, batch: Batch, summing: &Mutex<Summing>) -> Option<()> {
-    match sender.try_send(batch) {
-        Ok(()) => Some(()),
-        Err(TrySendError::Full(mut batch)) => {
-            lock(summing).step();
-            batch.parse();
-            sender.send(batch).ok()
-        }
-        Err(TrySendError::Disconnected(_)) => None,
     }
 }
 
