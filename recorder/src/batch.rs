@@ -2,10 +2,11 @@
 //!
 //! Which of the two it is changes nothing of what is read, nor of the place at which an error is
 //! told. The thread that works ahead reads, and hands over what it read as it is while little waits
-//! there: whoever asks for the lines parses them. A batch whose lines were all read goes on to be
-//! summed, and is then read into again. A thread that has time, because enough waits or because
-//! nothing does, sums a batch, and the one ahead parses, too. So both have something to do all the
-//! time, whatever it takes to get at the bytes and whatever becomes of a line.
+//! there: whoever asks for the lines parses them. It sums a plain file at once, while the bytes are
+//! in its cache. Where reading is more work, a batch whose lines were read is summed then, by
+//! the thread that has time: the one ahead when enough waits, and then it parses, too; the other when
+//! nothing does. So both have something to do all the time, whatever it takes to get at the bytes and
+//! whatever becomes of a line.
 
 use std::io;
 use std::mem;
@@ -32,8 +33,8 @@ const BATCH_BYTES: usize = 32 << 10;
 /// How many batches wait to be taken. One more is being made, and one is being looked at.
 const BATCHES_AHEAD: usize = 4;
 
-/// How many have to wait before the thread ahead does more than read. Where that is only when no
-/// more may wait, it is often stopped, and to wake it takes as long as to sum a batch.
+/// How many have to wait before the thread ahead does more than it must. Were that as many as may
+/// wait, it would be stopped once a batch, and to wake it takes some 10 µs.
 const ENOUGH_AHEAD: usize = 2;
 
 /// How many batches whose lines were read wait to be summed. One more may be summed.
@@ -50,6 +51,8 @@ struct Batch {
     lines: Vec<(usize, Line)>,
     /// How many of the lines, from the first on, are parsed.
     parsed: usize,
+    /// The segment's sums up to the end of what was read, where they were made at once.
+    sums: Option<Sums>,
     /// What is behind them: the segment's end, or what kept it from being read. `None` if it is
     /// another batch.
     end: Option<Result<(), Flaw>>,
@@ -146,10 +149,13 @@ struct Summing {
 impl Summing {
     /// Sums a batch; `false` where none waits.
     fn step(&mut self) -> bool {
-        let Ok(batch) = self.read.try_recv() else {
+        let Ok(mut batch) = self.read.try_recv() else {
             return false;
         };
-        self.sums.add(batch.text());
+        match batch.sums.take() {
+            Some(sums) => self.sums = sums,
+            None => self.sums.add(batch.text()),
+        }
         // A thread that has read all has no use for it.
         let _ = self.summed.send(batch);
         true
@@ -215,19 +221,24 @@ impl Origin {
                 summed,
             }),
         });
-        let with_it = shared.clone();
+        let between = shared.clone();
+        let mut sums = batches.bytes.is_plain().then(Sums::default);
         let work = move || {
             let mut is_done = false;
             while !is_done {
                 let mut batch = batches.read(to_use_again.try_recv().unwrap_or_default());
                 is_done = batch.end.is_some();
-                if with_it.is_enough_waiting() {
+                if let Some(sums) = &mut sums {
+                    sums.add(batch.text());
+                    batch.sums = Some(sums.clone());
+                }
+                if between.is_enough_waiting() {
                     batch.parse();
                 }
-                if with_it.is_enough_waiting() {
-                    with_it.sum();
+                if between.is_enough_waiting() {
+                    between.sum();
                 }
-                with_it.waiting.fetch_add(1, Ordering::Relaxed);
+                between.waiting.fetch_add(1, Ordering::Relaxed);
                 if sender.send(batch).is_err() {
                     return;
                 }
@@ -256,8 +267,9 @@ impl Origin {
                 }
                 let ended = "the thread that works ahead ended too early";
                 let next = next.or_else(|_| batches.recv());
+                let batch = next.map_err(|_| Flaw::Io(io::Error::other(ended)))?;
                 shared.waiting.fetch_sub(1, Ordering::Relaxed);
-                next.map_err(|_| Flaw::Io(io::Error::other(ended)))
+                Ok(batch)
             }
         }
     }
@@ -270,6 +282,7 @@ impl Origin {
                 *spare = batch;
             }
             Self::Ahead { read, shared, .. } => {
+                // The other end is in what is shared: it is there as long as this one.
                 while let Err(TrySendError::Full(waiting)) = read.try_send(batch) {
                     shared.lock().step();
                     batch = waiting;
