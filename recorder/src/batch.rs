@@ -189,8 +189,8 @@ enum Origin {
     Here {
         batches: Batches,
         sums: Sums,
-        /// One that was read, to be used again.
-        spare: Batch,
+        /// One that is summed: its room is used again.
+        spare: Vec<Batch>,
     },
     Ahead {
         batches: Receiver<Batch>,
@@ -204,7 +204,7 @@ impl Origin {
         Self::Here {
             batches,
             sums: Sums::default(),
-            spare: Batch::default(),
+            spare: Vec::new(),
         }
     }
 
@@ -257,7 +257,7 @@ impl Origin {
     /// Makes the next batch, which must be to come.
     fn next(&mut self) -> Result<Batch, Flaw> {
         match self {
-            Self::Here { batches, spare, .. } => Ok(batches.read(mem::take(spare))),
+            Self::Here { batches, spare, .. } => Ok(batches.read(spare.pop().unwrap_or_default())),
             Self::Ahead {
                 batches, shared, ..
             } => {
@@ -279,7 +279,7 @@ impl Origin {
         match self {
             Self::Here { sums, spare, .. } => {
                 sums.add(batch.text());
-                *spare = batch;
+                spare.push(batch);
             }
             Self::Ahead { read, shared, .. } => {
                 // The other end is in what is shared: it is there as long as this one.
