@@ -1,22 +1,19 @@
 //! The lines of a segment, in batches: read where they are asked for, or on two threads.
 //!
 //! Which of the two it is changes nothing of what is read, nor of the place at which an error is
-//! told. The thread that works ahead reads, and hands over what it read as it is while little waits
-//! there: whoever asks for the lines parses them. It sums a plain file at once, while the bytes are
-//! in its cache. Where reading is more work, a batch whose lines were read is summed then, by
-//! the thread that has time: the one ahead when enough waits, and then it parses, too; the other when
-//! nothing does. So both have something to do all the time, whatever it takes to get at the bytes and
-//! whatever becomes of a line.
+//! told. Sums can only be made from the first byte to the last, by one of the threads: of a plain file
+//! by the one that works ahead and reads, of a compressed one, which that has to decompress, by the
+//! one that asks for lines. Either may parse: the one ahead does when enough waits to be taken, and
+//! else hands over what it read as it is. So both have something to do all the time, whatever becomes
+//! of a line.
 
 use std::io;
 use std::mem;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{
-    Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel,
-};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread;
 
 use memchr::memrchr;
@@ -33,12 +30,9 @@ const BATCH_BYTES: usize = 32 << 10;
 /// How many batches wait to be taken. One more is being made, and one is being looked at.
 const BATCHES_AHEAD: usize = 4;
 
-/// How many have to wait before the thread ahead does more than it must. Were that as many as may
-/// wait, it would be stopped once a batch, and to wake it takes some 10 µs.
+/// How many have to wait before the thread ahead parses. Were that as many as may wait, it would be
+/// stopped once a batch, and to wake it takes some 10 µs.
 const ENOUGH_AHEAD: usize = 2;
-
-/// How many batches whose lines were read wait to be summed. One more may be summed.
-const BATCHES_BEHIND: usize = 2;
 
 /// Lines that follow each other, and what is behind them.
 #[derive(Default)]
@@ -51,7 +45,7 @@ struct Batch {
     lines: Vec<(usize, Line)>,
     /// How many of the lines, from the first on, are parsed.
     parsed: usize,
-    /// The segment's sums up to the end of what was read, where they were made at once.
+    /// The segment's sums up to its end, where they were made ahead.
     sums: Option<Sums>,
     /// What is behind them: the segment's end, or what kept it from being read. `None` if it is
     /// another batch.
@@ -138,90 +132,25 @@ impl Batches {
     }
 }
 
-/// Sums the batches whose lines were read, one after the other.
-struct Summing {
-    read: Receiver<Batch>,
-    sums: Sums,
-    /// Takes those that are summed: their room is used again.
-    summed: Sender<Batch>,
-}
-
-impl Summing {
-    /// Sums a batch; `false` where none waits.
-    fn step(&mut self) -> bool {
-        let Ok(mut batch) = self.read.try_recv() else {
-            return false;
-        };
-        match batch.sums.take() {
-            Some(sums) => self.sums = sums,
-            None => self.sums.add(batch.text()),
-        }
-        // A thread that has read all has no use for it.
-        let _ = self.summed.send(batch);
-        true
-    }
-}
-
-/// What both threads have a hand in.
-struct Shared {
-    /// How many batches wait to be taken.
-    waiting: AtomicUsize,
-    summing: Mutex<Summing>,
-}
-
-impl Shared {
-    fn is_enough_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) >= ENOUGH_AHEAD
-    }
-
-    /// Sums a batch; `false` where none waits, or the other thread is at it.
-    fn sum(&self) -> bool {
-        (self.summing.try_lock()).is_ok_and(|mut summing| summing.step())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Summing> {
-        (self.summing.lock()).expect("what is done under the lock does not panic")
-    }
-}
-
-/// Where the batches come from, and where they go.
+/// Where the batches come from.
 enum Origin {
-    Here {
-        batches: Batches,
-        sums: Sums,
-        /// One that is summed: its room is used again.
-        spare: Vec<Batch>,
-    },
+    Here(Batches),
     Ahead {
         batches: Receiver<Batch>,
-        read: SyncSender<Batch>,
-        shared: Arc<Shared>,
+        /// How many of them wait.
+        waiting: Arc<AtomicUsize>,
+        /// Takes those that were consumed: their room is used again.
+        consumed: Sender<Batch>,
     },
 }
 
 impl Origin {
-    fn here(batches: Batches) -> Self {
-        Self::Here {
-            batches,
-            sums: Sums::default(),
-            spare: Vec::new(),
-        }
-    }
-
     /// Begins to make batches in another thread.
     fn ahead(mut batches: Batches) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(BATCHES_AHEAD);
-        let (read, to_sum) = sync_channel(BATCHES_BEHIND);
-        let (summed, to_use_again) = channel();
-        let shared = Arc::new(Shared {
-            waiting: AtomicUsize::new(0),
-            summing: Mutex::new(Summing {
-                read: to_sum,
-                sums: Sums::default(),
-                summed,
-            }),
-        });
-        let between = shared.clone();
+        let (consumed, to_use_again) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let ahead = waiting.clone();
         let mut sums = batches.bytes.is_plain().then(Sums::default);
         let work = move || {
             let mut is_done = false;
@@ -232,13 +161,10 @@ impl Origin {
                     sums.add(batch.text());
                     batch.sums = Some(sums.clone());
                 }
-                if between.is_enough_waiting() {
+                if ahead.load(Ordering::Relaxed) >= ENOUGH_AHEAD {
                     batch.parse();
                 }
-                if between.is_enough_waiting() {
-                    between.sum();
-                }
-                between.waiting.fetch_add(1, Ordering::Relaxed);
+                ahead.fetch_add(1, Ordering::Relaxed);
                 if sender.send(batch).is_err() {
                     return;
                 }
@@ -249,56 +175,26 @@ impl Origin {
             .spawn(work)?;
         Ok(Self::Ahead {
             batches: receiver,
-            read,
-            shared,
+            waiting,
+            consumed,
         })
     }
 
     /// Makes the next batch, which must be to come.
-    fn next(&mut self) -> Result<Batch, Flaw> {
+    fn next(&mut self, consumed: Batch) -> Result<Batch, Flaw> {
         match self {
-            Self::Here { batches, spare, .. } => Ok(batches.read(spare.pop().unwrap_or_default())),
+            Self::Here(batches) => Ok(batches.read(consumed)),
             Self::Ahead {
-                batches, shared, ..
+                batches,
+                waiting,
+                consumed: to_use_again,
             } => {
-                let mut next = batches.try_recv();
-                while matches!(next, Err(TryRecvError::Empty)) && shared.sum() {
-                    next = batches.try_recv();
-                }
+                // A thread that has read all has no use for it.
+                let _ = to_use_again.send(consumed);
                 let ended = "the thread that works ahead ended too early";
-                let next = next.or_else(|_| batches.recv());
-                let batch = next.map_err(|_| Flaw::Io(io::Error::other(ended)))?;
-                shared.waiting.fetch_sub(1, Ordering::Relaxed);
+                let batch = (batches.recv()).map_err(|_| Flaw::Io(io::Error::other(ended)))?;
+                waiting.fetch_sub(1, Ordering::Relaxed);
                 Ok(batch)
-            }
-        }
-    }
-
-    /// Takes a batch whose lines were read: its sums are still to be made.
-    fn take_back(&mut self, mut batch: Batch) {
-        match self {
-            Self::Here { sums, spare, .. } => {
-                sums.add(batch.text());
-                spare.push(batch);
-            }
-            Self::Ahead { read, shared, .. } => {
-                // The other end is in what is shared: it is there as long as this one.
-                while let Err(TrySendError::Full(waiting)) = read.try_send(batch) {
-                    shared.lock().step();
-                    batch = waiting;
-                }
-            }
-        }
-    }
-
-    /// The sums of all batches that were taken back.
-    fn sums(&self) -> Sums {
-        match self {
-            Self::Here { sums, .. } => sums.clone(),
-            Self::Ahead { shared, .. } => {
-                let mut summing = shared.lock();
-                while summing.step() {}
-                summing.sums.clone()
             }
         }
     }
@@ -333,12 +229,14 @@ pub(crate) struct SegmentLines {
     number: u64,
     /// Where the batch begins.
     start: u64,
+    /// The sums of what is before it.
+    sums: Sums,
 }
 
 impl SegmentLines {
     /// Reads lines as they are asked for.
     pub(crate) fn here(bytes: SegmentBytes) -> Self {
-        Self::of(bytes.path().to_owned(), Origin::here(Batches::of(bytes)))
+        Self::of(bytes.path().to_owned(), Origin::Here(Batches::of(bytes)))
     }
 
     /// Reads lines on two threads.
@@ -364,6 +262,7 @@ impl SegmentLines {
             taken: 0,
             number: 0,
             start: 0,
+            sums: Sums::default(),
         }
     }
 
@@ -435,10 +334,14 @@ impl SegmentLines {
         self.start += self.batch.length as u64;
         self.line = 0..0;
         self.taken = 0;
-        self.origin.take_back(mem::take(&mut self.batch));
+        match self.batch.sums.take() {
+            Some(sums) => self.sums = sums,
+            None => self.sums.add(self.batch.text()),
+        }
+        let consumed = mem::take(&mut self.batch);
         self.batch = match self.following.take() {
             Some(batch) => batch,
-            None => (self.origin.next()).map_err(|flaw| self.fail(flaw))?,
+            None => (self.origin.next(consumed)).map_err(|flaw| self.fail(flaw))?,
         };
         Ok(())
     }
@@ -449,7 +352,7 @@ impl SegmentLines {
             return Ok(false);
         }
         if self.batch.end.is_none() && self.following.is_none() {
-            let batch = self.origin.next();
+            let batch = self.origin.next(Batch::default());
             self.following = Some(batch.map_err(|flaw| self.fail(flaw))?);
         }
         let end = match &mut self.following {
@@ -490,12 +393,7 @@ impl SegmentLines {
     /// The account of the segment up to a byte of the present batch, which so many lines end at.
     pub(crate) fn tally(&self, lines: u64, bytes: u64) -> Tally {
         let portion = usize::try_from(bytes - self.start).map(|end| &self.batch.bytes[..end]);
-        Tally::resume(
-            lines,
-            bytes,
-            self.origin.sums(),
-            portion.unwrap_or_default(),
-        )
+        Tally::resume(lines, bytes, &self.sums, portion.unwrap_or_default())
     }
 
     /// Makes an error that names the last line that was read.

@@ -37,11 +37,11 @@ impl Sums {
 
 impl Tally {
     /// Takes up an account of so many lines, of whose bytes the sums have all but the last portion.
-    pub(crate) fn resume(lines: u64, bytes: u64, sums: Sums, portion: &[u8]) -> Self {
+    pub(crate) fn resume(lines: u64, bytes: u64, sums: &Sums, portion: &[u8]) -> Self {
         Self {
             bytes,
             lines,
-            sums,
+            sums: sums.clone(),
             portion: portion.to_vec(),
         }
     }
