@@ -1,16 +1,19 @@
 //! The lines of a segment, in batches: read where they are asked for, or on two threads.
 //!
 //! Which of the two it is changes nothing of what is read, nor of the place at which an error is
-//! told. The thread that works ahead reads and sums, which can only be done from the first byte to
-//! the last. It parses, too, when it is ahead as far as it may be; a batch for which there is room
-//! it hands over as it is, and whoever asks for the lines parses them. So both have something to do
-//! all the time, whatever becomes of a line.
+//! told. Sums can only be made from the first byte to the last, by one of the threads: of a plain file
+//! by the one that works ahead and reads, of a compressed one, which that has to decompress, by the
+//! one that asks for lines. Either may parse: the one ahead does when enough waits to be taken, and
+//! else hands over what it read as it is. So both have something to do all the time, whatever becomes
+//! of a line.
 
 use std::io;
 use std::mem;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread;
 
 use memchr::memrchr;
@@ -27,11 +30,13 @@ const BATCH_BYTES: usize = 32 << 10;
 /// How many batches wait to be taken. One more is being made, and one is being looked at.
 const BATCHES_AHEAD: usize = 4;
 
+/// How many have to wait before the thread ahead parses. Were that as many as may wait, it would be
+/// stopped once a batch, and to wake it takes some 10 µs.
+const ENOUGH_AHEAD: usize = 2;
+
 /// Lines that follow each other, and what is behind them.
 #[derive(Default)]
 struct Batch {
-    /// The sums of what is before them.
-    sums: Sums,
     /// Whole lines, then what stands unfinished at the segment's end; the rest is room.
     bytes: Vec<u8>,
     /// How much of that there is.
@@ -40,12 +45,19 @@ struct Batch {
     lines: Vec<(usize, Line)>,
     /// How many of the lines, from the first on, are parsed.
     parsed: usize,
+    /// The segment's sums up to its end, where they were made ahead.
+    sums: Option<Sums>,
     /// What is behind them: the segment's end, or what kept it from being read. `None` if it is
     /// another batch.
     end: Option<Result<(), Flaw>>,
 }
 
 impl Batch {
+    /// What was read.
+    fn text(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
     /// Parses the lines up to one that is none: whoever looks at that says what is wrong with it.
     fn parse(&mut self) {
         let mut rest = &self.bytes[..self.length];
@@ -69,7 +81,6 @@ impl Batch {
 /// Makes batches of a segment's bytes.
 struct Batches {
     bytes: SegmentBytes,
-    sums: Sums,
     /// The beginning of a line whose end was not read yet.
     unfinished: Vec<u8>,
 }
@@ -78,7 +89,6 @@ impl Batches {
     fn of(bytes: SegmentBytes) -> Self {
         Self {
             bytes,
-            sums: Sums::default(),
             unfinished: Vec::new(),
         }
     }
@@ -118,8 +128,6 @@ impl Batches {
         };
         batch.length = filled;
         batch.parsed = 0;
-        batch.sums.clone_from(&self.sums);
-        self.sums.add(&bytes[..filled]);
         batch
     }
 }
@@ -129,6 +137,8 @@ enum Origin {
     Here(Batches),
     Ahead {
         batches: Receiver<Batch>,
+        /// How many of them wait.
+        waiting: Arc<AtomicUsize>,
         /// Takes those that were consumed: their room is used again.
         consumed: Sender<Batch>,
     },
@@ -139,12 +149,23 @@ impl Origin {
     fn ahead(mut batches: Batches) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(BATCHES_AHEAD);
         let (consumed, to_use_again) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let ahead = waiting.clone();
+        let mut sums = batches.bytes.is_plain().then(Sums::default);
         let work = move || {
             let mut is_done = false;
             while !is_done {
-                let batch = batches.read(to_use_again.try_recv().unwrap_or_default());
+                let mut batch = batches.read(to_use_again.try_recv().unwrap_or_default());
                 is_done = batch.end.is_some();
-                if send(&sender, batch).is_none() {
+                if let Some(sums) = &mut sums {
+                    sums.add(batch.text());
+                    batch.sums = Some(sums.clone());
+                }
+                if ahead.load(Ordering::Relaxed) >= ENOUGH_AHEAD {
+                    batch.parse();
+                }
+                ahead.fetch_add(1, Ordering::Relaxed);
+                if sender.send(batch).is_err() {
                     return;
                 }
             }
@@ -154,6 +175,7 @@ impl Origin {
             .spawn(work)?;
         Ok(Self::Ahead {
             batches: receiver,
+            waiting,
             consumed,
         })
     }
@@ -164,27 +186,17 @@ impl Origin {
             Self::Here(batches) => Ok(batches.read(consumed)),
             Self::Ahead {
                 batches,
+                waiting,
                 consumed: to_use_again,
             } => {
                 // A thread that has read all has no use for it.
                 let _ = to_use_again.send(consumed);
                 let ended = "the thread that works ahead ended too early";
-                (batches.recv()).map_err(|_| Flaw::Io(io::Error::other(ended)))
+                let batch = (batches.recv()).map_err(|_| Flaw::Io(io::Error::other(ended)))?;
+                waiting.fetch_sub(1, Ordering::Relaxed);
+                Ok(batch)
             }
         }
-    }
-}
-
-/// Hands a batch over: as it is if there is room, and parsed if there is time for that. `None` if
-/// the receiver is gone.
-fn send(sender: &SyncSender<Batch>, batch: Batch) -> Option<()> {
-    match sender.try_send(batch) {
-        Ok(()) => Some(()),
-        Err(TrySendError::Full(mut batch)) => {
-            batch.parse();
-            sender.send(batch).ok()
-        }
-        Err(TrySendError::Disconnected(_)) => None,
     }
 }
 
@@ -217,6 +229,8 @@ pub(crate) struct SegmentLines {
     number: u64,
     /// Where the batch begins.
     start: u64,
+    /// The sums of what is before it.
+    sums: Sums,
 }
 
 impl SegmentLines {
@@ -248,6 +262,7 @@ impl SegmentLines {
             taken: 0,
             number: 0,
             start: 0,
+            sums: Sums::default(),
         }
     }
 
@@ -319,6 +334,10 @@ impl SegmentLines {
         self.start += self.batch.length as u64;
         self.line = 0..0;
         self.taken = 0;
+        match self.batch.sums.take() {
+            Some(sums) => self.sums = sums,
+            None => self.sums.add(self.batch.text()),
+        }
         let consumed = mem::take(&mut self.batch);
         self.batch = match self.following.take() {
             Some(batch) => batch,
@@ -374,7 +393,7 @@ impl SegmentLines {
     /// The account of the segment up to a byte of the present batch, which so many lines end at.
     pub(crate) fn tally(&self, lines: u64, bytes: u64) -> Tally {
         let portion = usize::try_from(bytes - self.start).map(|end| &self.batch.bytes[..end]);
-        Tally::resume(lines, bytes, &self.batch.sums, portion.unwrap_or_default())
+        Tally::resume(lines, bytes, &self.sums, portion.unwrap_or_default())
     }
 
     /// Makes an error that names the last line that was read.

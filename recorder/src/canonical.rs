@@ -68,6 +68,7 @@ const POWERS: [u64; 9] = [
 ];
 
 /// Returns the number that the digits at the front of eight bytes make, and how many they are.
+/// Where there are none, it is no number of theirs.
 ///
 /// All are looked at and put together at once: in pairs, then fours, then all eight.
 #[inline(always)]
@@ -79,8 +80,8 @@ fn leading_digits(text: [u8; 8]) -> (u64, usize) {
     let values = u64::from_le_bytes(text) ^ ZEROS;
     let others = (values.wrapping_add(TO_HIGH) | values) & HIGH;
     let count = others.trailing_zeros() / 8;
-    // What is behind them goes, and zeros come before them.
-    let digits = values.unbounded_shl(64 - 8 * count);
+    // What is behind them goes, and zeros come before them. (The shift is taken modulo 64.)
+    let digits = values.wrapping_shl((8 * count).wrapping_neg());
     let pairs = digits.wrapping_mul(1 + (10 << 8)) >> 8 & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(1 + (100 << 16)) >> 16 & 0x0000_ffff_0000_ffff;
     let number = fours.wrapping_mul(1 + (10_000 << 32)) >> 32;
@@ -138,9 +139,10 @@ impl<'de> Scanner<'de> {
             true => self.rest,
             false => self.rest.strip_prefix(b",")?,
         };
-        let (key, rest) = rest.strip_prefix(b"\"")?.split_at_checked(name.len())?;
-        let (end, rest) = rest.split_first_chunk()?;
-        (end == b"\":" && is_same(key, name.as_bytes())).then(|| self.rest = rest)
+        let (key, rest) = rest.split_at_checked(1 + name.len() + 2)?;
+        let (found, end) = key[1..].split_at(name.len());
+        let is_key = key[0] == b'"' && end == b"\":" && is_same(found, name.as_bytes());
+        is_key.then(|| self.rest = rest)
     }
 
     /// The bytes of a string without escapes.
@@ -183,27 +185,30 @@ impl<'de> Scanner<'de> {
 
     /// Digits, as a number that they do not overflow, and how many there are.
     #[inline(always)]
-    fn digits(&self, from: usize) -> Option<(u64, usize)> {
-        let digits = &self.rest[from..];
-        let mut number = 0_u64;
-        let mut count = 0;
-        while count <= 8
-            && let Some(&next) = digits[count..].first_chunk()
-        {
-            let (some, more) = leading_digits(next);
-            number = number * POWERS[more] + some;
-            count += more;
-            if more < 8 {
+    fn digits(&self) -> Option<(u64, usize)> {
+        if let Some((&first, rest)) = self.rest.split_first_chunk() {
+            let (number, count) = leading_digits(first);
+            if count < 8 {
                 return Some((number, count));
             }
+            if let Some(&next) = rest.first_chunk() {
+                match leading_digits(next) {
+                    (_, 0) => return Some((number, 8)),
+                    (more, count @ 1..8) => {
+                        return Some((number * POWERS[count] + more, 8 + count));
+                    }
+                    _ => {}
+                }
+            }
         }
-        while let Some(digit) = digits.get(count).filter(|byte| byte.is_ascii_digit()) {
-            let digit = u64::from(digit - b'0');
-            number = if count < 19 {
-                number * 10 + digit
-            } else {
-                number.checked_mul(10)?.checked_add(digit)?
-            };
+        self.any_digits()
+    }
+
+    fn any_digits(&self) -> Option<(u64, usize)> {
+        let mut number = 0_u64;
+        let mut count = 0;
+        while let Some(digit) = self.rest.get(count).filter(|byte| byte.is_ascii_digit()) {
+            number = (number.checked_mul(10)?).checked_add(u64::from(digit - b'0'))?;
             count += 1;
         }
         Some((number, count))
@@ -213,7 +218,7 @@ impl<'de> Scanner<'de> {
     /// follow a number.
     #[inline(always)]
     fn unsigned(&mut self) -> Option<u64> {
-        let (number, count) = self.digits(0)?;
+        let (number, count) = self.digits()?;
         let has_leading_zero = count > 1 && self.rest[0] == b'0';
         if count == 0 || has_leading_zero {
             return None;
@@ -261,7 +266,7 @@ impl<'de> Scanner<'de> {
         }
         self.rest = &self.rest[end..];
         let power = POWERS[count];
-        let number = (whole * power + behind) as f64 / power as f64;
+        let number = (whole * power + behind).cast_signed() as f64 / power.cast_signed() as f64;
         Some(if begin == 1 { -number } else { number })
     }
 

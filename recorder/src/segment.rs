@@ -365,24 +365,34 @@ pub(crate) enum RawLine {
 pub(crate) struct SegmentBytes {
     path: PathBuf,
     input: Box<dyn Read + Send>,
+    is_plain: bool,
 }
 
 impl SegmentBytes {
     pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
         let fail = |error| ReadError::new(path, Flaw::Io(error));
         let file = File::open(path).map_err(fail)?;
-        let input: Box<dyn Read + Send> = if is_compressed(path) {
-            Box::new(decoder(file).map_err(fail)?)
-        } else {
-            Box::new(file)
-        };
-        Ok(Self::of(path, input))
+        if is_compressed(path) {
+            return Ok(Self::of(path, Box::new(decoder(file).map_err(fail)?)));
+        }
+        Ok(Self {
+            is_plain: true,
+            ..Self::of(path, Box::new(file))
+        })
     }
 
     /// Takes bytes that stand in no file of lines.
     pub(crate) fn of(path: &Path, input: Box<dyn Read + Send>) -> Self {
-        let path = path.to_owned();
-        Self { path, input }
+        Self {
+            path: path.to_owned(),
+            input,
+            is_plain: false,
+        }
+    }
+
+    /// Whether they stand in their file as they are, which makes reading them little work.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     pub(crate) fn path(&self) -> &Path {

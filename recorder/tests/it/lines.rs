@@ -104,6 +104,21 @@ proptest! {
         prop_assert_eq!(canonical, Line::parse_general(text.as_bytes()).ok().map(bits));
     }
 
+    /// Of whatever length, and however near to the line's end.
+    #[test]
+    fn a_whole_number_in_the_canonical_form_is_the_general_one(
+        number in r"-?[0-9]{0,25}", behind in r#"|,"cpu":1\.5"#,
+    ) {
+        let head = r#"{"type":"metrics","seq":1,"t_ms":"#;
+        for text in [
+            format!(r#"{head}{number},"src":"host"{behind}}}"#),
+            format!(r#"{head}2,"src":"host","ram_total":{number}{behind}}}"#),
+        ] {
+            let general = Line::parse_general(text.as_bytes()).ok();
+            prop_assert_eq!(Line::parse_canonical(text.as_bytes()), general);
+        }
+    }
+
     #[test]
     fn the_order_of_fields_and_the_spacing_do_not_matter(line in any::line()) {
         let value: serde_json::Value = serde_json::from_slice(&written(&line)).unwrap();

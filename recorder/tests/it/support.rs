@@ -70,6 +70,10 @@ fn told(mut reader: TraceReader) -> String {
     while let Some(line) = reader.next() {
         let text = reader.text().map(String::from_utf8_lossy);
         writeln!(told, "{line:?} {text:?} {:?}", reader.position()).unwrap();
+        // In the midst of what is read at one go, too.
+        if reader.line_count() % 500 == 1 {
+            writeln!(told, "{}", reader.digest()).unwrap();
+        }
     }
     let end = (
         reader.torn_tail(),

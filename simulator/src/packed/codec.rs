@@ -98,15 +98,15 @@ fn fractions(metrics: &recorder::Metrics) -> [Option<f64>; FRACTIONS] {
 
 /// A fraction in hundredths, where that says all of it.
 fn in_hundredths(fraction: f64) -> Option<u64> {
-    const LIMIT: u64 = 1 << 50;
+    const LIMIT: i64 = 1 << 50;
     #[expect(
         clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
         reason = "what does not fit comes back as another"
     )]
-    let whole = (fraction * HUNDREDTHS + 0.5) as u64;
+    let whole = (fraction * HUNDREDTHS + 0.5) as i64;
     let back = whole as f64 / HUNDREDTHS;
-    (back.to_bits() == fraction.to_bits() && whole < LIMIT).then_some(whole)
+    let says_all = back.to_bits() == fraction.to_bits() && (0..LIMIT).contains(&whole);
+    says_all.then_some(whole.cast_unsigned())
 }
 
 /// Two bits a flag.
@@ -376,11 +376,10 @@ impl Encoder {
     }
 
     fn number(&mut self, number: u64) {
-        let bits = u64::BITS - (number | 1).leading_zeros();
-        let length = bits.div_ceil(7);
-        if length <= 8 {
-            self.write((number << 1 | 1) << (length - 1));
-            self.length += length as usize;
+        let more = (number | 1).ilog2() as usize / 7;
+        if more < 8 {
+            self.write((number << 1 | 1) << more);
+            self.length += 1 + more;
         } else {
             self.byte(0);
             self.write(number);
