@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::mem;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -51,8 +50,10 @@ impl Outflow {
         })
     }
 
-    /// Hands a block on, and leaves an empty one in its place. After an error there is no more to
-    /// hand anything on to.
+    /// Hands a block on, and leaves it empty. After an error there is no more to hand anything on to.
+    ///
+    /// A thread of its own gets a copy: a block that it had would have to come back, line by line,
+    /// out of the other processor's cache.
     pub(crate) fn give(mut self, block: &mut Vec<u8>) -> io::Result<Self> {
         match &mut self {
             Self::Here(sink) => {
@@ -60,8 +61,10 @@ impl Outflow {
                 block.clear();
             }
             Self::Behind { full, empty, .. } => {
-                let next = empty.try_recv().unwrap_or_else(|_| new_block());
-                if full.send(mem::replace(block, next)).is_err() {
+                let mut copy = empty.try_recv().unwrap_or_else(|_| new_block());
+                copy.extend_from_slice(block);
+                block.clear();
+                if full.send(copy).is_err() {
                     // The thread ended before its time, and says why.
                     self.end()?;
                     return Err(io::Error::other("the thread that writes ended too early"));
