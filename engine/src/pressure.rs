@@ -54,6 +54,12 @@ impl PressureState {
             self.swap.pop_front();
         }
         if let Some(used) = metrics.swap_used {
+            if let Some((when, before)) = self.swap.back_mut()
+                && *before == used
+            {
+                *when = at.awake;
+                return;
+            }
             while self.swap.back().is_some_and(|&(_, before)| before >= used) {
                 self.swap.pop_back();
             }
@@ -156,7 +162,8 @@ impl PressureState {
         else {
             return false;
         };
-        as_f64(latest.saturating_sub(least)) > as_f64(total) * settings.swapping_percent / 100.0
+        latest > least
+            && as_f64(latest - least) > as_f64(total) * settings.swapping_percent / 100.0
     }
 }
 
@@ -192,7 +199,7 @@ fn score(ram: Ram, metrics: &Metrics, settings: &Pressure) -> u8 {
     let share = |value: f64, from: f64, full: f64| {
         let (beyond, whole) = (value - from, full - from);
         // Mostly nothing is short, and a division takes longest of all that is done here.
-        if (beyond < 0.0 && whole > 0.0) || (beyond > 0.0 && whole < 0.0) {
+        if beyond * whole < 0.0 {
             0.0
         } else {
             (beyond / whole).clamp(0.0, 1.0)
@@ -227,6 +234,9 @@ fn score(ram: Ram, metrics: &Metrics, settings: &Pressure) -> u8 {
     reason = "a weight is at most 100 and a share lies between 0 and 1, NaN becomes 0"
 )]
 fn points(weight: u8, share: f64) -> u8 {
+    if share <= 0.0 {
+        return 0;
+    }
     let exact = f64::from(weight) * share;
     let whole = exact as u8;
     whole + u8::from(exact - f64::from(whole) >= 0.5)
