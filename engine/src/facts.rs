@@ -1,7 +1,7 @@
 //! The facts: what the log says of the browser, its windows and tabs, the user and the machine.
 //!
-//! They know no policy: not what is too long, too much or worth keeping. Events about
-//! tabs it does not know, or out of place, are counted as anomalies and change nothing else.
+//! They know no policy: not what is too long, too much or worth keeping. Events about tabs that are
+//! not known, or out of place, are counted as anomalies and change nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -162,8 +162,7 @@ impl PressureState {
         else {
             return false;
         };
-        latest > least
-            && as_f64(latest - least) > as_f64(total) * settings.swapping_percent / 100.0
+        latest > least && as_f64(latest - least) > as_f64(total) * settings.swapping_percent / 100.0
     }
 }
 

@@ -300,7 +300,7 @@ impl Weights {
         self.revalue_as(tab, None, recorded);
     }
 
-    /// The same. If the tab is discarded, it is so as before, unless it is said how.
+    /// The same. A tab that is discarded is so as it was before, unless it is said how.
     fn revalue_as(&mut self, id: TabId, discarded: Option<Presence>, recorded: &World) {
         let active = recorded.moment().active;
         let Some(tab) = recorded.tab(id) else {
@@ -308,10 +308,14 @@ impl Weights {
             return;
         };
         let before = self.accounts.get(id).map(|account| account.standing);
-        let presence = match before.map(|before| before.presence) {
-            _ if !tab.is_discarded => Presence::Loaded,
-            Some(presence @ Presence::DiscardedByPolicy) => discarded.unwrap_or(presence),
-            _ => discarded.unwrap_or(Presence::DiscardedByOther),
+        let was = before.map(|before| before.presence);
+        let presence = if tab.is_discarded {
+            let as_before = was.filter(|&was| was == Presence::DiscardedByPolicy);
+            discarded
+                .or(as_before)
+                .unwrap_or(Presence::DiscardedByOther)
+        } else {
+            Presence::Loaded
         };
         let (raw_bytes, source) = self.raw_bytes(recorded, tab);
         let standing = Standing {
