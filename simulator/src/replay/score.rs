@@ -167,7 +167,7 @@ scores! {
     taken_out: u64;
     /// Recorded events that were left out because their tab was discarded here.
     impossible: u64;
-    /// Events about unknown tabs or out of place, in the policy's world.
+    /// Recorded events about unknown tabs, or out of place.
     anomalies: u64;
     /// Lines of a type that is not known.
     unknown_lines: u64;
