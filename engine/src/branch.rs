@@ -99,7 +99,11 @@ impl Branch {
         self.changes = Some(changed.map(Change::Tab).into_iter().collect());
     }
 
-    /// Lets time pass without an event.
+    /// Lets time pass up to `t_ms` without an event.
+    ///
+    /// Nothing but the clocks moves, and they show at the next event what they would have shown
+    /// without. The time must have been awake: a later event cannot take back as slept what was
+    /// passed over here.
     pub fn pass(&mut self, facts: &Facts, t_ms: i64) {
         self.hear(None, true);
         self.changes = Some(SmallVec::new());
@@ -134,12 +138,6 @@ impl Branch {
     /// What the last event changed, where the facts say this of it.
     pub(crate) fn changes<'a>(&'a self, there: &'a [Change]) -> &'a [Change] {
         self.changes.as_deref().unwrap_or(there)
-    }
-
-    /// What a tab of the facts is here.
-    #[inline]
-    pub(crate) fn of<'a>(&'a self, there: &'a Tab) -> &'a Tab {
-        self.kept(there.id).unwrap_or(there)
     }
 
     /// A tab, if it is otherwise.

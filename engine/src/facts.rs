@@ -116,12 +116,6 @@ impl Facts {
         World::of(self)
     }
 
-    /// The tab with an id.
-    #[inline]
-    pub fn tab(&self, id: TabId) -> Option<&Tab> {
-        self.tabs.get(id)
-    }
-
     /// The tab in front of the last focused window. See [`World::tab_in_front`].
     pub(crate) fn tab_in_front(&self) -> Option<&Tab> {
         let of = |win: Option<WindowId>| win.and_then(|win| self.windows.get(&win));
@@ -146,15 +140,10 @@ impl Facts {
         Ok(())
     }
 
-    /// Lets time pass without an event.
-    pub(crate) fn pass(&mut self, t_ms: i64) {
-        self.begin();
-        self.clocks.pass(t_ms);
-    }
-
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
-        self.begin();
+        self.changes.clear();
+        self.newly_familiar = None;
         if !self.clocks.advance(event) {
             self.anomalies += 1;
         }
@@ -209,12 +198,6 @@ impl Facts {
         if may_change_front(input) {
             self.count_visit();
         }
-    }
-
-    /// Forgets what the last event changed.
-    fn begin(&mut self) {
-        self.changes.clear();
-        self.newly_familiar = None;
     }
 
     fn reconcile(&mut self, snapshot: &Snapshot) {

@@ -90,24 +90,6 @@ impl<P: Policy> Engine<P> {
         self.policy.step(&self.facts.world(), event, outputs);
     }
 
-    /// When the policy next wants to be woken (`t_ms`): later than the last event, or never.
-    pub fn next_due(&self) -> Option<i64> {
-        let world = self.world();
-        let due = self.policy.next_due(&world);
-        due.filter(|&due| due > world.moment().now)
-    }
-
-    /// Lets time pass up to `t_ms` between two events, and the policy act on that. `seq` is the
-    /// last event's.
-    ///
-    /// Nothing but the clocks moves, and they show at the next event what they would have shown
-    /// without; so a policy that does nothing when it is woken decides the same. The time must
-    /// have been awake: a later event cannot take back as slept what was passed over here.
-    pub fn wake(&mut self, t_ms: i64, seq: Seq, outputs: &mut Vec<Output>) {
-        self.facts.pass(t_ms);
-        self.policy.wake(&self.facts.world(), seq, outputs);
-    }
-
     /// What the log says so far.
     pub fn world(&self) -> World<'_> {
         self.facts.world()

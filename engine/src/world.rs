@@ -49,16 +49,6 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The moment at `t_ms`, if nothing happens until then.
-    pub fn moment_at(&self, t_ms: i64) -> Moment {
-        self.facts.clocks.moment_at(t_ms)
-    }
-
-    /// Whether there was an event yet.
-    pub fn has_begun(&self) -> bool {
-        self.facts.clocks.started_ms().is_some()
-    }
-
     /// Every tab, by id.
     pub fn tabs(&self) -> impl Iterator<Item = &'a Tab> + use<'a> {
         let world = *self;
@@ -80,7 +70,8 @@ impl<'a> World<'a> {
     /// What a tab of the facts is here.
     #[inline]
     fn here(&self, there: &'a Tab) -> &'a Tab {
-        self.branch.map_or(there, |branch| branch.of(there))
+        let kept = self.branch.and_then(|branch| branch.kept(there.id));
+        kept.unwrap_or(there)
     }
 
     /// Every window, by id.

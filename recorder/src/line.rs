@@ -207,12 +207,7 @@ impl Line {
         let (mut digits, mut of_time) = (itoa::Buffer::new(), itoa::Buffer::new());
         let t_ms = of_time.format(self.t_ms);
         push(out, [digits.format(self.seq.0), ",\"t_ms\":", t_ms]);
-        let source = match self.src {
-            Source::Ext => ",\"src\":\"ext\"",
-            Source::Host => ",\"src\":\"host\"",
-            Source::Engine => ",\"src\":\"engine\"",
-        };
-        push(out, [source]);
+        push(out, [",\"src\":\"", self.src.name(), "\""]);
         if let Some(n) = self.n {
             push(out, [",\"n\":", digits.format(n)]);
         }

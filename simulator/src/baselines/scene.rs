@@ -2,7 +2,7 @@
 //! once, and the policy is woken as a replay wakes it.
 
 use engine::{
-    DiscardedBy, Engine, Event, Input, Metrics, Mode, Output, Page, Policy, Seq, Snapshot,
+    Branch, DiscardedBy, Event, Facts, Input, Metrics, Mode, Output, Page, Policy, Seq, Snapshot,
     TabChanges, TabFacts, TabId, UserState, WindowFacts, WindowId,
 };
 
@@ -17,7 +17,9 @@ const WIN: WindowId = WindowId(1);
 /// A session under way.
 #[derive(Clone, Debug)]
 pub(super) struct Scene<P> {
-    engine: Engine<P>,
+    policy: P,
+    facts: Facts,
+    branch: Branch,
     seq: u64,
     t_ms: i64,
     discards: Vec<(i64, i64)>,
@@ -29,7 +31,9 @@ impl<P: Policy> Scene<P> {
     /// One window with these many tabs, 1 in front, N on host N, all just opened.
     pub(super) fn new(policy: P, tab_count: i64) -> Self {
         let mut scene = Self {
-            engine: Engine::new(policy, Mode::Enforce),
+            policy,
+            facts: Facts::new(Mode::Enforce),
+            branch: Branch::new(Mode::Enforce),
             seq: 0,
             t_ms: START_MS,
             discards: Vec::new(),
@@ -64,10 +68,12 @@ impl<P: Policy> Scene<P> {
     /// Lets time pass.
     pub(super) fn pass(&mut self, ms: i64) -> &mut Self {
         let until = self.t_ms + ms;
-        while let Some(due) = self.engine.next_due().filter(|&due| due <= until) {
+        while let Some(due) = self.next_due().filter(|&due| due <= until) {
             self.t_ms = due;
+            self.branch.pass(&self.facts, due);
             let mut outputs = Vec::new();
-            self.engine.wake(due, Seq(self.seq), &mut outputs);
+            let world = self.branch.world(&self.facts);
+            self.policy.wake(&world, Seq(self.seq), &mut outputs);
             self.carry_out(outputs);
         }
         self.t_ms = until;
@@ -89,7 +95,7 @@ impl<P: Policy> Scene<P> {
     pub(super) fn activate(&mut self, id: i64) -> &mut Self {
         let tab = TabId(id);
         let is_discarded = |tab: &engine::Tab| tab.is_discarded;
-        let comes_back = self.engine.world().tab(tab).is_some_and(is_discarded);
+        let comes_back = self.facts.world().tab(tab).is_some_and(is_discarded);
         self.tell(Input::TabActivated { tab, win: WIN });
         if comes_back {
             self.tell(Input::TabRestored { tab });
@@ -135,9 +141,18 @@ impl<P: Policy> Scene<P> {
             t_ms: self.t_ms,
             input,
         };
-        self.engine.step(&event, &mut outputs);
+        self.facts.apply(&event);
+        self.branch.follow(&self.facts, Some(&event.input));
+        let world = self.branch.world(&self.facts);
+        self.policy.step(&world, &event, &mut outputs);
         self.carry_out(outputs);
         self
+    }
+
+    fn next_due(&self) -> Option<i64> {
+        let world = self.branch.world(&self.facts);
+        let due = self.policy.next_due(&world);
+        due.filter(|&due| due > world.moment().now)
     }
 
     fn carry_out(&mut self, outputs: Vec<Output>) {

@@ -2,7 +2,7 @@
 //! had nobody discarded anything. It is the same for every policy, so any number of them share it.
 
 use engine::{
-    Change, DiscardedBy, Event, Facts, Input, MemorySource, Mode, Moment, Tab, TabId, TabMap, World,
+    Change, DiscardedBy, Event, Facts, Input, MemorySource, Mode, Tab, TabId, TabMap, World,
 };
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +88,7 @@ impl Recording {
             // What its own policy discards again is gone already, whoever had discarded it. Whatever
             // that did, what others discard is gone now.
             Input::TabDiscarded { tab, by } => {
-                let is_again = self.before.iter().any(|before| before.is_discarded);
+                let is_again = self.before(tab).is_some_and(|before| before.is_discarded);
                 if by == DiscardedBy::Other || !is_again {
                     self.weights.note_discard(tab, by, world);
                 }
@@ -128,10 +128,5 @@ impl Recording {
             Input::TabOpened(told) => self.before.extend(world.tab(told.tab)),
             _ => (self.before).extend(input.page_in().and_then(|tab| world.tab(tab))),
         }
-    }
-
-    /// The moment at `t_ms`, which is no earlier than the last event, if none comes before.
-    pub(super) fn moment_at(&self, t_ms: i64) -> Moment {
-        self.world().moment_at(t_ms)
     }
 }

@@ -182,12 +182,12 @@ impl<P: Policy> Run<P> {
     /// at which its books could begin.
     pub(super) fn hand_over(&mut self, recording: &Recording, policy: P) {
         self.policy = policy;
+        if !self.has_begun() {
+            return;
+        }
         let facts = recording.facts();
         self.branch.announce(facts);
         let world = self.branch.world(facts);
-        if !world.has_begun() {
-            return;
-        }
         let event = Event {
             seq: self.seq,
             t_ms: world.moment().now,
@@ -354,10 +354,10 @@ impl<P: Policy> Run<P> {
     /// Lets time pass between two events, and the policy act on that.
     pub(super) fn pass_to(&mut self, recording: &Recording, t_ms: i64) {
         self.t_ms = t_ms;
-        self.at = recording.moment_at(t_ms);
         self.watch.wake(t_ms);
         self.branch.pass(recording.facts(), t_ms);
         let world = self.branch.world(recording.facts());
+        self.at = world.moment();
         self.policy.wake(&world, self.seq, &mut self.outputs);
         self.collect_decisions();
     }
@@ -520,14 +520,13 @@ impl<P: Policy> Run<P> {
     /// Follows in the books of what is saved what became of a tab.
     fn revalue(&mut self, recording: &Recording, tab: TabId) {
         let is_held = self.holds(tab);
-        let kept = self.branch.kept(tab);
-        if !is_held && kept.is_none() {
+        if !is_held && self.branch.kept(tab).is_none() {
             // It is as recorded.
             self.savings.forget(tab, self.at);
             return;
         }
         let account = recording.weights().account(tab);
-        let here = kept.or_else(|| recording.facts().tab(tab));
+        let here = self.world(recording).tab(tab);
         let is_discarded = here.is_some_and(|tab| tab.is_discarded);
         (self.savings).note(tab, account, is_held, is_discarded, self.at);
     }
