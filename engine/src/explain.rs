@@ -123,7 +123,8 @@ impl Orchestrator {
     /// Explains what happens to a tab of the world that it acts in; `None` for one that is not
     /// known.
     pub fn explain(&self, world: &World, tab: TabId) -> Option<Explanation> {
-        world.tab(tab).map(|tab| self.explanation(world, tab))
+        let tab = world.tab(tab)?;
+        Some(self.settled(world).explanation(world, tab))
     }
 
     /// Explains what would happen to a tab if another document came into force now.

@@ -3,6 +3,7 @@
 //! At each sample, signal or request it passes the gate (pause, level, cooldown), finds the
 //! working context, and takes the first few of the ripe tabs that no hard guard holds.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -299,7 +300,7 @@ impl Orchestrator {
     pub(crate) fn adopt(&mut self, world: &World, document: PolicyDocument) {
         self.hash = document.hash();
         self.document = document;
-        self.place_all(world);
+        self.displace_all(world);
     }
 
     /// Follows what an event did to the tabs.
@@ -309,7 +310,7 @@ impl Orchestrator {
             Input::ModeChanged(Mode::Enforce) => {
                 // What was only noted so far is to be done now.
                 self.shadowed.clear();
-                self.place_all(world);
+                self.displace_all(world);
             }
             Input::TabNavigated { tab, .. } => {
                 self.shadowed.remove(tab);
@@ -317,16 +318,15 @@ impl Orchestrator {
             }
             Input::TabChanged { tab, .. } | Input::TabMoved { tab, .. } => {
                 self.lift_refusal(*tab);
-                self.place(world, *tab);
             }
             Input::DiscardOutcome { tab, ok, .. } => self.note_outcome(world, *tab, *ok),
             _ => {}
         }
         for &change in world.changes() {
             match change {
-                Change::Tab(tab) => self.place(world, tab),
+                Change::Tab(tab) => self.touch(world, tab),
                 Change::Renamed { old, new } => {
-                    self.recency.take_out(old);
+                    self.recency.remove(old);
                     if let Some(order) = self.orders.remove(&old) {
                         self.orders.insert(new, order);
                     }
@@ -335,14 +335,14 @@ impl Orchestrator {
                     }
                 }
                 Change::Gone(tab) => {
-                    self.recency.take_out(tab);
+                    self.recency.remove(tab);
                     self.orders.remove(&tab);
                     self.shadowed.remove(&tab);
                 }
             }
         }
         for tab in world.newly_familiar() {
-            self.place(world, tab.id);
+            self.recency.displace(tab.id);
         }
     }
 
@@ -359,26 +359,34 @@ impl Orchestrator {
         if let Some(tab) = present {
             let until_awake = world.moment().awake.saturating_add(REFUSED_MS);
             self.orders.insert(tab, Order::Refused { until_awake });
-            self.place(world, tab);
+            self.recency.displace(tab);
         }
     }
 
     fn lift_refusal(&mut self, tab: TabId) {
         if let Some(Order::Refused { .. }) = self.orders.get(&tab) {
             self.orders.remove(&tab);
+            self.recency.displace(tab);
         }
     }
 
-    fn place_all(&mut self, world: &World) {
+    fn displace_all(&mut self, world: &World) {
         for tab in world.tabs() {
-            self.place(world, tab.id);
+            self.recency.displace(tab.id);
         }
     }
 
-    /// Puts a tab where it belongs now.
-    fn place(&mut self, world: &World, id: TabId) {
+    /// Takes in that something happened to a tab.
+    fn touch(&mut self, world: &World, id: TabId) {
+        if !(self.orders.is_empty() && self.shadowed.is_empty()) {
+            self.review(world, id);
+        }
+        self.recency.displace(id);
+    }
+
+    /// Lets go what was decided on a tab, if it has been used again, or is discarded.
+    fn review(&mut self, world: &World, id: TabId) {
         let Some(tab) = world.tab(id) else {
-            self.recency.take_out(id);
             return;
         };
         if tab.is_active || tab.is_discarded {
@@ -388,8 +396,35 @@ impl Orchestrator {
         if tab.is_discarded {
             self.orders.remove(&id);
         }
+    }
+
+    /// Gives every tab its place, where another was due.
+    fn settle(&mut self, world: &World) {
+        while let Some(tab) = self.recency.next_displaced() {
+            self.place(world, tab);
+        }
+        while let Some(tab) = self.recency.released(world.moment().awake) {
+            self.place(world, tab);
+        }
+    }
+
+    /// The same policy, with every tab in its place.
+    pub(crate) fn settled(&self, world: &World) -> Cow<'_, Self> {
+        let mut settled = Cow::Borrowed(self);
+        if !self.recency.is_settled(world.moment().awake) {
+            settled.to_mut().settle(world);
+        }
+        settled
+    }
+
+    /// Puts a tab where it belongs now.
+    fn place(&mut self, world: &World, id: TabId) {
+        let Some(tab) = world.tab(id) else {
+            self.recency.remove(id);
+            return;
+        };
         if is_guarded(world, tab, &self.document) {
-            self.recency.take_out(id);
+            self.recency.put(id, Place::Guarded);
             return;
         }
         let standing = self.standing(world, id);
@@ -414,17 +449,12 @@ impl Orchestrator {
         self.recency.put(id, place);
     }
 
-    fn release(&mut self, world: &World) {
-        while let Some(tab) = self.recency.released(world.moment().awake) {
-            self.place(world, tab);
-        }
-    }
-
     fn attempt(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
         let level = self.pressure.level;
         if self.gate(world, level) != GateAnswer::Open {
             return;
         }
+        self.settle(world);
         let chosen = self.next_batch(world, level);
         let mut reasons = self.pressure.reasons.clone();
         if self.document.gate == Gate::Always {
@@ -447,6 +477,7 @@ impl Orchestrator {
         if world.paused_until_ms().is_some() {
             return;
         }
+        self.settle(world);
         let batch = match tab {
             Some(_) => Batch::Count(1),
             // Who asks wants something to happen, though the target be reached.
@@ -475,7 +506,7 @@ impl Orchestrator {
             Place::Candidate { key, .. } | Place::Shadowed { key } => {
                 self.requested(world, key, &members)
             }
-            Place::Held { .. } => None,
+            Place::Held { .. } | Place::Guarded | Place::Displaced => None,
         }
     }
 
@@ -611,7 +642,7 @@ impl Orchestrator {
                     self.orders.insert(tab, order);
                 }
             }
-            self.place(world, tab);
+            self.recency.displace(tab);
             outputs.push(Output::Decision(Decision {
                 cause,
                 tab,
@@ -654,7 +685,6 @@ impl Policy for Orchestrator {
 
     fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
         self.follow(world, event);
-        self.release(world);
         match &event.input {
             Input::Metrics(metrics) => {
                 self.pressure.sample(metrics, world.moment());

@@ -3,6 +3,9 @@
 //! TTLs come in few classes, one for each familiarity, so one ordered list a class keeps its ripe
 //! tabs at the head and selection looks at no others. Guarded tabs stand in no list: they would
 //! gather at the heads and be walked over at each sample.
+//!
+//! Much happens to a tab between two moments at which anybody asks for candidates. So a tab to which
+//! something happened leaves its place, and is given another only when that is asked for.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -30,42 +33,49 @@ pub(crate) enum Place {
     Shadowed { key: Key },
     /// It is left alone until this moment of the awake clock.
     Held { until_awake: i64 },
+    /// A guard holds it until something happens to it.
+    Guarded,
+    /// It waits to be given a place.
+    Displaced,
 }
 
 /// The lists: one for each familiarity, and these.
 const SHADOWED: usize = FAMILIARITY_MAX as usize;
 const HELD: usize = SHADOWED + 1;
 
-impl Place {
-    /// Which list it is in.
-    fn list(self) -> usize {
-        match self {
-            Self::Candidate { familiarity, .. } => class(familiarity),
-            Self::Shadowed { .. } => SHADOWED,
-            Self::Held { .. } => HELD,
-        }
-    }
+/// So many tabs may be named as displaced, whether they are or not.
+const DISPLACED_MIN: usize = 64;
 
-    /// Where in the list it is. What is held is in the order in which it is released.
-    fn key(self, tab: TabId) -> Key {
+impl Place {
+    /// Which list it is in, if any, and where there. What is held is in the order in which it is
+    /// released.
+    fn in_list(self, tab: TabId) -> Option<(usize, Key)> {
         match self {
-            Self::Candidate { key, .. } | Self::Shadowed { key } => key,
-            Self::Held { until_awake } => Key {
-                idle_since: until_awake,
-                last_active: until_awake,
-                tab,
-            },
+            Self::Candidate { familiarity, key } => Some((class(familiarity), key)),
+            Self::Shadowed { key } => Some((SHADOWED, key)),
+            Self::Held { until_awake } => {
+                let key = Key {
+                    idle_since: until_awake,
+                    last_active: until_awake,
+                    tab,
+                };
+                Some((HELD, key))
+            }
+            Self::Guarded | Self::Displaced => None,
         }
     }
 }
 
-/// All tabs that no event-lifted guard holds.
+/// Where each tab stands.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub(crate) struct Recency {
     places: TabMap<Place>,
     #[serde(skip)]
     lists: [Order<Key>; HELD + 1],
+    /// The tabs that are displaced, and some that are so no more.
+    #[serde(skip)]
+    displaced: Vec<TabId>,
 }
 
 impl Serialize for Recency {
@@ -86,24 +96,56 @@ impl<'de> Deserialize<'de> for Recency {
 }
 
 impl Recency {
+    /// Gives a tab a place.
     pub(crate) fn put(&mut self, tab: TabId, place: Place) {
-        let before = self.places.get(tab).copied();
+        let before = self.places.insert(tab, place);
         if before == Some(place) {
             return;
         }
-        self.places.insert(tab, place);
-        self.lists[place.list()].add(place.key(tab));
+        match place.in_list(tab) {
+            Some((list, key)) => self.lists[list].add(key),
+            None if place == Place::Displaced => self.displaced.push(tab),
+            None => {}
+        }
         if let Some(before) = before {
             self.lose(tab, before);
         }
     }
 
-    pub(crate) fn take_out(&mut self, tab: TabId) {
+    /// Takes a tab out of its place, to be given another when that is asked for.
+    pub(crate) fn displace(&mut self, tab: TabId) {
+        self.put(tab, Place::Displaced);
+        if self.displaced.len() > DISPLACED_MIN.max(2 * self.places.len()) {
+            self.displaced.sort_unstable();
+            self.displaced.dedup();
+            let places = &self.places;
+            (self.displaced).retain(|&tab| places.get(tab) == Some(&Place::Displaced));
+        }
+    }
+
+    /// A tab that waits to be given a place, if there is one; it is not named again.
+    pub(crate) fn next_displaced(&mut self) -> Option<TabId> {
+        loop {
+            let tab = self.displaced.pop()?;
+            if self.places.get(tab) == Some(&Place::Displaced) {
+                return Some(tab);
+            }
+        }
+    }
+
+    /// Whether every tab stands where it belongs at a moment of the awake clock.
+    pub(crate) fn is_settled(&self, awake: i64) -> bool {
+        self.displaced.is_empty() && self.released(awake).is_none()
+    }
+
+    /// Forgets a tab.
+    pub(crate) fn remove(&mut self, tab: TabId) {
         if let Some(place) = self.places.remove(tab) {
             self.lose(tab, place);
         }
     }
 
+    /// Where a tab stands.
     pub(crate) fn place(&self, tab: TabId) -> Option<Place> {
         self.places.get(tab).copied()
     }
@@ -133,16 +175,17 @@ impl Recency {
 
     /// Notes that a tab has left a place.
     fn lose(&mut self, tab: TabId, place: Place) {
-        let Self { places, lists } = self;
-        let list = place.list();
-        lists[list].lose(&place.key(tab), |key| holds(places, list, key));
+        let Self { places, lists, .. } = self;
+        if let Some((list, key)) = place.in_list(tab) {
+            lists[list].lose(&key, |key| holds(places, list, key));
+        }
     }
 }
 
 /// Whether a key stands for what is known of its tab.
 fn holds(places: &TabMap<Place>, list: usize, key: &Key) -> bool {
     let place = places.get(key.tab);
-    place.is_some_and(|place| place.list() == list && place.key(key.tab) == *key)
+    place.and_then(|place| place.in_list(key.tab)) == Some((list, *key))
 }
 
 fn class(familiarity: u8) -> usize {
