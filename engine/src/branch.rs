@@ -86,6 +86,13 @@ impl Branch {
         }
     }
 
+    /// Follows the facts over an event that happens here, too, to no tab that is otherwise.
+    pub fn go_along(&mut self, facts: &Facts) {
+        self.moment = facts.clocks.moment();
+        self.changes = None;
+        self.hear(facts.newly_familiar, true);
+    }
+
     /// Lets something happen here alone, at the moment to which time has passed.
     pub fn happen(&mut self, facts: &Facts, input: &Input) {
         self.hear(None, true);

@@ -87,7 +87,11 @@ pub struct Event {
 }
 
 /// Everything that can happen to the world.
+///
+/// What it is stands in a byte of its own, not among values that some variant cannot have: it is
+/// looked at far more often than it is moved.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(u8)]
 pub enum Input {
     /// The extension's view of everything open. What is not in it is gone; what is known keeps
     /// what was known; the rest is new.

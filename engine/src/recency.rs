@@ -114,6 +114,9 @@ impl Recency {
 
     /// Takes a tab out of its place, to be given another when that is asked for.
     pub(crate) fn displace(&mut self, tab: TabId) {
+        if self.places.get(tab) == Some(&Place::Displaced) {
+            return;
+        }
         self.put(tab, Place::Displaced);
         if self.displaced.len() > DISPLACED_MIN.max(2 * self.places.len()) {
             self.displaced.sort_unstable();

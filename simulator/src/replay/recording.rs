@@ -16,6 +16,9 @@ pub(super) struct Recording {
     /// The tabs to which the last event happened, as they were before it, by id.
     #[serde(skip)]
     before: Vec<Tab>,
+    /// The tabs to which it happened, or which it changed.
+    #[serde(skip)]
+    touched: Vec<TabId>,
     weights: Weights,
     /// The pressure as it would have been without any discard.
     never: Gauge,
@@ -28,6 +31,7 @@ impl Recording {
         Self {
             facts: Facts::new(Mode::Observe),
             before: Vec::new(),
+            touched: Vec::new(),
             weights: Weights::default(),
             never: Gauge::default(),
             load_ms: TabMap::default(),
@@ -55,6 +59,11 @@ impl Recording {
         Some(&self.before[place.ok()?])
     }
 
+    /// The tabs to which the last event happened, or which it changed.
+    pub(super) fn touched(&self) -> &[TabId] {
+        &self.touched
+    }
+
     /// What its tabs weigh.
     pub(super) fn weights(&self) -> &Weights {
         &self.weights
@@ -75,12 +84,22 @@ impl Recording {
         self.look_back(&event.input);
         self.facts.apply(event);
         let world = &self.facts.world();
+        self.touched.clear();
         for &change in world.changes() {
             match change {
-                Change::Tab(_) => {}
-                Change::Renamed { old, new } => self.load_ms.rename(old, new),
-                Change::Gone(tab) => drop(self.load_ms.remove(tab)),
+                Change::Tab(tab) => self.touched.push(tab),
+                Change::Renamed { old, new } => {
+                    self.touched.extend([old, new]);
+                    self.load_ms.rename(old, new);
+                }
+                Change::Gone(tab) => {
+                    self.touched.push(tab);
+                    self.load_ms.remove(tab);
+                }
             }
+        }
+        if let Input::TabMemory { tab, .. } = event.input {
+            self.touched.push(tab);
         }
         self.weights.follow(world);
         let at = world.moment();

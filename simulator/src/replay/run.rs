@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use engine::{
-    Branch, Change, DEFAULT_TAB_BYTES, Decision, DiscardedBy, Event, Input, Metrics, Mode, Moment,
-    Output, Page, Policy, PolicyDocument, Seq, Tab, TabChanges, TabId, TabMap, World,
+    Branch, Change, DEFAULT_TAB_BYTES, Decision, DiscardedBy, Event, Input, MemorySource, Metrics,
+    Mode, Moment, Output, Page, Policy, PolicyDocument, Seq, Tab, TabChanges, TabId, TabMap, World,
 };
 use serde::{Deserialize, Serialize};
 
@@ -245,6 +245,36 @@ impl<P: Policy> Run<P> {
     /// Follows the recording over an event.
     pub(super) fn follow(&mut self, recording: &Recording, event: &Event) {
         self.enter(event);
+        if happens_anyway(&event.input) && self.is_apart_from(recording.touched()) {
+            self.go_along(recording, event);
+        } else {
+            self.branch_off(recording, event);
+        }
+    }
+
+    /// Whether these tabs are here as they were recorded, and neither held nor decided on.
+    fn is_apart_from(&self, tabs: &[TabId]) -> bool {
+        (tabs.iter()).all(|&tab| {
+            self.branch.kept(tab).is_none()
+                && !self.held.contains(tab)
+                && !self.awaiting.contains(tab)
+        })
+    }
+
+    /// Follows an event that happens here as it was recorded, to tabs with which nothing else has
+    /// happened: what [`Run::branch_off`] would come to, without looking for what is otherwise.
+    fn go_along(&mut self, recording: &Recording, event: &Event) {
+        self.at = recording.world().moment();
+        self.follow_past(recording, &event.input);
+        self.branch.go_along(recording.facts());
+        self.watch.see(event);
+        let world = self.branch.world(recording.facts());
+        self.policy.step(&world, event, &mut self.outputs);
+        self.collect_decisions();
+    }
+
+    /// Follows an event that may be otherwise here.
+    fn branch_off(&mut self, recording: &Recording, event: &Event) {
         let (kept, then) = self.rewrite(recording, &event.input);
         if kept.is_otherwise() {
             for tab in recording.all_before() {
@@ -299,6 +329,7 @@ impl<P: Policy> Run<P> {
 
     /// Lets the time up to an event pass: what was decided is carried out, and the policy woken
     /// whenever it wants to be.
+    #[inline]
     pub(super) fn pass_time(
         &mut self,
         recording: &Recording,
@@ -725,6 +756,46 @@ impl<P: Policy> Run<P> {
         if how == Return::Untold && !is_loading {
             self.feed(recording, Input::TabLoaded { tab, load_ms: None });
         }
+    }
+}
+
+/// Whether an event happens whatever a policy has done, unless that was to a tab that it is about.
+fn happens_anyway(input: &Input) -> bool {
+    match input {
+        Input::TabActivated { .. }
+        | Input::TabNavigated { .. }
+        | Input::TabLoaded { .. }
+        | Input::TabChanged { .. }
+        | Input::TabMoved { .. }
+        | Input::TabReplaced { .. }
+        | Input::TabClosed { .. }
+        | Input::TabMemory {
+            how: MemorySource::Measured,
+            ..
+        }
+        | Input::WindowOpened { .. }
+        | Input::WindowClosed { .. }
+        | Input::WindowFocused { .. }
+        | Input::UserIdle(_)
+        | Input::PruneRequested { .. }
+        | Input::Paused { .. }
+        | Input::KnowledgeCarried(_)
+        | Input::Suspended { .. }
+        | Input::ClockStepped { .. } => true,
+        // What tells of discards, of many tabs, of the machine or of the recorded policy.
+        Input::SessionStarted(_)
+        | Input::TabOpened(_)
+        | Input::TabDiscarded { .. }
+        | Input::TabRestored { .. }
+        | Input::TabMemory {
+            how: MemorySource::Reclaimed,
+            ..
+        }
+        | Input::DiscardOutcome { .. }
+        | Input::Metrics(_)
+        | Input::PressureSignal(_)
+        | Input::PolicyChanged(_)
+        | Input::ModeChanged(_) => false,
     }
 }
 
