@@ -27,6 +27,7 @@ mod wire;
 mod writer;
 
 pub use composer::{Compression, TraceComposer};
+pub use compress::compressor;
 pub use error::*;
 pub use line::*;
 pub use lock::TraceLock;

@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::compress::encoder;
+use crate::compress::compressor;
 
 /// How much a block holds before it is handed on, about: some 800 lines. With fewer the thread is
 /// woken, and the system called, too often; with more they do not stay in the processor's cache.
@@ -113,7 +113,7 @@ impl Sink {
     pub(crate) fn zstd(file: File) -> io::Result<Self> {
         Ok(Self {
             sha256: Sha256::new(),
-            output: Output::Zstd(Box::new(encoder(file)?)),
+            output: Output::Zstd(Box::new(compressor(file)?)),
         })
     }
 

@@ -17,9 +17,6 @@ use crate::console::{Console, bytes, count};
 use crate::outcome::Outcome;
 use crate::reading::{Ending, Show, open, read_with, shown};
 
-/// zstd's default, as the live host uses it.
-const LEVEL: i32 = 3;
-
 /// What is written as JSON.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -190,11 +187,7 @@ impl Sink {
         let file = BufWriter::new(file);
         Ok(match self.form {
             Form::Jsonl => Encoder::Plain(file),
-            Form::Compressed => {
-                let mut encoder = zstd::Encoder::new(file, LEVEL)?;
-                encoder.include_checksum(true)?;
-                Encoder::Compressed(encoder)
-            }
+            Form::Compressed => Encoder::Compressed(recorder::compressor(file)?),
             #[cfg(feature = "analysis")]
             Form::Parquet => Encoder::Parquet(Box::new(parquet::Writer::new(file)?)),
             #[cfg(not(feature = "analysis"))]
