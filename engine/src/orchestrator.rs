@@ -341,8 +341,10 @@ impl Orchestrator {
                 }
             }
         }
-        for tab in world.newly_familiar() {
-            self.recency.displace(tab.id);
+        for &host in world.newly_familiar() {
+            for tab in world.on_host(host) {
+                self.recency.displace(tab.id);
+            }
         }
     }
 

@@ -144,18 +144,16 @@ impl<'a> World<'a> {
         tabs
     }
 
-    /// The tabs on hosts whose familiarity the last event changed, in no order.
-    pub(crate) fn newly_familiar(&self) -> impl Iterator<Item = &'a Tab> + use<'a> {
-        let hosts = match self.branch {
+    /// The hosts whose familiarity the last event changed, in no order.
+    pub(crate) fn newly_familiar(&self) -> &'a [HostId] {
+        match self.branch {
             Some(branch) => &branch.newly_familiar,
             None => self.facts.newly_familiar.as_slice(),
-        };
-        let world = *self;
-        hosts.iter().flat_map(move |&host| world.on_host(host))
+        }
     }
 
     /// The tabs on a host, in no order.
-    fn on_host(&self, host: HostId) -> impl Iterator<Item = &'a Tab> + use<'a> {
+    pub(crate) fn on_host(&self, host: HostId) -> impl Iterator<Item = &'a Tab> + use<'a> {
         let world = *self;
         let ids = self.facts.hosts.tabs(host).iter();
         ids.filter_map(move |&id| world.tab(id))

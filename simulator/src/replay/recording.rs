@@ -101,7 +101,7 @@ impl Recording {
         if let Input::TabMemory { tab, .. } = event.input {
             self.touched.push(tab);
         }
-        self.weights.follow(world);
+        self.weights.follow(&event.input, world);
         let at = world.moment();
         match event.input {
             // What its own policy discards again is gone already, whoever had discarded it. Whatever

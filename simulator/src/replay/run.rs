@@ -645,7 +645,11 @@ impl<P: Policy> Run<P> {
     }
 
     /// Follows what an event of the recording did to what the policy did to its tabs.
+    #[inline]
     fn follow_past(&mut self, recording: &Recording, input: &Input) {
+        if self.past.is_empty() {
+            return;
+        }
         for &change in recording.world().changes() {
             match change {
                 Change::Tab(_) => {}

@@ -53,6 +53,17 @@ impl Known {
         }
     }
 
+    fn show(&mut self, page: Option<&Page>) {
+        let host = match page {
+            Some(Page::Web(host)) => Some(host),
+            Some(Page::Internal) | None => None,
+        };
+        // Mostly it stays, and counting who shares it takes longer than to look.
+        if self.host.as_ref() != host {
+            self.host = host.cloned();
+        }
+    }
+
     fn change(&mut self, changes: TabChanges, awake: i64) {
         if changes.audible == Some(false) && self.has(Objection::Audible) {
             self.sounded_until = awake.saturating_add(MINUTE_MS);
@@ -123,8 +134,10 @@ pub(super) fn counts<'de, D: Deserializer<'de>>(
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Watch {
     protected_domains: Vec<String>,
+    /// The log's time, once it has begun.
     now_ms: Option<i64>,
-    awake: i64,
+    /// For how long the machine has slept since then.
+    slept_ms: i64,
     tabs: TabMap<Known>,
     fronts: BTreeMap<WindowId, TabId>,
     focused: Option<WindowId>,
@@ -137,7 +150,7 @@ impl Watch {
         Self {
             protected_domains,
             now_ms: None,
-            awake: 0,
+            slept_ms: 0,
             tabs: TabMap::default(),
             fronts: BTreeMap::new(),
             focused: None,
@@ -162,7 +175,7 @@ impl Watch {
         };
         let now_ms = self.now_ms.unwrap_or_default();
         let passing = [
-            (self.awake < known.sounded_until, "recently_audible"),
+            (self.awake() < known.sounded_until, "recently_audible"),
             (
                 now_ms.saturating_sub(self.in_front_ms(tab, known)) < MINUTE_MS,
                 "young",
@@ -181,7 +194,7 @@ impl Watch {
             return None;
         }
         let now_ms = self.now_ms.unwrap_or_default();
-        let sounds_for_ms = known.sounded_until.saturating_sub(self.awake).max(0);
+        let sounds_for_ms = known.sounded_until.saturating_sub(self.awake()).max(0);
         let old_from = self.in_front_ms(tab, known).saturating_add(MINUTE_MS);
         Some(now_ms.saturating_add(sounds_for_ms).max(old_from))
     }
@@ -204,25 +217,32 @@ impl Watch {
 
     /// Takes in that time has passed, awake and without an event.
     pub(super) fn wake(&mut self, t_ms: i64) {
-        self.pass(t_ms, 0);
+        self.pass(t_ms);
     }
 
     /// Takes an event of the policy's world in.
     pub(super) fn see(&mut self, event: &Event) {
-        let slept_ms = match event.input {
-            Input::Suspended { ms } => i64::try_from(ms).unwrap_or(i64::MAX),
-            _ => 0,
-        };
-        self.pass(event.t_ms, slept_ms);
+        let passed_ms = self.pass(event.t_ms);
+        if let Input::Suspended { ms } = event.input {
+            let slept_ms = i64::try_from(ms).map_or(passed_ms, |ms| ms.min(passed_ms));
+            self.slept_ms = self.slept_ms.saturating_add(slept_ms);
+        }
         self.apply(&event.input);
     }
 
-    fn pass(&mut self, t_ms: i64, slept_ms: i64) {
+    /// Goes on to a time, and tells how long it is until then. Time that goes back stands still.
+    fn pass(&mut self, t_ms: i64) -> i64 {
         let before = self.now_ms.unwrap_or(t_ms);
         let now_ms = before.max(t_ms);
-        let passed = now_ms.saturating_sub(before);
         self.now_ms = Some(now_ms);
-        self.awake = self.awake.saturating_add(passed - slept_ms.min(passed));
+        now_ms.saturating_sub(before)
+    }
+
+    /// The awake clock.
+    fn awake(&self) -> i64 {
+        self.now_ms
+            .unwrap_or_default()
+            .saturating_sub(self.slept_ms)
     }
 
     fn is_protected(&self, known: &Known) -> bool {
@@ -257,7 +277,7 @@ impl Watch {
     }
 
     fn apply(&mut self, input: &Input) {
-        let awake = self.awake;
+        let awake = self.awake();
         match input {
             Input::SessionStarted(snapshot) => {
                 let told: std::collections::BTreeSet<TabId> =
@@ -278,7 +298,7 @@ impl Watch {
                 page,
                 protected,
             } => self.with(*tab, |known| {
-                known.host = host_of(page.as_ref());
+                known.show(page.as_ref());
                 known.object(Objection::MarkedProtected, Some(*protected == Some(true)));
                 known.object(Objection::Loading, Some(true));
                 known.object(Objection::Discarded, Some(false));
@@ -323,7 +343,7 @@ impl Watch {
     }
 
     fn told(&mut self, facts: &TabFacts, in_snapshot: bool) {
-        let (now_ms, awake) = (self.now_ms.unwrap_or_default(), self.awake);
+        let (now_ms, awake) = (self.now_ms.unwrap_or_default(), self.awake());
         let accessed_ms =
             (facts.last_accessed).map(|wall| wall.saturating_sub(self.wall_offset_ms));
         let accessed_ms = accessed_ms.filter(|&then| in_snapshot && then < now_ms);
@@ -337,7 +357,7 @@ impl Watch {
         self.moved(facts.tab, facts.win);
         self.with(facts.tab, |known| {
             if facts.page.is_some() {
-                known.host = host_of(facts.page.as_ref());
+                known.show(facts.page.as_ref());
             }
             known.object(Objection::MarkedProtected, facts.protected);
             known.object(Objection::Discarded, facts.discarded);
@@ -408,12 +428,5 @@ impl Watch {
         if let Some(known) = self.tabs.get_mut(id) {
             change(known);
         }
-    }
-}
-
-fn host_of(page: Option<&Page>) -> Option<Arc<str>> {
-    match page {
-        Some(Page::Web(host)) => Some(host.clone()),
-        Some(Page::Internal) | None => None,
     }
 }

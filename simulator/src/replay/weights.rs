@@ -3,7 +3,7 @@
 //! What a tab weighs at a moment follows from the recording alone, and from lines before that
 //! moment only; so it is the same for every policy. Nothing here is kept beyond the open tabs.
 
-use engine::{Change, DEFAULT_TAB_BYTES, DiscardedBy, Metrics, Tab, TabId, TabMap, World};
+use engine::{Change, DEFAULT_TAB_BYTES, DiscardedBy, Input, Metrics, Tab, TabId, TabMap, World};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Beyond this difference from the recorded memory, stall time, swap and the operating system's
@@ -260,12 +260,18 @@ impl Weights {
         self.counted_to = active;
     }
 
-    /// Follows what a line did to the tabs of the recording.
-    pub(super) fn follow(&mut self, recorded: &World) {
-        let active = recorded.moment().active;
+    /// Follows what an event did to the tabs of the recording.
+    pub(super) fn follow(&mut self, input: &Input, recorded: &World) {
         self.gone.clear();
         self.changed.tabs.clear();
         self.changed.are_all = false;
+        // What a page does by itself, and which window is used, changes no tab's weight.
+        if let Input::TabLoaded { .. } | Input::TabChanged { .. } | Input::WindowFocused { .. } =
+            input
+        {
+            return;
+        }
+        let active = recorded.moment().active;
         for &change in recorded.changes() {
             match change {
                 Change::Tab(tab) => self.revalue(tab, recorded),
