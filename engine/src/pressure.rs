@@ -157,6 +157,10 @@ impl PressureState {
     }
 
     fn is_swapping(&self, metrics: &Metrics, settings: &Pressure) -> bool {
+        // One is not more than itself.
+        if self.swap.len() < 2 {
+            return false;
+        }
         let (Some(&(_, least)), Some(&(_, latest)), Some(total)) =
             (self.swap.front(), self.swap.back(), metrics.ram_total)
         else {

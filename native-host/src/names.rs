@@ -5,18 +5,19 @@
 //! is still there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine::TabId;
 use recorder::{Body, Tab};
 
 /// The real hostnames of open tabs.
 #[derive(Debug, Default)]
-pub struct Names(BTreeMap<TabId, String>);
+pub struct Names(BTreeMap<TabId, Arc<str>>);
 
 impl Names {
     /// The hostname of a tab's page, as the extension told it.
     pub fn of(&self, tab: TabId) -> Option<&str> {
-        self.0.get(&tab).map(String::as_str)
+        self.0.get(&tab).map(|host| &**host)
     }
 
     /// Takes in what the extension told, in its own words.
@@ -69,7 +70,7 @@ mod tests {
 
     fn tab(id: i64, host: Option<&str>, scheme: Option<&str>) -> Tab {
         Tab {
-            host: host.map(str::to_owned),
+            host: host.map(Into::into),
             scheme: scheme.map(str::to_owned),
             ..Tab::new(TabId(id), WindowId(1))
         }
@@ -89,7 +90,7 @@ mod tests {
     fn navigated(id: i64, host: Option<&str>) -> Body {
         Body::TabNavigated(TabNavigated {
             tab: TabId(id),
-            host: host.map(str::to_owned),
+            host: host.map(Into::into),
             scheme: Some("https".to_owned()),
             protected: None,
         })

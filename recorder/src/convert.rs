@@ -3,6 +3,8 @@
 //! The log knows more than the engine asks for (groups, schemes, versions); what is left out here
 //! can change no decision.
 
+use std::sync::Arc;
+
 use engine::{Event, Input, Output, Page, Snapshot, TabChanges, TabFacts, WindowFacts};
 
 use crate::line::Line;
@@ -10,6 +12,7 @@ use crate::wire::{Action, Body, Decision, Metrics, PressureChanged, Tab, TabChan
 
 impl Line {
     /// Returns what the engine is to be told; `None` for bookkeeping, outputs and unknown types.
+    #[inline]
     pub fn event(&self) -> Option<Event> {
         Some(Event {
             seq: self.seq,
@@ -30,6 +33,7 @@ impl Line {
 
 impl Body {
     /// Returns what the engine is to be told; `None` for bookkeeping, outputs and unknown types.
+    #[inline]
     pub fn input(&self) -> Option<Input> {
         Some(match self {
             Self::LogOpened(_)
@@ -54,7 +58,7 @@ impl Body {
             },
             Self::TabNavigated(it) => Input::TabNavigated {
                 tab: it.tab,
-                page: page(it.host.as_deref(), it.scheme.as_deref()),
+                page: page(it.host.as_ref(), it.scheme.as_deref()),
                 protected: it.protected,
             },
             Self::TabLoaded(it) => Input::TabLoaded {
@@ -107,9 +111,9 @@ impl Body {
 }
 
 /// A host names a page of the web; a scheme without a host one of the browser's own.
-fn page(host: Option<&str>, scheme: Option<&str>) -> Option<Page> {
+fn page(host: Option<&Arc<str>>, scheme: Option<&str>) -> Option<Page> {
     match (host, scheme) {
-        (Some(host), _) => Some(Page::Web(host.into())),
+        (Some(host), _) => Some(Page::Web(host.clone())),
         (None, Some(_)) => Some(Page::Internal),
         (None, None) => None,
     }
@@ -129,7 +133,7 @@ impl From<&Tab> for TabFacts {
         Self {
             tab: tab.tab,
             win: tab.win,
-            page: page(tab.host.as_deref(), tab.scheme.as_deref()),
+            page: page(tab.host.as_ref(), tab.scheme.as_deref()),
             protected: tab.protected,
             active: tab.active,
             pinned: tab.pinned,

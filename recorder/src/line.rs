@@ -333,7 +333,7 @@ impl ExtEvent {
 
 /// Holds what is said of a page to a hostname and a scheme.
 fn check_names(body: &Body) -> Result<(), LineError> {
-    fn check(host: Option<&String>, scheme: Option<&String>) -> Result<(), LineError> {
+    fn check(host: Option<&str>, scheme: Option<&str>) -> Result<(), LineError> {
         if host.is_some_and(|host| !is_hostname(host)) {
             return Err(LineError::of_field(
                 "host",
@@ -348,9 +348,9 @@ fn check_names(body: &Body) -> Result<(), LineError> {
         }
         Ok(())
     }
-    let of_tab = |tab: &Tab| check(tab.host.as_ref(), tab.scheme.as_ref());
+    let of_tab = |tab: &Tab| check(tab.host.as_deref(), tab.scheme.as_deref());
     match body {
-        Body::TabNavigated(it) => check(it.host.as_ref(), it.scheme.as_ref()),
+        Body::TabNavigated(it) => check(it.host.as_deref(), it.scheme.as_deref()),
         Body::TabOpened(tab) => of_tab(tab),
         Body::SessionStarted(it) => it.tabs.iter().try_for_each(of_tab),
         _ => Ok(()),

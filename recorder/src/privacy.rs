@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use engine::{HostKnowledge, PolicyDocument, Settings, hex};
 use hmac::{Hmac, KeyInit, Mac};
@@ -163,13 +164,13 @@ impl Naming {
 
     fn rename_page(
         &self,
-        host: &mut Option<String>,
+        host: &mut Option<Arc<str>>,
         protected: &mut Option<bool>,
         policy: &PolicyDocument,
     ) {
         if let Some(host) = host {
             *protected = Some(policy.protects(host.trim_end_matches('.')));
-            *host = self.name_of(host);
+            *host = self.name_of(host).into();
         }
     }
 
@@ -426,7 +427,7 @@ mod tests {
             let policy = protecting(&domains);
             for naming in &namings()[1..] {
                 let mut body = Body::TabOpened(Tab {
-                    host: Some(host.clone()),
+                    host: Some(host.as_str().into()),
                     ..Tab::new(engine::TabId(1), engine::WindowId(1))
                 });
                 naming.rename(&mut body, &policy);

@@ -4,12 +4,15 @@
 //! is not written; when reading, absent and null mean the same. These types say what a line looks
 //! like, not what it means: the engine's own words for it are made in `convert`.
 
+use std::fmt;
+use std::sync::Arc;
+
 use engine::{
     DiscardedBy, HostKnowledge, Level, MemorySource, Mode, PolicyDocument, Reason, Seq, Severity,
     TabId, UserState, WindowId,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::IgnoredAny;
+use serde::de::{self, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
@@ -374,8 +377,13 @@ pub struct Tab {
     /// Its window.
     pub win: WindowId,
     /// The hostname of its page; absent for pages without one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "shared",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub host: Option<Arc<str>>,
     /// The scheme of a page without a host, such as "chrome".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheme: Option<String>,
@@ -464,8 +472,13 @@ pub struct TabNavigated {
     /// The tab that loads.
     pub tab: TabId,
     /// The hostname of its page; absent for pages without one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "shared",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub host: Option<Arc<str>>,
     /// The scheme of a page without a host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheme: Option<String>,
@@ -804,4 +817,32 @@ pub struct PressureChanged {
     pub was: Level,
     /// Why.
     pub reasons: Vec<Reason>,
+}
+
+/// Reads a name that many lines tell of, so that who keeps it need not copy it.
+fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<str>>, D::Error> {
+    Ok(Option::<Shared>::deserialize(deserializer)?.map(|name| name.0))
+}
+
+/// A name, which serde by itself would copy twice.
+struct Shared(Arc<str>);
+
+impl<'de> Deserialize<'de> for Shared {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Characters).map(Self)
+    }
+}
+
+struct Characters;
+
+impl Visitor<'_> for Characters {
+    type Value = Arc<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Arc<str>, E> {
+        Ok(text.into())
+    }
 }

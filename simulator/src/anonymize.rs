@@ -5,6 +5,7 @@
 //! command's help says.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine::{Facts, HostKnowledge, Input, Mode, Page, PolicyDocument, hex};
 use rand::{Rng, RngExt, SeedableRng};
@@ -420,7 +421,7 @@ impl Anonymizer {
 
     fn page(
         &mut self,
-        host: &mut Option<String>,
+        host: &mut Option<Arc<str>>,
         scheme: &mut Option<String>,
         protected: &mut Option<bool>,
     ) {
@@ -429,7 +430,7 @@ impl Anonymizer {
             if self.policy.protects(host) {
                 *protected = Some(true);
             }
-            *host = self.name_of(host);
+            *host = self.name_of(host).into();
         }
         if let Some(scheme) = scheme
             && !COMMON_SCHEMES.contains(&&**scheme)

@@ -250,7 +250,7 @@ impl Check {
     }
 
     fn check_text(&mut self, line: &Line) {
-        let mut page = |host: Option<&String>, scheme: Option<&String>| {
+        let mut page = |host: Option<&str>, scheme: Option<&str>| {
             if let Some(host) = host.filter(|host| !is_hostname(host)) {
                 self.find(Kind::LeakHost, line, format!("host: {host:?}"));
             }
@@ -261,11 +261,11 @@ impl Check {
         match &line.body {
             Body::SessionStarted(it) => {
                 for tab in &it.tabs {
-                    page(tab.host.as_ref(), tab.scheme.as_ref());
+                    page(tab.host.as_deref(), tab.scheme.as_deref());
                 }
             }
-            Body::TabOpened(tab) => page(tab.host.as_ref(), tab.scheme.as_ref()),
-            Body::TabNavigated(it) => page(it.host.as_ref(), it.scheme.as_ref()),
+            Body::TabOpened(tab) => page(tab.host.as_deref(), tab.scheme.as_deref()),
+            Body::TabNavigated(it) => page(it.host.as_deref(), it.scheme.as_deref()),
             Body::KnowledgeCarried(it) => {
                 for known in &it.hosts {
                     page(Some(&known.host), None);

@@ -209,7 +209,7 @@ impl Cut {
 
     fn facts(&self, world: &World, tab: &engine::Tab) -> Tab {
         let aside = self.asides.get(&tab.id).cloned().unwrap_or_default();
-        let host = world.host_of(tab).map(str::to_owned);
+        let host = world.host_of(tab).map(Into::into);
         let last_in_front_ms = world.last_in_front(tab).now;
         Tab {
             scheme: aside.scheme.filter(|_| host.is_none()),

@@ -1,5 +1,7 @@
 //! Any line that can be: the strategies that the properties draw from.
 
+use std::sync::Arc;
+
 use engine::{
     DiscardedBy, HostKnowledge, Level, MemorySource, Mode, PRESETS, PolicyDocument, Reason, Seq,
     Severity, TabId, UserState, WindowId,
@@ -428,8 +430,8 @@ fn tab() -> BoxedStrategy<Tab> {
         .boxed()
 }
 
-fn hostname() -> impl Strategy<Value = String> {
-    "[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?(\\.[a-z0-9]{1,8}){0,2}"
+fn hostname() -> impl Strategy<Value = Arc<str>> {
+    "[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?(\\.[a-z0-9]{1,8}){0,2}".prop_map(Into::into)
 }
 
 fn scheme() -> impl Strategy<Value = String> {

@@ -353,7 +353,7 @@ fn a_page_is_told_by_its_host_or_its_scheme() {
     fn check(host: Option<&str>, scheme: Option<&str>, expect: Option<&Page>) {
         let navigated = TabNavigated {
             tab: TabId(1),
-            host: host.map(str::to_owned),
+            host: host.map(Into::into),
             scheme: scheme.map(str::to_owned),
             protected: None,
         };

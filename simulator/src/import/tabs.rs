@@ -624,7 +624,7 @@ impl Weaver<'_> {
     fn open(&mut self, t_ms: i64, win: WindowId, visit: &Placed) -> Result<(), ImportError> {
         let tab = visit.tab;
         let body = Body::TabOpened(Tab {
-            host: visit.page.host().map(str::to_owned),
+            host: visit.page.host().map(Into::into),
             scheme: visit.page.scheme().map(str::to_owned),
             loading: Some(true),
             opener: visit.opener.filter(|opener| self.tabs.contains_key(opener)),
@@ -677,7 +677,7 @@ impl Weaver<'_> {
         open.page_key = visit.page_key;
         let body = Body::TabNavigated(TabNavigated {
             tab,
-            host: visit.page.host().map(str::to_owned),
+            host: visit.page.host().map(Into::into),
             scheme: visit.page.scheme().map(str::to_owned),
             protected: None,
         });

@@ -29,6 +29,7 @@ pub struct RecordedDecision {
 
 impl Step {
     /// Takes from a line what matters; `None` for bookkeeping and for what follows from the rest.
+    #[inline]
     pub fn of(line: &Line) -> Option<Self> {
         match &line.body {
             Body::Decision(decision) => Some(Self::Decided(RecordedDecision {

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::sync::Arc;
 
 use engine::{DiscardedBy, MemorySource, TabId, UserState, WindowId};
 use recorder::{
@@ -140,6 +141,8 @@ pub(super) struct Browser {
     last_focused: WindowId,
     is_idle: bool,
     class_names: Vec<String>,
+    /// Room for the name of a host.
+    host: String,
     classes: Vec<SiteClass>,
     discarding: Discarding,
     last_discard_ms: i64,
@@ -172,6 +175,7 @@ impl Browser {
             last_focused: win,
             is_idle: true,
             class_names: classes.keys().cloned().collect(),
+            host: String::new(),
             classes: classes.values().cloned().collect(),
             discarding: discarding.clone(),
             last_discard_ms: i64::MIN,
@@ -297,10 +301,11 @@ impl Browser {
         } = new;
         let tab = self.new_tab(t_ms, win, opener, purpose);
         let id = tab.id;
+        let host = site.map(|site| self.host(site));
         self.tell(
             t_ms,
             Body::TabOpened(Tab {
-                host: site.map(|site| self.host(site)),
+                host,
                 scheme: site.is_none().then(|| "chrome".to_owned()),
                 active: Some(false),
                 pinned: Some(false),
@@ -677,10 +682,14 @@ impl Browser {
         MIB * self.draw.lognormal(class.mib, class.mib_sigma)
     }
 
-    fn host(&self, site: Site) -> String {
-        let class = &self.class_names[site.class];
+    fn host(&mut self, site: Site) -> Arc<str> {
         let mut digits = itoa::Buffer::new();
-        [class, "-", digits.format(site.number), ".example"].concat()
+        let class = &self.class_names[site.class];
+        self.host.clear();
+        for part in [class, "-", digits.format(site.number), ".example"] {
+            self.host.push_str(part);
+        }
+        self.host.as_str().into()
     }
 
     fn tell_memory(&mut self, t_ms: i64, index: usize) {

@@ -1,6 +1,7 @@
 //! What leaves keeps the structure and nothing that leads back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use engine::{Mode, TabId};
 use recorder::{Body, Line, Origin, Privacy};
@@ -109,7 +110,7 @@ fn no_host_and_no_id_of_the_original_is_in_the_copy() {
     );
 }
 
-fn hosts(lines: &[Line]) -> Vec<String> {
+fn hosts(lines: &[Line]) -> Vec<Arc<str>> {
     let mut hosts = Vec::new();
     for line in lines {
         match &line.body {
@@ -206,7 +207,7 @@ fn the_list_of_protected_domains_becomes_marks() {
         .trim_start_matches('.')
         .to_owned();
     recording.ext(Body::TabOpened(recorder::Tab {
-        host: Some(domain.clone()),
+        host: Some(domain.as_str().into()),
         ..recorder::Tab::new(TabId(77), engine::WindowId(1))
     }));
     let recorded = recording.close();

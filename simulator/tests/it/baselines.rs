@@ -63,7 +63,7 @@ pub(crate) fn two_days() -> Vec<Line> {
         if round % 3 == 0 {
             let navigated = TabNavigated {
                 tab,
-                host: Some(format!("host-{}.example.org", round % 7)),
+                host: Some(format!("host-{}.example.org", round % 7).into()),
                 scheme: None,
                 protected: None,
             };

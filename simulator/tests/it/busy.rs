@@ -33,7 +33,7 @@ pub(crate) fn compose(folder: &Path, line_count: u64) {
     let win = WindowId(1);
     let facts = |id: i64| Tab {
         active: Some(id == 0),
-        host: Some(format!("host-{id}.example.org")),
+        host: Some(format!("host-{id}.example.org").into()),
         ..Tab::new(TabId(id), win)
     };
     let first = Body::SessionStarted(SessionStarted {
@@ -49,7 +49,7 @@ pub(crate) fn compose(folder: &Path, line_count: u64) {
     for step in 0..line_count.cast_signed() {
         let tab = TabId(step / 5 % 40);
         // Each step has other hosts, so that what is known of hosts would grow without a limit.
-        let host = Some(format!("host-{}.example.org", step / 5));
+        let host = Some(format!("host-{}.example.org", step / 5).into());
         let body = match step % 5 {
             0 => Body::TabActivated(TabActivated { tab, win }),
             1 => Body::TabNavigated(TabNavigated {

@@ -112,7 +112,7 @@ fn what_no_trace_may_hold_is_found() {
         let mut recording = short_of_memory(Mode::Observe);
         recording.ext(Body::TabNavigated(TabNavigated {
             tab: TabId(1),
-            host: Some(host.to_owned()),
+            host: Some(host.into()),
             scheme: None,
             protected: None,
         }));

@@ -156,7 +156,7 @@ fn activated(id: i64) -> Body {
 fn navigated(id: i64, host: &str) -> Body {
     Body::TabNavigated(TabNavigated {
         tab: TabId(id),
-        host: Some(host.to_owned()),
+        host: Some(host.into()),
         scheme: None,
         protected: None,
     })

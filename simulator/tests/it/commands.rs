@@ -582,7 +582,7 @@ fn a_name_from_a_trace_cannot_steer_the_terminal() {
     recording.session(6);
     recording.ext(Body::TabNavigated(TabNavigated {
         tab: TabId(2),
-        host: Some("\u{1b}]0;evil\u{7}\u{202e}".to_owned()),
+        host: Some("\u{1b}]0;evil\u{7}\u{202e}".into()),
         scheme: None,
         protected: None,
     }));

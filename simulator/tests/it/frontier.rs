@@ -94,7 +94,7 @@ fn happening() -> impl Strategy<Value = Body> {
 fn session(happenings: Vec<(Body, i64)>) -> Vec<Line> {
     let facts = |id: i64| Tab {
         active: Some(id == 1),
-        host: Some(format!("host-{id}.example.org")),
+        host: Some(format!("host-{id}.example.org").into()),
         ..tab(id)
     };
     let first = Body::SessionStarted(SessionStarted {

@@ -39,7 +39,7 @@ fn poisoned() -> Recorded {
     browse(&mut recording);
     for id in 20..23 {
         recording.ext(Body::TabOpened(Tab {
-            host: poison(),
+            host: Some(POISON.into()),
             scheme: poison(),
             ..tab(id)
         }));
@@ -48,7 +48,7 @@ fn poisoned() -> Recorded {
         let tab = recording.present(id);
         recording.ext(Body::TabNavigated(TabNavigated {
             tab,
-            host: Some(format!("{POISON}{id}")),
+            host: Some(format!("{POISON}{id}").into()),
             scheme: poison(),
             protected: None,
         }));

@@ -52,7 +52,7 @@ pub(crate) fn body() -> impl Strategy<Value = Body> {
         4 => (id(), win()).prop_map(|(tab, win)| Body::TabActivated(TabActivated { tab, win })),
         3 => (id(), 1..4).prop_map(|(tab, host)| Body::TabNavigated(TabNavigated {
             tab,
-            host: Some(format!("host-{host}.example.org")),
+            host: Some(format!("host-{host}.example.org").into()),
             scheme: None,
             protected: None,
         })),
@@ -166,7 +166,7 @@ fn stay(replay: &Replay<Orchestrator>, body: &mut Body) {
     let host = |tab: TabId| {
         let is_held = replay.holds(tab) || replay.decides_on(tab);
         let here = world.tab(tab).filter(|_| is_held)?;
-        world.host_of(here).map(str::to_owned)
+        world.host_of(here).map(Into::into)
     };
     match body {
         Body::SessionStarted(started) => {

@@ -329,7 +329,7 @@ pub(crate) fn decision(cause: Seq, tab: TabId) -> Decision {
 /// Tab N on host N, not in front.
 pub(crate) fn tab(id: i64) -> Tab {
     Tab {
-        host: Some(format!("host-{id}.example.org")),
+        host: Some(format!("host-{id}.example.org").into()),
         active: Some(false),
         ..Tab::new(TabId(id), WindowId(1))
     }

@@ -181,7 +181,7 @@ fn the_bytes_of_a_tab_come_from_the_first_source_that_is_there() {
     let mut replay = Replay::new(Never);
     let navigated = Body::TabNavigated(TabNavigated {
         tab: TabId(2),
-        host: Some("host-3.example.org".to_owned()),
+        host: Some("host-3.example.org".into()),
         scheme: None,
         protected: None,
     });
@@ -506,7 +506,7 @@ fn the_checker_of_guards_objects_to_what_each_of_them_protects() {
     let navigated = |host: Option<&str>| {
         Body::TabNavigated(TabNavigated {
             tab: TabId(2),
-            host: host.map(str::to_owned),
+            host: host.map(Into::into),
             scheme: host.is_none().then(|| "chrome".to_owned()),
             protected: None,
         })
