@@ -379,19 +379,28 @@ impl Weights {
             loaded_bytes: 0,
         };
         self.reading = Some(reading);
-        self.weigh_raw(recorded);
-        let loaded = (recorded.tabs().zip(&self.raw)).filter(|(tab, _)| !tab.is_discarded);
-        reading.loaded_bytes = loaded.map(|(_, &(bytes, _))| u128::from(bytes)).sum();
+        reading.loaded_bytes = self.weigh_raw(recorded);
         self.reading = Some(reading);
         self.fit(recorded.moment().active);
     }
 
-    /// Works out what each tab weighs before it is fitted, in the order of their ids.
-    fn weigh_raw(&mut self, recorded: &World) {
+    /// Works out what each tab weighs before it is fitted, in the order of their ids. Returns what the
+    /// loaded ones come to.
+    fn weigh_raw(&mut self, recorded: &World) -> u128 {
         let mut raw = std::mem::take(&mut self.raw);
         raw.clear();
-        raw.extend(recorded.tabs().map(|tab| self.raw_bytes(recorded, tab)));
+        let mut loaded_bytes = 0;
+        for tab in recorded.tabs() {
+            let (bytes, source) = self.raw_bytes(recorded, tab);
+            loaded_bytes += if tab.is_discarded {
+                0
+            } else {
+                u128::from(bytes)
+            };
+            raw.push((bytes, source));
+        }
         self.raw = raw;
+        loaded_bytes
     }
 
     /// Puts that into the accounts.

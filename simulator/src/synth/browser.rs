@@ -33,6 +33,9 @@ const LONGEST_LOAD_MS: f64 = 60_000.0;
 /// A page of a site holds about as much as the one before: from this share of it to that.
 const NEXT_PAGE: (f64, f64) = (0.92, 1.10);
 
+/// How many names of hosts are remembered.
+const HOSTS_KEPT: usize = 1 << 10;
+
 /// What a tab is for, and so when it is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -141,8 +144,8 @@ pub(super) struct Browser {
     last_focused: WindowId,
     is_idle: bool,
     class_names: Vec<String>,
-    /// Room for the name of a host.
-    host: String,
+    /// The names of sites that were visited, with their numbers. Another takes the place of one.
+    hosts: Vec<Option<(u32, Arc<str>)>>,
     classes: Vec<SiteClass>,
     discarding: Discarding,
     last_discard_ms: i64,
@@ -175,7 +178,7 @@ impl Browser {
             last_focused: win,
             is_idle: true,
             class_names: classes.keys().cloned().collect(),
-            host: String::new(),
+            hosts: vec![None; HOSTS_KEPT],
             classes: classes.values().cloned().collect(),
             discarding: discarding.clone(),
             last_discard_ms: i64::MIN,
@@ -683,13 +686,17 @@ impl Browser {
     }
 
     fn host(&mut self, site: Site) -> Arc<str> {
-        let mut digits = itoa::Buffer::new();
-        let class = &self.class_names[site.class];
-        self.host.clear();
-        for part in [class, "-", digits.format(site.number), ".example"] {
-            self.host.push_str(part);
+        let kept = &mut self.hosts[site.number as usize % HOSTS_KEPT];
+        match kept {
+            Some((number, host)) if *number == site.number => host.clone(),
+            _ => {
+                let class = &self.class_names[site.class];
+                let mut digits = itoa::Buffer::new();
+                let name = [class, "-", digits.format(site.number), ".example"].concat();
+                let (_, host) = kept.insert((site.number, name.into()));
+                host.clone()
+            }
         }
-        self.host.as_str().into()
     }
 
     fn tell_memory(&mut self, t_ms: i64, index: usize) {
