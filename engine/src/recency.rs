@@ -194,3 +194,97 @@ fn holds(places: &TabMap<Place>, list: usize, key: &Key) -> bool {
 fn class(familiarity: u8) -> usize {
     usize::from(familiarity.clamp(1, FAMILIARITY_MAX)) - 1
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Put(TabId, Place),
+        Displace(TabId),
+        Remove(TabId),
+        TakeDisplaced,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let tab = || (0..12_i64).prop_map(TabId);
+        let place = (tab(), 1..=FAMILIARITY_MAX, 0..20_i64, 0..4_u8).prop_map(
+            |(tab, familiarity, when, kind)| {
+                let key = Key {
+                    idle_since: when,
+                    last_active: when / 2,
+                    tab,
+                };
+                let place = match kind {
+                    0 => Place::Candidate { familiarity, key },
+                    1 => Place::Shadowed { key },
+                    2 => Place::Held { until_awake: when },
+                    _ => Place::Guarded,
+                };
+                Step::Put(tab, place)
+            },
+        );
+        prop_oneof![
+            3 => place,
+            3 => tab().prop_map(Step::Displace),
+            2 => tab().prop_map(Step::Remove),
+            1 => Just(Step::TakeDisplaced),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_tab_stands_in_one_place(steps in prop::collection::vec(step(), 0..600)) {
+            let (mut recency, mut places) = (Recency::default(), BTreeMap::new());
+            for step in steps {
+                match step {
+                    Step::Put(tab, place) => {
+                        recency.put(tab, place);
+                        places.insert(tab, place);
+                    }
+                    Step::Displace(tab) => {
+                        recency.displace(tab);
+                        places.insert(tab, Place::Displaced);
+                    }
+                    Step::Remove(tab) => {
+                        recency.remove(tab);
+                        places.remove(&tab);
+                    }
+                    Step::TakeDisplaced => {
+                        let taken = recency.next_displaced();
+                        let is_displaced = |tab| places.get(&tab) == Some(&Place::Displaced);
+                        prop_assert!(taken.is_none_or(is_displaced));
+                        if let Some(tab) = taken {
+                            recency.put(tab, Place::Guarded);
+                            places.insert(tab, Place::Guarded);
+                        }
+                    }
+                }
+                prop_assert!(recency.displaced.len() <= DISPLACED_MIN + 2 * 12);
+                for list in 0..=HELD {
+                    let mut expected: Vec<Key> = (places.iter())
+                        .filter_map(|(&tab, place)| place.in_list(tab))
+                        .filter_map(|(in_list, key)| (in_list == list).then_some(key))
+                        .collect();
+                    expected.sort_unstable();
+                    prop_assert!(recency.list(list).eq(&expected));
+                }
+            }
+            let mut waiting: Vec<TabId> =
+                std::iter::from_fn(|| {
+                    let tab = recency.next_displaced()?;
+                    recency.put(tab, Place::Guarded);
+                    Some(tab)
+                })
+                .collect();
+            waiting.sort_unstable();
+            let displaced = places.iter().filter(|(_, place)| **place == Place::Displaced);
+            prop_assert!(waiting.iter().eq(displaced.map(|(tab, _)| tab)));
+        }
+    }
+}

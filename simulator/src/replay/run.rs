@@ -264,6 +264,11 @@ impl<P: Policy> Run<P> {
     /// Follows an event that happens here as it was recorded, to tabs with which nothing else has
     /// happened: what [`Run::branch_off`] would come to, without looking for what is otherwise.
     fn go_along(&mut self, recording: &Recording, event: &Event) {
+        debug_assert_eq!(
+            self.rewrite(recording, &event.input),
+            (Kept::AsItIs, Then::Nothing)
+        );
+        debug_assert!((recording.touched().iter()).all(|&tab| !self.savings.has_share_of(tab)));
         self.at = recording.world().moment();
         self.follow_past(recording, &event.input);
         self.branch.go_along(recording.facts());

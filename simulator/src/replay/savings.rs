@@ -123,6 +123,11 @@ impl Savings {
         self.sums.freed
     }
 
+    /// Whether a tab adds anything.
+    pub(super) fn has_share_of(&self, tab: TabId) -> bool {
+        self.shares.contains(tab)
+    }
+
     /// What was saved up to a moment at which nothing has changed yet.
     pub(super) fn saved_at(&self, at: Moment) -> Saved {
         let mut later = self.saved;
@@ -148,7 +153,7 @@ impl Savings {
     /// Notes that a tab is as recorded from a moment on, and not held.
     #[inline]
     pub(super) fn forget(&mut self, tab: TabId, at: Moment) {
-        if self.shares.contains(tab) {
+        if self.has_share_of(tab) {
             self.share(tab, None, at);
         }
     }
