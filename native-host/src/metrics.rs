@@ -17,7 +17,8 @@ pub enum Detail {
     /// The machine and the browser's memory, of which the proportional size is left out when
     /// measuring it would cost too much of the host's budget at rest.
     WithBrowser,
-    /// The machine and the browser's memory, whatever it costs: around a discard.
+    /// The machine and the browser's memory, whatever it costs: around a discard. The proportional
+    /// size is left out if a process ended while it was measured.
     AroundDiscard,
 }
 
@@ -57,10 +58,10 @@ impl MachineSampler {
         }
     }
 
-    fn add_browser(&mut self, metrics: &mut Metrics, is_due: bool) {
+    fn add_browser(&mut self, metrics: &mut Metrics, is_around_discard: bool) {
         let Some(browser) = self.browser else { return };
         let own = std::process::id();
-        let memory = if is_due || self.budget.has_room() {
+        let memory = if is_around_discard || self.budget.has_room() {
             let processes = &mut self.processes;
             self.budget
                 .spend(|| processes.measure(browser, own, Extent::Proportional))
@@ -69,7 +70,8 @@ impl MachineSampler {
         };
         if let Some(memory) = memory {
             metrics.browser_rss = Some(memory.rss_bytes);
-            metrics.browser_pss = memory.pss_bytes;
+            let is_halfway = is_around_discard && memory.has_lost_one;
+            metrics.browser_pss = memory.pss_bytes.filter(|_| !is_halfway);
             metrics.browser_processes = Some(memory.process_count);
         }
     }

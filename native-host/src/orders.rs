@@ -1,8 +1,9 @@
 //! Orders to discard: one at a time, and what each was seen to free.
 //!
-//! The browser's memory is measured right after an order was sent (the call takes tens of
-//! milliseconds, and the renderer goes after it) and once more when the discard has settled. The
-//! next order waits for that, so that what is measured is the work of one discard.
+//! The browser's memory is measured before an order goes out and once more when the discard has
+//! settled. The next order waits for that, so that what is measured is the work of one discard.
+//! That takes a millisecond a process, so an order that somebody waits for goes out before. If the
+//! renderer is gone before it was measured, what the discard freed is not known.
 
 use std::collections::VecDeque;
 

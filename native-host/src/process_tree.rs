@@ -36,6 +36,8 @@ pub struct TreeMemory {
     pub pss_bytes: Option<u64>,
     /// How many processes there are.
     pub process_count: u32,
+    /// Whether one ended meanwhile: then this is neither what they held before nor after.
+    pub has_lost_one: bool,
 }
 
 /// Measures trees of processes.
@@ -107,7 +109,10 @@ impl ProcessTree {
                     memory.rss_bytes += stat.rss_pages * self.page_bytes;
                     memory.pss_bytes = None;
                 }
-                Rollup::Gone => continue,
+                Rollup::Gone => {
+                    memory.has_lost_one = true;
+                    continue;
+                }
             }
             memory.process_count += 1;
         }
@@ -265,6 +270,7 @@ mod tests {
             rss_bytes: 800 << 10,
             pss_bytes: Some(450 << 10),
             process_count: 3,
+            has_lost_one: false,
         };
         assert_eq!(proc.measure(10, 13), Some(expect));
         assert_eq!(proc.measure(99, 13), None);
@@ -279,6 +285,23 @@ mod tests {
             rss_bytes: 600 << 10,
             pss_bytes: None,
             process_count: 2,
+            has_lost_one: false,
+        };
+        assert_eq!(proc.measure(10, 0), Some(expect));
+    }
+
+    #[test]
+    fn a_process_that_ends_meanwhile_is_told_of() {
+        let proc = FakeProc::new();
+        proc.add(10, 1, "S", 100, Some((400, 300)));
+        proc.add(11, 10, "S", 50, None);
+        // So it is once a process has given its memory back.
+        fs::write(proc.0.path().join("11/smaps_rollup"), "").unwrap();
+        let expect = TreeMemory {
+            rss_bytes: 400 << 10,
+            pss_bytes: Some(300 << 10),
+            process_count: 1,
+            has_lost_one: true,
         };
         assert_eq!(proc.measure(10, 0), Some(expect));
     }

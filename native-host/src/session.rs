@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use engine::{HostKnowledge, Mode, Output, PolicyDocument, SEMANTICS, TabId};
+use engine::{HostKnowledge, Mode, Output, PolicyDocument, Reason, SEMANTICS, TabId};
 use recorder::{
     Body, Dropped, ExtEvent, KnowledgeCarried, Line, LogResumed, ModeChanged, Naming, Opening,
     Origin, Paused, PolicyChanged, PolicySource, Privacy, ResumeReason, Resumed, Source, Storage,
@@ -858,17 +858,28 @@ impl Session {
     }
 
     fn send_next_order(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
-        let Some(order) = self.orders.send_next(now.boot_ms) else {
+        let Some(order) = self.orders.send_next(now.boot_ms).cloned() else {
             return Ok(());
         };
-        tools.port.send(&Outgoing::DiscardTab(order.clone()));
+        let is_waited_for = order.reasons.contains(&Reason::Requested);
+        if !is_waited_for {
+            self.measure_before(now, tools)?;
+        }
+        tools.port.send(&Outgoing::DiscardTab(order));
         self.acknowledge(tools);
-        // After sending: the measure takes some milliseconds, and the discard takes longer.
-        let before = self.measure_browser(now, tools)?;
-        self.orders.note_before(before);
+        if is_waited_for {
+            self.measure_before(now, tools)?;
+        }
         if self.has_unsynced_decision {
             self.sync()?;
         }
+        Ok(())
+    }
+
+    /// Measures what the browser holds before the open order is carried out.
+    fn measure_before(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
+        let before = self.measure_browser(now, tools)?;
+        self.orders.note_before(before);
         Ok(())
     }
 
