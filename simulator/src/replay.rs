@@ -17,6 +17,7 @@
 
 mod abreast;
 mod clairvoyance;
+mod discards;
 mod frontier;
 mod hold;
 mod lockstep;

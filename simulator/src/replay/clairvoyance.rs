@@ -15,10 +15,11 @@ use recorder::Line;
 use crate::baselines::{Clairvoyant, Never, Planned};
 use crate::packed::{Damaged, PackedTrace};
 
+use super::discards::Intent;
 use super::frontier::Frontier;
 use super::hold::{Decided, Hold, HoldEnd};
 use super::recording::Recording;
-use super::run::{Intent, Run, awake_until};
+use super::run::{Run, awake_until};
 use super::score::Score;
 use super::step::Step;
 

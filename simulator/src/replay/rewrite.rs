@@ -2,11 +2,13 @@
 //! there, the recorded policy did nothing, and a tab that is discarded does nothing by itself.
 
 use engine::{
-    DiscardedBy, Input, Metrics, Policy, Seq, Snapshot, Tab, TabChanges, TabFacts, TabId,
+    DiscardedBy, Input, MemorySource, Metrics, Policy, Seq, Snapshot, Tab, TabChanges, TabFacts,
+    TabId,
 };
 
+use super::discards::Intent;
 use super::recording::Recording;
-use super::run::{Intent, Run};
+use super::run::Run;
 use super::score::Feedback;
 
 /// What becomes of a recorded input in the policy's world.
@@ -61,6 +63,46 @@ pub(super) enum Return {
     Untold,
     /// By the recorded restore, which it has been told of.
     Told,
+}
+
+/// Whether an event happens whatever a policy has done, unless that was to a tab that it is about.
+pub(super) fn happens_anyway(input: &Input) -> bool {
+    match input {
+        Input::TabActivated { .. }
+        | Input::TabNavigated { .. }
+        | Input::TabLoaded { .. }
+        | Input::TabChanged { .. }
+        | Input::TabMoved { .. }
+        | Input::TabReplaced { .. }
+        | Input::TabClosed { .. }
+        | Input::TabMemory {
+            how: MemorySource::Measured,
+            ..
+        }
+        | Input::WindowOpened { .. }
+        | Input::WindowClosed { .. }
+        | Input::WindowFocused { .. }
+        | Input::UserIdle(_)
+        | Input::PruneRequested { .. }
+        | Input::Paused { .. }
+        | Input::KnowledgeCarried(_)
+        | Input::Suspended { .. }
+        | Input::ClockStepped { .. } => true,
+        // What tells of discards, of many tabs, of the machine or of the recorded policy.
+        Input::SessionStarted(_)
+        | Input::TabOpened(_)
+        | Input::TabDiscarded { .. }
+        | Input::TabRestored { .. }
+        | Input::TabMemory {
+            how: MemorySource::Reclaimed,
+            ..
+        }
+        | Input::DiscardOutcome { .. }
+        | Input::Metrics(_)
+        | Input::PressureSignal(_)
+        | Input::PolicyChanged(_)
+        | Input::ModeChanged(_) => false,
+    }
 }
 
 impl<P: Policy> Run<P> {
