@@ -173,7 +173,7 @@ impl Bench {
         sim
     }
 
-    /// Makes the traces that are not there yet. One event in five is a sample of the machine.
+    /// Makes the traces, by the program that is measured. One event in five is a sample of the machine.
     fn make_traces(&self) -> anyhow::Result<()> {
         let mut wanted = vec![("short", SHORT_DAYS)];
         if !self.effort.is_quick {
@@ -187,7 +187,10 @@ impl Bench {
                 let is_measured = compress.is_empty() || name != "endless";
                 let suffix = if compress.is_empty() { "" } else { "-zstd" };
                 let folder = self.folder.join(format!("{name}{suffix}"));
-                if is_measured && !folder.exists() {
+                if is_measured {
+                    if folder.exists() {
+                        fs::remove_dir_all(&folder)?;
+                    }
                     let mut sim = self.synth(days, &folder);
                     quiet(sim.args(compress))?;
                 }
