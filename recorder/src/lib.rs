@@ -36,7 +36,7 @@ pub use reader::*;
 pub use retention::{ClaimedTrace, Removal, Retention, StoredTrace};
 pub use salvage::{Damage, Found, Salvage, SalvageReader, Vouched};
 pub use schema::schema;
-pub use segment::{Segment, file_name};
+pub use segment::{FileEnd, Segment, file_name};
 pub use storage::{Disk, SegmentFile, Storage};
 pub use wire::*;
 pub use writer::*;

@@ -17,9 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::batch::{FoundLine, SegmentLines};
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
-use crate::segment::{
-    Probe, RawLines, Segment, SegmentBytes, SegmentFiles, is_compressed, probe_lines,
-};
+use crate::segment::{RawLines, Segment, SegmentBytes, SegmentFiles, is_compressed, probe_lines};
 use crate::tally::{Place, Tally};
 use crate::wire::{Body, LogClosed, LogOpened};
 
@@ -67,10 +65,7 @@ impl Trace {
         let mut segments = Vec::new();
         for index in 0..source.segment_count() {
             let mut lines = RawLines::of(open_segment(path, Some(&*source), index)?);
-            match probe_lines(path, &mut lines)? {
-                Probe::Segment(segment) => segments.push(*segment),
-                Probe::Unfinished { .. } => return Err(ReadError::new(path, Flaw::Empty)),
-            }
+            segments.push(probe_lines(path, &mut lines)?.whole(path)?);
         }
         for (expected, segment) in (0..).zip(&segments) {
             if segment.header.segment != expected {

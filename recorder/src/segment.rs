@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +58,80 @@ pub struct Segment {
     pub first_seq: Seq,
     /// The time of its first line.
     pub opened_t_ms: i64,
+}
+
+impl Segment {
+    /// Reads the first line of a file.
+    ///
+    /// # Errors
+    /// What cannot be read; a first line that has no end, or is none of this format, or of a newer
+    /// version.
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        probe(path)?.whole(path)
+    }
+}
+
+/// How a segment's file ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileEnd {
+    /// With the end of a line, or it is empty.
+    Whole,
+    /// In the middle of a line.
+    Torn,
+    /// Not known: more would have to be decompressed than was allowed.
+    Unread,
+}
+
+impl FileEnd {
+    /// Looks at the last byte of a file. A compressed one is decompressed to there, in bounded
+    /// memory; what that gives is taken from `left_bytes`.
+    ///
+    /// # Errors
+    /// What cannot be read; compressed data that are damaged or cut off.
+    pub fn of(path: &Path, left_bytes: &mut u64) -> Result<Self, ReadError> {
+        let last = if is_compressed(path) {
+            let Some(last) = last_decompressed(path, left_bytes)? else {
+                return Ok(Self::Unread);
+            };
+            last
+        } else {
+            last_byte(path).map_err(|error| ReadError::new(path, Flaw::Io(error)))?
+        };
+        Ok(match last {
+            b'\n' => Self::Whole,
+            _ => Self::Torn,
+        })
+    }
+}
+
+/// The last byte of a plain file; a line's end where there is none.
+fn last_byte(path: &Path) -> io::Result<u8> {
+    let mut file = File::open(path)?;
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    Ok(last[0])
+}
+
+/// The same of a compressed file; `None` where it may not be read to its end.
+fn last_decompressed(path: &Path, left_bytes: &mut u64) -> Result<Option<u8>, ReadError> {
+    let mut bytes = SegmentBytes::open(path)?;
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut last = b'\n';
+    while *left_bytes > 0 {
+        let room = usize::try_from(*left_bytes).map_or(BLOCK_BYTES, |it| it.min(BLOCK_BYTES));
+        let count = bytes.read(&mut block[..room]);
+        match count.map_err(|flaw| ReadError::new(path, flaw))? {
+            0 => return Ok(Some(last)),
+            count => {
+                last = block[count - 1];
+                *left_bytes -= count as u64;
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// A file that may be a segment, as far as its first line tells.
@@ -234,6 +308,14 @@ impl SegmentFiles {
 }
 
 impl Probe {
+    /// The segment, if its first line has an end.
+    pub(crate) fn whole(self, path: &Path) -> Result<Segment, ReadError> {
+        match self {
+            Self::Segment(segment) => Ok(*segment),
+            Self::Unfinished { .. } => Err(ReadError::new(path, Flaw::Empty)),
+        }
+    }
+
     fn session(&self) -> Uuid {
         match self {
             Self::Segment(segment) => segment.header.session,

@@ -58,6 +58,7 @@ impl TraceCache {
         let trace = open(path)?;
         let files = files(path, &trace)?;
         let place = self.place(&files);
+        let mut show = Show::Progress;
         if let Some(place) = place.as_deref().filter(|place| place.exists()) {
             match File::open(place)
                 .map_err(anyhow::Error::from)
@@ -69,6 +70,7 @@ impl TraceCache {
                         let _ = note_use(place);
                         return Ok(packed);
                     }
+                    show = Show::ProgressAgain;
                     console.note(format_args!(
                         "{}: it was changed and kept its size and time; it is packed anew",
                         shown(path)
@@ -80,7 +82,7 @@ impl TraceCache {
                 }
             }
         }
-        self.pack(path, &trace, files, place, console)
+        self.pack(path, &trace, files, place, show, console)
     }
 
     /// Where a trace of these files is kept.
@@ -97,6 +99,7 @@ impl TraceCache {
         trace: &Trace,
         files: Vec<SourceFile>,
         place: Option<PathBuf>,
+        show: Show,
         console: &mut Console,
     ) -> anyhow::Result<PackedTrace> {
         let beside = (self.folder.as_deref()).filter(|folder| fs::create_dir_all(folder).is_ok());
@@ -115,7 +118,7 @@ impl TraceCache {
             )
         };
         let mut packer = Packer::new(BufWriter::new(file));
-        let ending = read(trace, Show::Progress, console, |line, _| {
+        let ending = read(trace, show, console, |line, _| {
             packer.push(line).with_context(cannot)?;
             Ok(ControlFlow::Continue(()))
         })?;

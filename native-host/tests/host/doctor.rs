@@ -14,9 +14,13 @@ use native_host::install::{MANIFEST_NAME, Place, install};
 use native_host::paths::Paths;
 use native_host::power::Power;
 use native_host::pressure_stall::MemoryStall;
+use recorder::{Opening, Origin, Privacy, TraceWriter, compressor};
 use serde_json::Value;
 
 use crate::client::{Home, Host, hello, new_session, session_started};
+
+/// 2026-01-02T03:04:05Z.
+const LOG_MS: i64 = 1_767_323_045_000;
 
 /// A machine below a folder of its own.
 struct Fake {
@@ -150,6 +154,30 @@ impl Fake {
         fs::remove_file(path.join("x")).unwrap();
     }
 
+    /// Writes a log of a host whose engine has this version: a segment that was compressed, and the
+    /// last.
+    fn write_log(&self, engine: u32) -> [PathBuf; 2] {
+        let opening = Opening {
+            session: "019b7ca9-8c88-7a2c-8af8-9d21e976339b".parse().unwrap(),
+            extension_session: None,
+            engine,
+            host_version: "0.1.0".to_owned(),
+            platform: "linux-x86_64".to_owned(),
+            privacy: Privacy::Hostname,
+            origin: Origin::Recorded,
+            generator: None,
+            seed: None,
+            importer: None,
+            derived_from: None,
+        };
+        let traces = self.paths().traces();
+        let mut writer = TraceWriter::create(&traces, &opening, LOG_MS).unwrap();
+        let rotation = writer.rotate(LOG_MS + 1_000, None).unwrap();
+        let last = writer.path().to_owned();
+        writer.close(LOG_MS + 2_000, None).unwrap();
+        [rotation.compressed.unwrap(), last]
+    }
+
     fn write_at(&self, path: &Path, content: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
@@ -167,6 +195,23 @@ impl Fake {
             }
         }
     }
+}
+
+/// Takes so many bytes off a file's end.
+fn cut(path: &Path, bytes: usize) {
+    let content = fs::read(path).unwrap();
+    fs::write(path, &content[..content.len() - bytes]).unwrap();
+}
+
+/// Replaces a file by its compressed form, and returns that.
+fn compress(path: &Path) -> PathBuf {
+    let compressed = path.with_extension("jsonl.zst");
+    let mut encoder = compressor(fs::File::create(&compressed).unwrap()).unwrap();
+    io::copy(&mut fs::File::open(path).unwrap(), &mut encoder).unwrap();
+    encoder.finish().unwrap();
+    fs::set_permissions(&compressed, Permissions::from_mode(0o600)).unwrap();
+    fs::remove_file(path).unwrap();
+    compressed
 }
 
 /// The report for people, without what differs from one release or machine to the next.
@@ -511,22 +556,49 @@ const FAULTS: &[Fault] = &[
     ),
     (
         "a log with a torn end",
+        |fake| cut(&fake.write_log(1)[1], 5),
+        "log.torn",
+        State::Degraded,
+        false,
+    ),
+    (
+        "a compressed log with a torn end",
         |fake| {
-            let log = fake.paths().traces().join("20260101T000000Z-a-0000.jsonl");
-            fake.write_at(
-                &log,
-                "{\"type\":\"log_opened\",\"v\":1,\"engine\":1}\n{\"type\":\"met",
-            );
+            let [_, log] = fake.write_log(1);
+            cut(&log, 5);
+            compress(&log);
         },
         "log.torn",
         State::Degraded,
         false,
     ),
     (
+        "a compressed log that is cut off",
+        |fake| cut(&fake.write_log(1)[0], 5),
+        "log.torn",
+        State::Degraded,
+        false,
+    ),
+    (
         "a log of a newer host",
+        |fake| drop(fake.write_log(99)),
+        "host.versions",
+        State::Degraded,
+        false,
+    ),
+    (
+        "a compressed log of a newer host",
+        |fake| fs::remove_file(&fake.write_log(99)[1]).unwrap(),
+        "host.versions",
+        State::Degraded,
+        false,
+    ),
+    (
+        "a log of a newer format",
         |fake| {
-            let log = fake.paths().traces().join("20260101T000000Z-a-0000.jsonl");
-            fake.write_at(&log, "{\"type\":\"log_opened\",\"v\":1,\"engine\":99}\n");
+            let [_, log] = fake.write_log(1);
+            let text = fs::read_to_string(&log).unwrap();
+            fs::write(&log, text.replacen("\"v\":1", "\"v\":2", 1)).unwrap();
         },
         "host.versions",
         State::Degraded,
@@ -591,6 +663,36 @@ fn each_fault_is_found_and_what_is_safe_is_set_right() {
     let is_told = |line: &&str| !line.starts_with("HEALTHY ");
     let listing: Vec<_> = listing.lines().filter(is_told).collect();
     insta::assert_snapshot!(listing.join("\n"));
+}
+
+#[test]
+fn of_compressed_logs_the_newest_are_looked_at_and_it_is_told_how_many() {
+    let fake = Fake::in_order();
+    let [older, newer] = fake.write_log(1);
+    let torn = || {
+        let checks = fake.examine(false).report.checks;
+        checks.into_iter().find(|it| it.id == "log.torn").unwrap()
+    };
+    // It takes all that may be read.
+    let lines = fs::File::options().write(true).open(&newer).unwrap();
+    lines.set_len(256 << 20).unwrap();
+    let newer = compress(&newer);
+    cut(&older, 5);
+    let finding = torn();
+    assert_eq!(finding.state, State::Healthy, "{finding:?}");
+    assert_eq!(
+        finding.detail,
+        "none does; the oldest 2 of 2 compressed ones were not read to their end"
+    );
+    fs::rename(&newer, newer.with_file_name("0.jsonl.zst")).unwrap();
+    let finding = torn();
+    assert_eq!(finding.state, State::Degraded, "{finding:?}");
+    let (first, last) = finding.detail.split_once('\n').unwrap();
+    assert!(first.ends_with("incomplete frame"), "{first}");
+    assert_eq!(
+        last,
+        "the oldest 1 of 2 compressed ones were not read to their end"
+    );
 }
 
 #[test]

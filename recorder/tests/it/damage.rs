@@ -201,6 +201,47 @@ fn damage_to_a_sealed_log_is_never_silent_and_the_page_tells_what_is() {
 }
 
 #[test]
+fn the_end_of_a_file_is_told_at_every_cut_and_within_what_may_be_read() {
+    let folder = folder();
+    let mut writer = write(folder.path());
+    let plain = fs::read(writer.path()).unwrap();
+    let cut = folder.path().join("cut.jsonl");
+    let mut left = 0;
+    for length in 0..=plain.len() {
+        fs::write(&cut, &plain[..length]).unwrap();
+        let expect = match plain[..length].last() {
+            None | Some(b'\n') => FileEnd::Whole,
+            Some(_) => FileEnd::Torn,
+        };
+        assert_eq!(FileEnd::of(&cut, &mut left).unwrap(), expect, "{length}");
+    }
+
+    let rotation = writer.rotate(START_MS + 8_000, None).unwrap();
+    let compressed = rotation.compressed.unwrap();
+    let bytes = fs::read(&compressed).unwrap();
+    let lines = zstd::decode_all(&*bytes).unwrap().len() as u64;
+    for (allowed, expect, rest) in [
+        (lines + 1, FileEnd::Whole, 1),
+        (lines, FileEnd::Unread, 0),
+        (1, FileEnd::Unread, 0),
+        (0, FileEnd::Unread, 0),
+    ] {
+        let mut left = allowed;
+        let found = FileEnd::of(&compressed, &mut left).unwrap();
+        assert_eq!((found, left), (expect, rest), "{allowed} bytes");
+    }
+    for length in 1..bytes.len() {
+        fs::write(&compressed, &bytes[..length]).unwrap();
+        let error = FileEnd::of(&compressed, &mut u64::from(u32::MAX)).unwrap_err();
+        assert!(error.is_corruption(), "{length}: {error}");
+    }
+    let torn = zstd::encode_all(&plain[..plain.len() - 1], 1).unwrap();
+    fs::write(&compressed, torn).unwrap();
+    let found = FileEnd::of(&compressed, &mut u64::from(u32::MAX)).unwrap();
+    assert_eq!(found, FileEnd::Torn);
+}
+
+#[test]
 fn the_time_of_a_seal_is_not_taken_on_trust() {
     let folder = folder();
     let writer = write(folder.path());

@@ -64,13 +64,21 @@ const SENSITIVITY_VALUES: usize = 9;
 const FRONTIER_POINTS: usize = 500;
 
 /// What the tuned policy is held against, besides the base.
-const ALWAYS_AGAINST: &str = "original-2026";
+const ORIGINAL: &str = "original-2026";
+
+/// What the tuned policy is always held against.
+#[derive(Clone, Copy)]
+struct HeldAgainst<T> {
+    base: T,
+    original: T,
+}
 
 /// Everything that the command line says, resolved.
 struct Task {
     space: Space,
     base: NamedPolicy,
-    against: Vec<NamedPolicy>,
+    original: NamedPolicy,
+    others: Vec<NamedPolicy>,
     limits: Limits,
     margin: f64,
     trials: usize,
@@ -86,14 +94,15 @@ impl Task {
             false => args.vary.clone(),
         };
         let dimensions = varied.iter().map(|text| Dimension::parse(text));
-        let mut against = Vec::new();
-        for name in std::iter::once(ALWAYS_AGAINST).chain(args.against.iter().map(String::as_str)) {
-            against.push(policy::find(name, args.seed)?);
-        }
+        let original = policy::find(ORIGINAL, args.seed)?;
+        let others = args.against.iter();
+        let others = others.map(|name| policy::find(name, args.seed));
+        let others = others.collect::<Result<_, _>>()?;
         Ok(Self {
             space: Space::new(document, dimensions.collect::<Result<_, _>>()?)?,
             base,
-            against,
+            original,
+            others,
             limits: Limits {
                 max_reloads_per_active_hour: args.max_reloads_per_hour,
                 max_early_return_rate: args.max_early_returns,
@@ -149,8 +158,14 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
         .cells(std::slice::from_ref(&task.base.entrant()))?
         .remove(0);
     base.check()?;
-    let against: Vec<_> = task.against.iter().map(NamedPolicy::entrant).collect();
-    let against = bench.cells(&against)?;
+    let others = std::iter::once(&task.original).chain(&task.others);
+    let others: Vec<_> = others.map(NamedPolicy::entrant).collect();
+    let mut others = bench.cells(&others)?;
+    let original = others.remove(0);
+    let against = HeldAgainst {
+        base: &base,
+        original: &original,
+    };
 
     let mut searches = Vec::new();
     for (split, number) in splits.iter().zip(1..) {
@@ -162,16 +177,9 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
                 .collect(),
             SplitKind::ByPerson | SplitKind::WalkForward => Vec::new(),
         };
-        searches.push(search(
-            &task,
-            split,
-            &known,
-            (&base, &against[0]),
-            &mut bench,
-            &about,
-        )?);
+        searches.push(search(&task, split, &known, against, &mut bench, &about)?);
     }
-    let tuned = judge(&task, &splits, &searches, (&base, &against), &mut bench)?;
+    let tuned = judge(&task, &splits, &searches, against, &others, &mut bench)?;
 
     fs::create_dir_all(&args.output)
         .with_context(|| format!("cannot make {}", shown(&args.output)))?;
@@ -224,12 +232,12 @@ fn search(
     task: &Task,
     split: &Split,
     known: &[Chosen],
-    (base, original): (&Cells, &Cells),
+    HeldAgainst { base, original }: HeldAgainst<&Arc<Cells>>,
     bench: &mut Bench,
     about: &str,
 ) -> anyhow::Result<Searched> {
     let rates = |cells: &Cells| cells.sum(&split.training).rates();
-    let limits = task.limits_in_training([base, original].map(rates));
+    let limits = task.limits_in_training([base, original].map(|cells| rates(cells)));
     let bar = super::sweep::progress(task.trials as u64, &format!("variants, {about}"));
     let mut search = Search::new(&task.space, task.population, task.seed);
     let mut tried: Vec<(Variant, Arc<Cells>)> = Vec::new();
@@ -378,7 +386,8 @@ fn judge(
     task: &Task,
     splits: &[Split],
     searches: &[Searched],
-    (base, against): (&Arc<Cells>, &[Arc<Cells>]),
+    against: HeldAgainst<&Arc<Cells>>,
+    others: &[Arc<Cells>],
     bench: &mut Bench,
 ) -> anyhow::Result<Tuned> {
     let whole = splits.last().context("the last split is the whole")?;
@@ -388,7 +397,7 @@ fn judge(
         search
             .chosen
             .as_ref()
-            .map_or(base.clone(), |it| it.cells.clone())
+            .map_or(against.base.clone(), |it| it.cells.clone())
     };
     let held_out = |kind: SplitKind, of: &dyn Fn(usize) -> Arc<Cells>| -> Vec<Tally> {
         let parts = splits
@@ -404,24 +413,40 @@ fn judge(
     let kinds = [SplitKind::ByPerson, SplitKind::WalkForward];
     let judged = kinds.map(|kind| {
         let tuned = held_out(kind, &|index| cells_of(&searches[index]));
-        let of_base = held_out(kind, &|_| base.clone());
-        let mut all = vec![Judged::new(&task.base.name, &of_base, &tuned, task.seed)];
-        for (policy, cells) in task.against.iter().zip(against) {
+        let compare = |policy: &NamedPolicy, cells: &Arc<Cells>| {
             let theirs = held_out(kind, &|_| cells.clone());
-            all.push(Judged::new(&policy.name, &theirs, &tuned, task.seed));
-        }
-        let rates = tuned.into_iter().sum::<Tally>().rates();
-        (!all[0].is_empty()).then_some(found::HeldOut {
-            tuned: rates,
-            against: all,
+            Judged::new(&policy.name, &theirs, &tuned, task.seed)
+        };
+        let base = compare(&task.base, against.base);
+        let original = compare(&task.original, against.original);
+        let rates = tuned.iter().copied().sum::<Tally>().rates();
+        let both = HeldAgainst {
+            base: &base,
+            original: &original,
+        };
+        let verdict = verdict(task, &rates, both);
+        let others = task.others.iter().zip(others);
+        let others = others.map(|(policy, cells)| compare(policy, cells));
+        (!base.is_empty()).then(|| {
+            let told = found::HeldOut {
+                tuned: rates,
+                against: [base, original].into_iter().chain(others).collect(),
+            };
+            (told, verdict)
         })
     });
-    let [on_people, forward] = judged;
-    let deciding = on_people.as_ref().or(forward.as_ref());
-    let (recommended, why) = verdict(task, last, deciding);
+    let [(on_people, by_people), (forward, by_time)] = judged.map(Option::unzip);
+    let (recommended, why) = match by_people.or(by_time) {
+        _ if last.chosen.is_none() => (
+            false,
+            "no variant that was tried keeps the limits".to_owned(),
+        ),
+        None => (false, "nothing was held out to judge it on".to_owned()),
+        Some(verdict) => verdict,
+    };
 
     let told = splits.iter().zip(searches);
-    let told = told.map(|(split, search)| split_told(task, split, search, base, bench));
+    let told = told.map(|(split, search)| split_told(task, split, search, against.base, bench));
     let splits: Vec<SplitTold> = told.collect();
     let gap = |told: &SplitTold| {
         let chosen = told.chosen.as_ref()?;
@@ -479,15 +504,15 @@ fn judge(
             .chosen
             .as_ref()
             .map(|it| found::changed(task.space.base(), &it.variant.document)),
-        in_training: found::in_training(task, &whole.training, base, against),
+        in_training: found::in_training(task, &whole.training, against, others),
         on_held_out_people: on_people,
         walking_forward: forward,
         gap_saved_share: (!gaps.is_empty()).then(|| gaps.iter().sum::<f64>() / gaps.len() as f64),
         evaluations: last.tried.iter().map(member).collect(),
         sensitivity,
         frontier: thinned(&points, FRONTIER_POINTS),
-        background_gib_h: base.sum(&whole.training).background_gib_h(),
-        active_hours: base.sum(&whole.training).active_hours(),
+        background_gib_h: against.base.sum(&whole.training).background_gib_h(),
+        active_hours: against.base.sum(&whole.training).active_hours(),
         splits,
     })
 }
@@ -504,22 +529,12 @@ fn by_person(parts: impl Iterator<Item = (Vec<usize>, Vec<Tally>)>, people: usiz
     all.into_iter().flatten().collect()
 }
 
-/// Whether what was chosen can be recommended, and why or why not.
-fn verdict(task: &Task, whole: &Searched, held_out: Option<&found::HeldOut>) -> (bool, String) {
-    if whole.chosen.is_none() {
-        return (
-            false,
-            "no variant that was tried keeps the limits".to_owned(),
-        );
-    }
-    let Some(held_out) = held_out else {
-        return (false, "nothing was held out to judge it on".to_owned());
-    };
-    let [against, original, ..] = &*held_out.against else {
-        unreachable!("it is always held against the base and the original");
-    };
-    let limits = task.limits_held_out([against.rates, original.rates]);
-    let excess = limits.excess(&held_out.tuned);
+/// Whether what was chosen can be recommended, by what it came to where it was held out, and why or
+/// why not.
+fn verdict(task: &Task, tuned: &Rates, against: HeldAgainst<&Judged>) -> (bool, String) {
+    let HeldAgainst { base, original } = against;
+    let limits = task.limits_held_out([base.rates, original.rates]);
+    let excess = limits.excess(tuned);
     if excess > 0.0 {
         let why = format!(
             "where it was held out it exceeds a limit by {:.0} %",
@@ -527,13 +542,13 @@ fn verdict(task: &Task, whole: &Searched, held_out: Option<&found::HeldOut>) -> 
         );
         return (false, why);
     }
-    match against.evidence.saved_share {
+    match base.evidence.saved_share {
         Some(estimate) if estimate.low > 0.0 => (
             true,
             format!(
                 "where it was held out it saves more than {} and keeps the limits; the interval \
                  leaves 0 out",
-                against.name
+                base.name
             ),
         ),
         Some(estimate) if estimate.value > 0.0 => (
@@ -541,15 +556,12 @@ fn verdict(task: &Task, whole: &Searched, held_out: Option<&found::HeldOut>) -> 
             format!(
                 "where it was held out it saves more than {}, but within the noise: the interval \
                  holds 0",
-                against.name
+                base.name
             ),
         ),
         Some(_) => (
             false,
-            format!(
-                "where it was held out it saves no more than {}",
-                against.name
-            ),
+            format!("where it was held out it saves no more than {}", base.name),
         ),
         None => (
             false,

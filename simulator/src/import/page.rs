@@ -1,17 +1,18 @@
 //! What may be known of a page: its host, or its scheme where it has none.
 
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use url::{Host, Url};
 
-use super::HashMap;
-
 /// The longest name of a host that DNS has (RFC 1035, 2.3.4, without the root's dot).
 const HOST_BYTES_MAX: usize = 253;
 
-/// Hosts that are remembered.
-const PAGES_MAX: usize = 1 << 14;
+/// Pages of which is remembered what was worked out.
+pub(super) const PAGES_MAX: NonZeroUsize = NonZeroUsize::new(1 << 14).unwrap();
 
 /// A page, without its path, query, title or user.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,8 +109,13 @@ impl Page {
 
 /// Reads pages, and remembers the hosts: the same ones come again and again, and to read one takes
 /// as long as all else that is done with a row.
-#[derive(Default)]
-pub(super) struct Pages(HashMap<String, Page>);
+pub(super) struct Pages(LruCache<String, Page>);
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self(LruCache::new(PAGES_MAX))
+    }
+}
 
 impl Pages {
     /// Does what [`Page::of_url`] does.
@@ -131,17 +137,11 @@ impl Pages {
         text: &str,
         read: impl FnOnce(&str) -> Result<Page, PageError>,
     ) -> Result<Page, PageError> {
-        if let Some(page) = self.0.get(text) {
-            return Ok(page.clone());
+        if text.len() > HOST_BYTES_MAX {
+            return read(text);
         }
-        let page = read(text)?;
-        if text.len() <= HOST_BYTES_MAX {
-            if self.0.len() >= PAGES_MAX {
-                self.0.clear();
-            }
-            self.0.insert(text.to_owned(), page.clone());
-        }
-        Ok(page)
+        let page = self.0.try_get_or_insert_ref(text, || read(text));
+        page.cloned()
     }
 }
 

@@ -27,6 +27,7 @@ use std::io;
 use std::rc::Rc;
 
 use engine::{TabId, UserState, WindowId};
+use lru::LruCache;
 use recorder::{
     Body, SessionStarted, Tab, TabActivated, TabClosed, TabLoaded, TabMoved, TabNavigated,
     UserIdle, Window, WindowClosed, WindowFocused, WindowOpened,
@@ -36,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HashMap;
 use super::error::ImportError;
-use super::page::Page;
+use super::page::{PAGES_MAX, Page};
 use super::sorter::{Sortable, Sorted, Sorter};
 use super::staging::{Moment, Person, Progress, ROWS_A_TICK, Source, Staged, What};
 
@@ -52,9 +53,6 @@ const FRONT_GAP_MS: i64 = 60_000;
 
 /// Redirects in a row that are followed back. Browsers give up after 20.
 const REDIRECTS_MAX: u32 = 64;
-
-/// Sites that are kept at hand.
-const SITES_MAX: usize = 1 << 14;
 
 /// What may be chosen about the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,24 +259,6 @@ impl Threads {
     }
 }
 
-/// Sites by the pages that were asked for, since the list of public suffixes is long.
-#[derive(Default)]
-struct Sites(HashMap<Page, Rc<str>>);
-
-impl Sites {
-    fn of(&mut self, page: &Page) -> Rc<str> {
-        if let Some(site) = self.0.get(page) {
-            return Rc::clone(site);
-        }
-        if self.0.len() >= SITES_MAX {
-            self.0.clear();
-        }
-        let site: Rc<str> = page.site().into();
-        self.0.insert(page.clone(), Rc::clone(&site));
-        site
-    }
-}
-
 /// Visits of which it is not known yet whether another follows in their tab: one a tab that may be
 /// returned to.
 struct Awaited {
@@ -326,7 +306,8 @@ fn place(
     progress: &mut Progress<'_>,
 ) -> Result<(Sorted<PlacedMoment>, u64), ImportError> {
     let mut threads = Threads::default();
-    let mut sites = Sites::default();
+    // The list of public suffixes is long.
+    let mut sites: LruCache<Page, Rc<str>> = LruCache::new(PAGES_MAX);
     let mut awaited = Awaited {
         by_tab: HashMap::default(),
         before: None,
@@ -344,7 +325,8 @@ fn place(
             What::Visit { visit, is_named } => (visit, is_named),
         };
         awaited.note_next(t_ms);
-        let site = sites.of(&visit.page);
+        let site = sites.get_or_insert_ref(&visit.page, || visit.page.site().into());
+        let site = Rc::clone(site);
         let real = visit.tab;
         while let Some(tab) = threads.forget_before(t_ms) {
             let is_front = front.as_ref().is_some_and(|front| front.tab == tab);

@@ -781,34 +781,50 @@ fn a_damaged_cache_is_made_anew() {
     }
 }
 
+/// The trace `observe` up to its last checkpoint, so not closed: as it was, and with a digit changed
+/// that no sum covers then.
+struct Changeable {
+    file: PathBuf,
+    whole: String,
+    changed: String,
+}
+
+impl Changeable {
+    fn on(desk: &Desk) -> Self {
+        let file = files(&desk.path("observe")).remove(0);
+        let mut whole = fs::read_to_string(&file).unwrap();
+        whole.truncate(whole.rfind("{\"type\":\"checkpoint\"").unwrap());
+        let field = "\"ram_used\":";
+        let digit = whole.rfind(field).unwrap() + field.len();
+        let other = if &whole[digit..=digit] == "1" {
+            "2"
+        } else {
+            "1"
+        };
+        let mut changed = whole.clone();
+        changed.replace_range(digit..=digit, other);
+        Self {
+            file,
+            whole,
+            changed,
+        }
+    }
+
+    /// Writes the file, always at the same time.
+    fn write(&self, text: &str) {
+        fs::write(&self.file, text).unwrap();
+        let file = fs::File::options().write(true).open(&self.file).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
+}
+
 #[test]
 fn a_trace_that_was_changed_under_its_size_and_time_is_found_where_that_is_asked_for() {
     let desk = Desk::new();
-    let file = files(&desk.path("observe")).remove(0);
-    let text = fs::read_to_string(&file).unwrap();
-    // What no sum covers yet: the lines since the last checkpoint, of a log that was not closed.
-    let (checkpoint, _) = text
-        .rmatch_indices("{\"type\":\"checkpoint\"")
-        .next()
-        .unwrap();
-    let whole = text[..checkpoint].to_owned();
-    let (field, _) = whole.rmatch_indices("\"ram_used\":").next().unwrap();
-    let mut changed = whole.clone();
-    let digit = field + "\"ram_used\":".len();
-    let other = if &whole[digit..=digit] == "1" {
-        "2"
-    } else {
-        "1"
-    };
-    changed.replace_range(digit..=digit, other);
-    let write = |text: &str| {
-        fs::write(&file, text).unwrap();
-        let file = fs::File::options().write(true).open(&file).unwrap();
-        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    };
-    write(&whole);
+    let trace = Changeable::on(&desk);
+    trace.write(&trace.whole);
     desk.sweep("first", &[], 0, &[]);
-    write(&changed);
+    trace.write(&trace.changed);
     desk.sweep("believed", &[], 0, &[]);
     assert_eq!(desk.results("believed"), desk.results("first"));
     let expect = ["observe: it was changed and kept its size and time"];
@@ -816,6 +832,24 @@ fn a_trace_that_was_changed_under_its_size_and_time_is_found_where_that_is_asked
     assert_ne!(desk.results("verified"), desk.results("first"));
     desk.sweep("again", &["--verify-cache"], 0, &[]);
     assert_eq!(desk.results("again"), desk.results("verified"));
+}
+
+#[test]
+fn a_torn_end_is_told_once_however_often_it_is_read() {
+    let desk = Desk::new();
+    let trace = Changeable::on(&desk);
+    let times_told = |text: &str, out: &str, more: &[&str]| {
+        trace.write(&format!("{text}{{\"type\":\"met"));
+        let args = [&["sweep"], &SMALL[..], &["--output", out], more].concat();
+        let said = desk.run_with(&args, "");
+        assert_eq!(said.code, 0, "{}", said.err);
+        said.err.matches("the end is torn").count()
+    };
+    let verify = ["--verify-cache"];
+    assert_eq!(times_told(&trace.whole, "packed", &[]), 1);
+    assert_eq!(times_told(&trace.whole, "believed", &[]), 0);
+    assert_eq!(times_told(&trace.whole, "verified", &verify), 1);
+    assert_eq!(times_told(&trace.changed, "packed-anew", &verify), 1);
 }
 
 #[test]

@@ -1,23 +1,28 @@
 //! What earlier sessions left: torn ends, and logs of a newer host.
 //!
-//! Only the ends and the first lines are looked at: reading logs whole is what `sim check` is for.
+//! Only the ends and the first lines are looked at: checking logs whole is what `sim check` is for.
+//! The end of a compressed one is found by decompressing it.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::SEMANTICS;
-use serde::Deserialize;
+use recorder::{FileEnd, Flaw, ReadError, Segment};
 
 use crate::health::{Check, Face, Finding, Subject};
 use crate::protocol::PROTOCOL;
 
-const MAX_LINE_BYTES: u64 = 1 << 20;
+/// So much of compressed logs is read to see how they end, the newest first. A segment holds
+/// 16 MiB.
+const READ_BYTES_MAX: u64 = 256 << 20;
+
+const COMPRESSED: &str = ".jsonl.zst";
 
 pub(super) const TORN: Check<Subject> = Check {
     id: "log.torn",
-    about: "no log ends in the middle of a line",
+    about: "no log ends in the middle of a line, and compressed ones can be read to their end",
     faces: &[Face::Doctor],
     is_required: false,
     timeout: Duration::from_secs(5),
@@ -26,29 +31,46 @@ pub(super) const TORN: Check<Subject> = Check {
     fix: "nothing has to be done: it is what a crash leaves, readers stop before it, and a host \
           that goes on with the log sets it aside; `sim recover` makes a whole log of it",
     run: |subject| {
-        let (mut torn, mut stumps) = (Vec::new(), 0_u64);
-        for path in files_in(&subject.machine.paths.traces()) {
-            match extension(&path) {
-                Some("jsonl") => match is_torn(&path) {
-                    Ok(true) => torn.push(subject.machine.show(&path)),
-                    Ok(false) => {}
-                    Err(error) => {
-                        torn.push(format!("{}: {error}", subject.machine.show(&path)));
-                    }
-                },
-                Some("torn") => stumps += 1,
-                _ => {}
+        let files = files_in(&subject.machine.paths.traces());
+        let mut left_bytes = READ_BYTES_MAX;
+        let (mut bad, mut is_damaged, mut unread) = (Vec::new(), false, 0);
+        for path in files.iter().rev().filter(|path| is_segment(path)) {
+            let shown = subject.machine.show(path);
+            match FileEnd::of(path, &mut left_bytes) {
+                Ok(FileEnd::Whole) => {}
+                Ok(FileEnd::Torn) => bad.push(shown),
+                Ok(FileEnd::Unread) => unread += 1,
+                // A host compressed it meanwhile, or it was old enough to go.
+                Err(error) if is_gone(&error) => {}
+                Err(error) => {
+                    is_damaged |= error.is_corruption();
+                    bad.push(format!("{shown}: {}", error.flaw));
+                }
             }
         }
-        if torn.is_empty() {
-            let detail = match stumps {
-                0 => "none does".to_owned(),
-                1 => "none does; one torn end was set aside".to_owned(),
-                _ => format!("none does; {stumps} torn ends were set aside"),
+        let partly = (unread > 0).then(|| {
+            let all = files.iter().filter(|path| has_suffix(path, COMPRESSED));
+            let all = all.count();
+            format!("the oldest {unread} of {all} compressed ones were not read to their end")
+        });
+        if bad.is_empty() {
+            let stumps = files.iter().filter(|path| has_suffix(path, ".torn"));
+            let stumps = match stumps.count() {
+                0 => None,
+                1 => Some("one torn end was set aside".to_owned()),
+                count => Some(format!("{count} torn ends were set aside")),
             };
-            Finding::healthy(detail)
-        } else {
-            Finding::degraded(torn.join("\n")).observing(torn.len() as u64, "logs")
+            let told = [Some("none does".to_owned()), stumps, partly];
+            return Finding::healthy(Vec::from_iter(told.into_iter().flatten()).join("; "));
+        }
+        let count = bad.len() as u64;
+        bad.extend(partly);
+        let finding = Finding::degraded(bad.join("\n")).observing(count, "logs");
+        match is_damaged {
+            true => finding.fixed_by(
+                "`sim check` tells what is damaged, `sim recover` makes a whole log of what is left",
+            ),
+            false => finding,
         }
     },
     repair: None,
@@ -65,43 +87,33 @@ pub(super) const VERSIONS: Check<Subject> = Check {
     fix: "install the newest host, and remove the older one",
     run: |subject| {
         let files = files_in(&subject.machine.paths.traces());
-        let newest = files.iter().rev().find(|it| extension(it) == Some("jsonl"));
+        let newest = files.iter().rev().find(|path| is_segment(path));
         let version = env!("CARGO_PKG_VERSION");
         let format = recorder::FORMAT_VERSION;
         let protocol = PROTOCOL[1];
         let ours =
             format!("host {version}, protocol {protocol}, engine {SEMANTICS}, format {format}");
-        match newest.map(|path| (path, Head::read(path))) {
-            Some((path, Ok(head))) if head.engine > SEMANTICS || head.v > format => {
-                Finding::degraded(format!(
-                    "{ours}; {} was written with engine {}, format {}",
-                    subject.machine.show(path),
-                    head.engine,
-                    head.v
-                ))
+        let newer = newest.and_then(|path| match Segment::open(path) {
+            Ok(it) if it.header.engine > SEMANTICS => {
+                Some((path, format!("engine {}", it.header.engine)))
             }
+            Err(ReadError {
+                flaw: Flaw::NewerVersion { found },
+                ..
+            }) => Some((path, format!("format {found}"))),
             // A first line that cannot be read is for `log.torn` and `sim check`.
-            _ => Finding::healthy(ours),
+            _ => None,
+        });
+        match newer {
+            Some((path, version)) => {
+                let shown = subject.machine.show(path);
+                Finding::degraded(format!("{ours}; {shown} was written with {version}"))
+            }
+            None => Finding::healthy(ours),
         }
     },
     repair: None,
 };
-
-/// What the first line of a log says of those that wrote it.
-#[derive(Deserialize)]
-struct Head {
-    v: u32,
-    engine: u32,
-}
-
-impl Head {
-    fn read(path: &Path) -> io::Result<Self> {
-        let mut line = Vec::new();
-        let file = File::open(path)?.take(MAX_LINE_BYTES);
-        BufReader::new(file).read_until(b'\n', &mut line)?;
-        Ok(serde_json::from_slice(&line)?)
-    }
-}
 
 /// Sorted by name, which begins with the time. A folder that is not there has none.
 fn files_in(folder: &Path) -> Vec<PathBuf> {
@@ -111,17 +123,14 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn extension(path: &Path) -> Option<&str> {
-    path.extension()?.to_str()
+fn is_segment(path: &Path) -> bool {
+    has_suffix(path, ".jsonl") || has_suffix(path, COMPRESSED)
 }
 
-fn is_torn(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(false);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
+fn has_suffix(path: &Path, suffix: &str) -> bool {
+    path.to_str().is_some_and(|path| path.ends_with(suffix))
+}
+
+fn is_gone(error: &ReadError) -> bool {
+    matches!(&error.flaw, Flaw::Io(error) if error.kind() == ErrorKind::NotFound)
 }

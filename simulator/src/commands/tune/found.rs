@@ -7,7 +7,7 @@ use simulator::replay::{Point, Rates, Tally};
 use simulator::sweep::{Space, UnitTrace, Variant, Version};
 use simulator::tune::{Cells, Evidence, Limits, Part, Person, Plateau, SplitKind};
 
-use super::{Arc, Task};
+use super::{Arc, HeldAgainst, Task};
 use crate::policy::NamedPolicy;
 
 /// What stands in the `type` of what a tuning found.
@@ -173,15 +173,15 @@ fn settings_of(space: &Space, variant: &Variant) -> Map<String, Value> {
 pub(super) fn in_training(
     task: &Task,
     part: &Part,
-    base: &Cells,
-    against: &[Arc<Cells>],
+    against: HeldAgainst<&Arc<Cells>>,
+    others: &[Arc<Cells>],
 ) -> Vec<Member> {
-    let mut all = vec![Member::of_policy(&task.base, base.sum(part).rates(), None)];
-    let others = task.against.iter().zip(against);
-    all.extend(
-        others.map(|(policy, cells)| Member::of_policy(policy, cells.sum(part).rates(), None)),
-    );
-    all
+    let policies = [&task.base, &task.original];
+    let policies = policies.into_iter().chain(&task.others);
+    let cells = [against.base, against.original].into_iter().chain(others);
+    let all = policies.zip(cells);
+    all.map(|(policy, cells)| Member::of_policy(policy, cells.sum(part).rates(), None))
+        .collect()
 }
 
 /// A setting that is another than in the base.
