@@ -5,7 +5,8 @@
 //! the share of lines that are not in the canonical form. What
 //! is compared runs in turn, round after round, so that what else the machine does falls on all
 //! alike. `limits count SUBJECT [TRACE]` does something once, for an instrument that counts: what it does
-//! within `counts::counted` is what counts. `cargo xtask bench` and `cargo xtask instructions` run it.
+//! within `counts::counted` is what counts. `limits decode TRACE` packs a trace once, as a program to be
+//! run in turn with another. `cargo xtask bench` and `cargo xtask instructions` run it.
 
 mod counts;
 mod decode;
@@ -81,8 +82,14 @@ fn main() -> anyhow::Result<()> {
             writeln!(out, "{}", serde_json::to_string_pretty(&figures)?)?;
             Ok(())
         }
+        ["decode", trace] => {
+            sink(decode::pack(Trace::open(trace)?.read_ahead())?);
+            Ok(())
+        }
         ["count", subject] => counts::run(subject, None),
         ["count", subject, trace] => counts::run(subject, Some(trace)),
-        _ => bail!("limits time PLAIN ZSTD ROUNDS, or limits count SUBJECT [TRACE]"),
+        _ => bail!(
+            "limits time PLAIN ZSTD ROUNDS, limits decode TRACE, or limits count SUBJECT [TRACE]"
+        ),
     }
 }
