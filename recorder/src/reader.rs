@@ -17,7 +17,9 @@ use sha2::{Digest, Sha256};
 use crate::batch::{FoundLine, SegmentLines};
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
-use crate::segment::{RawLines, Segment, SegmentBytes, SegmentFiles, is_compressed, probe_lines};
+use crate::segment::{
+    RawLines, Segment, SegmentBytes, SegmentFiles, check_frames, is_compressed, probe_lines,
+};
 use crate::tally::{Place, Tally};
 use crate::wire::{Body, LogClosed, LogOpened};
 
@@ -143,7 +145,7 @@ fn open_segment(
     index: usize,
 ) -> Result<SegmentBytes, ReadError> {
     let Some(source) = source else {
-        return SegmentBytes::open(path);
+        return SegmentBytes::open_to_sum(path);
     };
     match source.open(index) {
         Ok(input) => Ok(SegmentBytes::of(path, input)),
@@ -368,12 +370,16 @@ impl TraceReader {
         }
         match found {
             FoundLine::Line => {}
-            FoundLine::End => return Ok(false),
+            FoundLine::End => {
+                self.check_unsealed(lines)?;
+                return Ok(false);
+            }
             FoundLine::Bad(error) if !is_last || !lines.is_at_end()? => {
                 return Err(lines.fail(Flaw::BadLine(error)));
             }
             FoundLine::Torn if !is_last => return Err(lines.fail(Flaw::NoLineEnd)),
             FoundLine::Bad(_) | FoundLine::Torn => {
+                self.check_unsealed(lines)?;
                 self.torn_tail = Some(TornTail {
                     file: self.segments[self.index].path.clone(),
                     byte: lines.place().byte,
@@ -388,6 +394,15 @@ impl TraceReader {
         self.segment_bytes = lines.read_bytes();
         self.line_count += 1;
         Ok(true)
+    }
+
+    /// Holds a compressed segment that no seal covers against what zstd's checksums say of it.
+    fn check_unsealed(&self, lines: &SegmentLines) -> Result<(), ReadError> {
+        let path = &self.segments[self.index].path;
+        if self.seal.is_some() || self.source.is_some() || !is_compressed(path) {
+            return Ok(());
+        }
+        check_frames(path).map_err(|error| lines.fail(error.flaw))
     }
 
     /// Checks a line against everything that was read before it.
@@ -483,6 +498,7 @@ impl TraceReader {
                 .len();
             self.superseded_bytes += length.saturating_sub(lines.read_bytes());
         }
+        self.check_unsealed(lines)?;
         let tally = lines.tally(self.segment_lines, self.segment_bytes);
         self.digest.update(tally.sha256());
         (self.segment_lines, self.segment_bytes) = (0, 0);

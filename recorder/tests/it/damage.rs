@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -128,14 +129,20 @@ impl Sample {
 
     /// Turns every bit over and back, one at a time.
     fn flip_everything(&self) -> Verdicts {
+        self.flip(0..self.bytes.len())
+    }
+
+    /// The same with the bits of these bytes.
+    fn flip(&self, places: impl Iterator<Item = usize>) -> Verdicts {
         let mut verdicts = Verdicts::default();
         let file = fs::OpenOptions::new().write(true).open(&self.path).unwrap();
-        for (byte, at) in self.bytes.iter().zip(0..) {
+        for place in places {
+            let (byte, at) = (self.bytes[place], place as u64);
             for bit in 0..8 {
                 file.write_all_at(&[byte ^ (1 << bit)], at).unwrap();
                 verdicts.count(self.judge());
             }
-            file.write_all_at(&[*byte], at).unwrap();
+            file.write_all_at(&[byte], at).unwrap();
         }
         assert_eq!(self.judge(), Verdict::Harmless);
         verdicts
@@ -258,4 +265,29 @@ fn the_time_of_a_seal_is_not_taken_on_trust() {
         error.to_string().contains("its t_ms is 1767323053001"),
         "{error}"
     );
+}
+
+/// No seal covers it, so zstd's own checksum has to be looked at.
+#[test]
+fn damage_to_a_compressed_log_that_is_not_sealed_is_never_silent() {
+    let folder = folder();
+    let mut writer = TraceWriter::create(folder.path(), &opening(), START_MS).unwrap();
+    // More than is read at once to see whose segment it is.
+    append_events(&mut writer, 1, 6_000);
+    writer.sync().unwrap();
+    let plain = writer.path().to_owned();
+    drop(writer);
+    let bytes = fs::read(&plain).unwrap();
+    assert!(bytes.len() > 600_000, "{}", bytes.len());
+    // As `sim convert` leaves it.
+    let path = plain.with_extension("jsonl.zst");
+    let mut compressor = compressor(fs::File::create(&path).unwrap()).unwrap();
+    compressor.write_all(&bytes).unwrap();
+    compressor.finish().unwrap();
+    fs::remove_file(plain).unwrap();
+
+    let sample = Sample::of(path);
+    let verdicts = sample.flip((sample.bytes.len() / 2..sample.bytes.len()).step_by(331));
+    assert!(verdicts.error > 100, "{verdicts:?}");
+    assert_eq!(verdicts.silent, 0, "{verdicts:?}");
 }
