@@ -60,9 +60,7 @@ impl Branch {
     /// Follows the facts over an event. `here` is what happens of it; where that is not the same, or
     /// nothing, the tabs that it is about were kept.
     pub fn follow(&mut self, facts: &Facts, here: Option<&Input>) {
-        self.moment = facts.clocks.moment();
-        self.changes = None;
-        self.hear(facts.newly_familiar, here.is_some());
+        self.advance(facts, here.is_some());
         let changed = here.and_then(|input| self.undergo(input));
         if self.tabs.is_empty() {
             return;
@@ -88,9 +86,13 @@ impl Branch {
 
     /// Follows the facts over an event that happens here, too, to no tab that is otherwise.
     pub fn go_along(&mut self, facts: &Facts) {
+        self.advance(facts, true);
+    }
+
+    fn advance(&mut self, facts: &Facts, is_heard: bool) {
         self.moment = facts.clocks.moment();
         self.changes = None;
-        self.hear(facts.newly_familiar, true);
+        self.hear(facts.newly_familiar, is_heard);
     }
 
     /// Lets something happen here alone, at the moment to which time has passed.

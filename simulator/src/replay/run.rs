@@ -223,10 +223,7 @@ impl<P: Policy> Run<P> {
         self.at = recording.world().moment();
         self.follow_past(recording, &event.input);
         self.branch.go_along(recording.facts());
-        self.watch.see(event);
-        let world = self.branch.world(recording.facts());
-        self.policy.step(&world, event, &mut self.outputs);
-        self.collect_decisions();
+        self.step(recording, event);
     }
 
     /// Follows an event that may be otherwise here.
@@ -411,10 +408,8 @@ impl<P: Policy> Run<P> {
 
     /// Lets the policy act on an event of its world, and follows what that has changed.
     fn act(&mut self, recording: &Recording, event: &Event) {
-        self.watch.see(event);
-        let world = self.branch.world(recording.facts());
-        self.policy.step(&world, event, &mut self.outputs);
-        for index in 0..world.changes().len() {
+        self.step(recording, event);
+        for index in 0..self.world(recording).changes().len() {
             let tab = match self.world(recording).changes()[index] {
                 Change::Tab(tab) => tab,
                 Change::Renamed { old, new } => {
@@ -435,6 +430,13 @@ impl<P: Policy> Run<P> {
             };
             self.revalue(recording, tab);
         }
+    }
+
+    /// Shows the policy, and the checker, an event of its world.
+    fn step(&mut self, recording: &Recording, event: &Event) {
+        self.watch.see(event);
+        let world = self.branch.world(recording.facts());
+        self.policy.step(&world, event, &mut self.outputs);
         self.collect_decisions();
     }
 
