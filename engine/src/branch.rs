@@ -174,7 +174,7 @@ impl Branch {
                 }
             }
             Input::TabOpened(told) => self.learn(told),
-            Input::Metrics(metrics) => self.metrics = metrics.after(&self.metrics),
+            Input::Metrics(metrics) => self.metrics.take_over(metrics),
             _ => {
                 let tab = self.tabs.get_mut(input.page_in()?)?;
                 tab.undergo(input, self.moment);

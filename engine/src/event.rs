@@ -473,16 +473,14 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// With what an earlier sample told of the browser's own memory, which is measured seldom: the
-    /// last reading stays known.
-    #[must_use]
-    pub(crate) fn after(&self, earlier: &Self) -> Self {
-        Self {
-            browser_rss: self.browser_rss.or(earlier.browser_rss),
-            browser_pss: self.browser_pss.or(earlier.browser_pss),
-            browser_processes: self.browser_processes.or(earlier.browser_processes),
-            ..*self
-        }
+    /// Takes a later sample over. What this one tells of the browser's own memory, which is measured
+    /// seldom, stays known.
+    pub(crate) fn take_over(&mut self, later: &Self) {
+        let earlier = (self.browser_rss, self.browser_pss, self.browser_processes);
+        *self = *later;
+        self.browser_rss = later.browser_rss.or(earlier.0);
+        self.browser_pss = later.browser_pss.or(earlier.1);
+        self.browser_processes = later.browser_processes.or(earlier.2);
     }
 
     /// The memory that a program could still get, in bytes: as measured, else what is not in use.

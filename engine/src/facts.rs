@@ -185,7 +185,7 @@ impl Facts {
             Input::ModeChanged(mode) => self.mode = *mode,
             Input::Paused { until_ms } => self.paused_until_ms = *until_ms,
             Input::KnowledgeCarried(knowledge) => self.carry(knowledge),
-            Input::Metrics(metrics) => self.metrics = metrics.after(&self.metrics),
+            Input::Metrics(metrics) => self.metrics.take_over(metrics),
             Input::TabMemory { tab, bytes, how } => self.weigh(*tab, *bytes, *how),
             Input::ClockStepped { by_ms } => self.wall_offset_ms = *by_ms,
             Input::UserIdle(_)

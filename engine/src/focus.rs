@@ -3,18 +3,23 @@
 //! Partition first, threshold second: who belongs to the cluster is decided before any idle time
 //! is compared with a TTL.
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::event::TabId;
 use crate::policy_document::PolicyDocument;
 use crate::world::World;
+
+/// The tabs of a working context. It has at most twelve unless a policy says otherwise.
+pub(crate) type Cluster = SmallVec<[TabId; 12]>;
 
 /// Finds the working context: the tab in front, loaded tabs on its host, and loaded tabs of its
 /// window that were in front within `focus.cluster_minutes`; each group last in front first, at
 /// most `focus.cluster_cap` in all. Empty when focus mode is off.
 ///
 /// A discarded tab takes no place in it: there is nothing left to keep.
-pub(crate) fn cluster(world: &World, policy: &PolicyDocument) -> Vec<TabId> {
+pub(crate) fn cluster(world: &World, policy: &PolicyDocument) -> Cluster {
     let Some(front) = world.tab_in_front().filter(|_| policy.focus.enabled) else {
-        return Vec::new();
+        return Cluster::new();
     };
     let clock = policy.ttl_clock;
     let since = (world.moment().on(clock)).saturating_sub(minutes(policy.focus.cluster_minutes));
@@ -23,7 +28,7 @@ pub(crate) fn cluster(world: &World, policy: &PolicyDocument) -> Vec<TabId> {
     let in_window = lately.filter(|tab| tab.win == front.win);
 
     let cap = policy.focus.cluster_cap as usize;
-    let mut members = vec![front.id];
+    let mut members = smallvec![front.id];
     for tab in on_host.chain(in_window) {
         if members.len() == cap {
             break;

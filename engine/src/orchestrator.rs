@@ -126,7 +126,7 @@ impl Orchestrator {
 
     /// The working context: the tab in front first. Empty when focus mode is off.
     pub fn cluster(&self, world: &World) -> Vec<TabId> {
-        cluster(world, &self.document)
+        cluster(world, &self.document).to_vec()
     }
 
     /// What is left of the cooldown, in milliseconds of the awake clock.
@@ -229,7 +229,7 @@ impl Orchestrator {
     /// The ripe tabs in order of rank, or the first of them where the order costs no scan.
     pub(crate) fn ripe(&self, world: &World, at_most: usize) -> Vec<Candidate> {
         let now = world.moment().on(self.document.ttl_clock);
-        let members = self.cluster(world);
+        let members = cluster(world, &self.document);
         let mut found = Vec::new();
         for familiarity in 1..=FAMILIARITY_MAX {
             let ttl_ms = self.ttl_ms(false, familiarity);
@@ -458,6 +458,9 @@ impl Orchestrator {
         }
         self.settle(world);
         let chosen = self.next_batch(world, level);
+        if chosen.is_empty() {
+            return;
+        }
         let mut reasons = self.pressure.reasons.clone();
         if self.document.gate == Gate::Always {
             reasons.push(Reason::GateAlways);
@@ -503,7 +506,7 @@ impl Orchestrator {
     }
 
     fn requested_tab(&self, world: &World, tab: TabId) -> Option<Candidate> {
-        let members = self.cluster(world);
+        let members = cluster(world, &self.document);
         match self.recency.place(tab)? {
             Place::Candidate { key, .. } | Place::Shadowed { key } => {
                 self.requested(world, key, &members)
@@ -515,7 +518,7 @@ impl Orchestrator {
     /// All tabs that are out of the front for the minimum, shadowed or not, or the first of them
     /// where the order costs no scan.
     fn requestable(&self, world: &World, at_most: usize) -> Vec<Candidate> {
-        let members = self.cluster(world);
+        let members = cluster(world, &self.document);
         let of = |keys: &mut dyn Iterator<Item = &Key>| -> Vec<Candidate> {
             keys.map_while(|key| self.requested(world, *key, &members))
                 .take(at_most)

@@ -114,10 +114,15 @@ impl Recency {
 
     /// Takes a tab out of its place, to be given another when that is asked for.
     pub(crate) fn displace(&mut self, tab: TabId) {
-        if self.places.get(tab) == Some(&Place::Displaced) {
-            return;
+        match self.places.get_mut(tab) {
+            Some(Place::Displaced) => return,
+            Some(place) => {
+                let before = std::mem::replace(place, Place::Displaced);
+                self.lose(tab, before);
+            }
+            None => drop(self.places.insert(tab, Place::Displaced)),
         }
-        self.put(tab, Place::Displaced);
+        self.displaced.push(tab);
         if self.displaced.len() > DISPLACED_MIN.max(2 * self.places.len()) {
             self.displaced.sort_unstable();
             self.displaced.dedup();

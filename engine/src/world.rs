@@ -4,6 +4,8 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::branch::Branch;
 use crate::clock::Moment;
 use crate::event::{
@@ -137,9 +139,9 @@ impl<'a> World<'a> {
     }
 
     /// The loaded tabs on a tab's host, itself too, last in front first.
-    pub fn loaded_on_host_of(&self, tab: &Tab) -> Vec<&'a Tab> {
+    pub(crate) fn loaded_on_host_of(&self, tab: &Tab) -> SmallVec<[&'a Tab; 8]> {
         let on_host = tab.host.into_iter().flat_map(|host| self.on_host(host));
-        let mut tabs: Vec<&Tab> = on_host.filter(|tab| !tab.is_discarded).collect();
+        let mut tabs: SmallVec<[&Tab; 8]> = on_host.filter(|tab| !tab.is_discarded).collect();
         tabs.sort_unstable_by_key(|tab| Reverse(in_front::key(tab)));
         tabs
     }

@@ -16,6 +16,7 @@
 //! the trace.
 
 mod abreast;
+mod books;
 mod clairvoyance;
 mod discards;
 mod frontier;
@@ -226,7 +227,7 @@ impl<P: Policy> Replay<P> {
 
     /// The hard guards that a discard of a tab would go against now, as the checker sees them.
     pub fn objections(&self, tab: TabId) -> Vec<&'static str> {
-        self.run.watch.objections(tab)
+        self.run.objections(&self.recording, tab)
     }
 
     /// Whether it has just decided to discard a tab, on the last line.

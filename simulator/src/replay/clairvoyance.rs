@@ -101,7 +101,8 @@ impl Clairvoyance {
     fn pass_time(&mut self, event: &Event) {
         let until_ms = awake_until(event);
         let next_due = |this: &Self| {
-            let free_from = |&tab: &TabId| this.never.watch.free_from(tab);
+            let books = this.recording.books();
+            let free_from = |&tab: &TabId| this.never.watch.free_from(books, tab);
             this.waiting.iter().filter_map(free_from).min()
         };
         while let Some(due_ms) = next_due(self).filter(|&due_ms| due_ms < until_ms) {
@@ -141,7 +142,8 @@ impl Clairvoyance {
         let now_ms = self.never.t_ms;
         let (recording, never, all) = (&self.recording, &self.never, &mut self.all);
         self.waiting.retain(|&tab| {
-            let is_free = (never.watch.free_from(tab)).is_some_and(|from_ms| from_ms <= now_ms);
+            let free_from = never.watch.free_from(recording.books(), tab);
+            let is_free = free_from.is_some_and(|from_ms| from_ms <= now_ms);
             if is_free {
                 let decided = Decided {
                     seq: all.seq,

@@ -125,7 +125,7 @@ impl<P: Policy> Run<P> {
             },
             expected_bytes: (facts.and_then(|tab| world.known_bytes(tab)))
                 .unwrap_or(DEFAULT_TAB_BYTES),
-            objections: self.watch.objections(tab),
+            objections: self.objections(recording, tab),
         };
         let can_be_discarded = facts.is_some_and(|tab| !tab.is_discarded);
         let host = facts.and_then(|tab| world.host_of(tab)).map(str::to_owned);
@@ -269,7 +269,7 @@ impl<P: Policy> Run<P> {
             ..TabChanges::default()
         };
         let host = recorded.host_of(there);
-        if self.watch.host_of(tab) != host {
+        if self.watch.host_of(recording.books(), tab) != host {
             let input = Input::TabNavigated {
                 tab,
                 page: Some(host.map_or(Page::Internal, |host| Page::Web(host.into()))),

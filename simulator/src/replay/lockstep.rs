@@ -225,7 +225,7 @@ impl<'a> View<'a> {
 
     /// The hard guards that a discard would go against, as the checker sees them.
     pub fn objections(&self) -> Vec<&'static str> {
-        self.watch.objections(self.tab)
+        self.watch.objections(self.recording.books(), self.tab)
     }
 
     /// What it says itself of the tab, if it is our own policy.

@@ -6,6 +6,7 @@ use engine::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::books::Books;
 use super::score::Gauge;
 use super::weights::Weights;
 
@@ -13,6 +14,8 @@ use super::weights::Weights;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Recording {
     facts: Facts,
+    /// What the checker of guards goes by.
+    books: Books,
     /// The tabs to which the last event happened, as they were before it, by id.
     #[serde(skip)]
     before: Vec<Tab>,
@@ -30,6 +33,7 @@ impl Recording {
     pub(super) fn new() -> Self {
         Self {
             facts: Facts::new(Mode::Observe),
+            books: Books::default(),
             before: Vec::new(),
             touched: Vec::new(),
             weights: Weights::default(),
@@ -41,6 +45,11 @@ impl Recording {
     /// What the log says, up to the last event.
     pub(super) fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// What the checker of guards goes by.
+    pub(super) fn books(&self) -> &Books {
+        &self.books
     }
 
     /// The world after the last event.
@@ -83,6 +92,7 @@ impl Recording {
     pub(super) fn step(&mut self, event: &Event) {
         self.look_back(&event.input);
         self.facts.apply(event);
+        self.books.see(event);
         let world = &self.facts.world();
         self.touched.clear();
         for &change in world.changes() {

@@ -2,8 +2,7 @@
 //! there, the recorded policy did nothing, and a tab that is discarded does nothing by itself.
 
 use engine::{
-    DiscardedBy, Input, MemorySource, Metrics, Policy, Seq, Snapshot, Tab, TabChanges, TabFacts,
-    TabId,
+    DiscardedBy, Input, MemorySource, Policy, Seq, Snapshot, Tab, TabChanges, TabFacts, TabId,
 };
 
 use super::discards::Intent;
@@ -18,8 +17,6 @@ pub(super) enum Kept {
     AsItIs,
     /// It happens in another form.
     Changed(Box<Input>),
-    /// The machine shows something else there, which the run has noted.
-    Shown,
     /// It is of the recorded policy's making.
     TakenOut,
     /// It comes from a tab that is discarded there.
@@ -36,7 +33,7 @@ impl Kept {
 
     /// Whether it happens in the policy's world, in whatever form.
     pub(super) fn happens(&self) -> bool {
-        matches!(self, Self::AsItIs | Self::Changed(_) | Self::Shown)
+        matches!(self, Self::AsItIs | Self::Changed(_))
     }
 }
 
@@ -107,7 +104,7 @@ pub(super) fn happens_anyway(input: &Input) -> bool {
 
 impl<P: Policy> Run<P> {
     /// Says what becomes of a recorded input in the policy's world, which still stands before it, and
-    /// what follows.
+    /// what follows. A sample of the machine is [taken](Run::follow) otherwise.
     pub(super) fn rewrite(&mut self, recording: &Recording, input: &Input) -> (Kept, Then) {
         match input {
             Input::SessionStarted(snapshot) => self.rewrite_snapshot(recording, snapshot),
@@ -162,7 +159,6 @@ impl<P: Policy> Run<P> {
             Input::DiscardOutcome { decision, ok, .. } => {
                 (self.rewrite_outcome(*decision, *ok), Then::Nothing)
             }
-            Input::Metrics(metrics) => (self.rewrite_sample(recording, metrics), Then::Nothing),
             Input::PressureSignal(_) if self.is_signal_withheld(recording) => {
                 (Kept::Withheld, Then::Nothing)
             }
@@ -228,16 +224,6 @@ impl<P: Policy> Run<P> {
             ));
         }
         None
-    }
-
-    fn rewrite_sample(&mut self, recording: &Recording, metrics: &Metrics) -> Kept {
-        match self.score.feedback {
-            Feedback::Open => Kept::AsItIs,
-            Feedback::Closed => {
-                self.shown = recording.weights().shown(metrics, self.savings.freed());
-                Kept::Shown
-            }
-        }
     }
 
     fn is_signal_withheld(&self, recording: &Recording) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::{
     Branch, Change, Decision, Event, Input, Metrics, Mode, Moment, Output, Policy, PolicyDocument,
-    Seq, TabId, TabMap, World,
+    Seq, Severity, TabId, TabMap, World,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,9 +43,6 @@ pub(super) struct Run<P> {
     pub(super) at: Moment,
     #[serde(skip)]
     outputs: Vec<Output>,
-    /// What the machine shows here of the sample that is being taken in.
-    #[serde(skip)]
-    pub(super) shown: Shown,
     /// Decisions on the last input, until the recorded ones have been seen as well.
     pub(super) fresh: Vec<Decision>,
     /// The recorded decisions on the last input that were to be carried out, by tab.
@@ -82,7 +79,6 @@ impl<P: Policy> Run<P> {
             t_ms: 0,
             at: Moment::default(),
             outputs: Vec::new(),
-            shown: Shown::default(),
             fresh: Vec::new(),
             recorded_fresh: BTreeMap::new(),
             awaiting: TabMap::default(),
@@ -183,6 +179,11 @@ impl<P: Policy> Run<P> {
         self.held.get(tab).map(|held| held.decided)
     }
 
+    /// The guards that a discard of a tab would go against now, as the checker sees them.
+    pub(super) fn objections(&self, recording: &Recording, tab: TabId) -> Vec<&'static str> {
+        self.watch.objections(recording.books(), tab)
+    }
+
     /// Whether it has just decided to discard a tab, on the last line.
     pub(super) fn decides_on(&self, tab: TabId) -> bool {
         self.fresh.iter().any(|decision| decision.tab == tab)
@@ -196,7 +197,9 @@ impl<P: Policy> Run<P> {
     /// Follows the recording over an event.
     pub(super) fn follow(&mut self, recording: &Recording, event: &Event) {
         self.enter(event);
-        if happens_anyway(&event.input) && self.is_apart_from(recording.touched()) {
+        if let Input::Metrics(metrics) = &event.input {
+            self.take_sample(recording, metrics);
+        } else if happens_anyway(&event.input) && self.is_apart_from(recording.touched()) {
             self.go_along(recording, event);
         } else {
             self.branch_off(recording, event);
@@ -223,7 +226,25 @@ impl<P: Policy> Run<P> {
         self.at = recording.world().moment();
         self.follow_past(recording, &event.input);
         self.branch.go_along(recording.facts());
+        self.watch.follow(recording.books(), Some(&event.input));
         self.step(recording, event);
+    }
+
+    /// Shows the policy a sample, as the machine would have been here. It changes no tab.
+    fn take_sample(&mut self, recording: &Recording, metrics: &Metrics) {
+        let shown = match self.score.feedback {
+            Feedback::Closed => recording.weights().shown(metrics, self.savings.freed()),
+            Feedback::Open => Shown::as_recorded(metrics),
+        };
+        self.at = recording.world().moment();
+        self.score.samples += 1;
+        self.score.withheld_samples += u64::from(shown.is_withheld);
+        self.gauge.sample(&shown.metrics, self.at);
+        self.savings.press(recording.never().is_pressed(), self.at);
+        let event = self.now(Input::Metrics(shown.metrics));
+        self.branch.follow(recording.facts(), Some(&event.input));
+        self.step(recording, &event);
+        self.follow_weights(recording, true);
     }
 
     /// Follows an event that may be otherwise here.
@@ -236,18 +257,17 @@ impl<P: Policy> Run<P> {
         }
         self.at = recording.world().moment();
         self.follow_past(recording, &event.input);
-        self.follow_machine(recording, &event.input, &kept);
+        if let Input::PressureSignal(severity) = event.input {
+            self.follow_signal(recording, severity, &kept);
+        }
         let happens = kept.happens();
         if !happens {
             self.branch.follow(recording.facts(), None);
+            self.watch.follow(recording.books(), None);
         }
         match kept {
             Kept::AsItIs => self.take_in(recording, event),
             Kept::Changed(input) => self.take_in(recording, &self.now(*input)),
-            Kept::Shown => {
-                let shown = Input::Metrics(self.shown.metrics);
-                self.take_in(recording, &self.now(shown));
-            }
             Kept::TakenOut => self.score.taken_out += 1,
             Kept::Impossible => self.score.impossible += 1,
             Kept::Withheld => self.score.withheld_signals += 1,
@@ -397,12 +417,14 @@ impl<P: Policy> Run<P> {
     /// Lets something happen in the policy's world alone.
     pub(super) fn feed(&mut self, recording: &Recording, input: Input) {
         self.branch.happen(recording.facts(), &input);
+        self.watch.happen(recording.books(), &input);
         self.act(recording, &self.now(input));
     }
 
     /// Takes in what an event of the recording is in the policy's world.
     fn take_in(&mut self, recording: &Recording, event: &Event) {
         self.branch.follow(recording.facts(), Some(&event.input));
+        self.watch.follow(recording.books(), Some(&event.input));
         self.act(recording, event);
     }
 
@@ -432,9 +454,8 @@ impl<P: Policy> Run<P> {
         }
     }
 
-    /// Shows the policy, and the checker, an event of its world.
+    /// Shows the policy an event of its world.
     fn step(&mut self, recording: &Recording, event: &Event) {
-        self.watch.see(event);
         let world = self.branch.world(recording.facts());
         self.policy.step(&world, event, &mut self.outputs);
         self.collect_decisions();
@@ -456,24 +477,10 @@ impl<P: Policy> Run<P> {
         self.fresh.extend(decisions);
     }
 
-    /// Follows what the machine showed.
-    fn follow_machine(&mut self, recording: &Recording, input: &Input, kept: &Kept) {
-        match input {
-            Input::Metrics(metrics) => {
-                self.score.samples += 1;
-                if *kept == Kept::Shown {
-                    self.score.withheld_samples += u64::from(self.shown.is_withheld);
-                    self.gauge.sample(&self.shown.metrics, self.at);
-                } else {
-                    self.gauge.sample(metrics, self.at);
-                }
-            }
-            Input::PressureSignal(severity) => {
-                if *kept != Kept::Withheld {
-                    self.gauge.signal(*severity, self.at);
-                }
-            }
-            _ => return,
+    /// Follows what the operating system signalled.
+    fn follow_signal(&mut self, recording: &Recording, severity: Severity, kept: &Kept) {
+        if *kept != Kept::Withheld {
+            self.gauge.signal(severity, self.at);
         }
         self.savings.press(recording.never().is_pressed(), self.at);
     }

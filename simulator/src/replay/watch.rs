@@ -1,81 +1,19 @@
 //! Finds discards of tabs that one of our hard guards protects.
 //!
-//! It keeps books of its own from the raw events of the policy's world and shares no code with
-//! the engine's guards, so that a flaw in those is not judged by itself. Where it cannot be sure
-//! it does not object: idle time is taken by the log's time, the longest of the three clocks.
+//! It goes by [`Books`] of the recording's raw events, and by what is otherwise in the policy's world, and
+//! shares no code with the engine's guards, so that a flaw in those is not judged by itself. Where
+//! it cannot be sure it does not object: idle time is taken by the log's time, the longest of the
+//! three clocks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use engine::{Input, TabId, TabMap};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use engine::{Event, Input, Page, TabChanges, TabFacts, TabId, TabMap, WindowId};
+use super::books::{Books, Condition, Objection};
 
-/// How long a tab counts as lately audible, and as young: 60 s, which no setting shortens.
-const MINUTE_MS: i64 = 60_000;
-
-/// A guard that a discard went against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Objection {
-    Pinned,
-    Audible,
-    Capturing,
-    Unsaved,
-    Forbidden,
-    MarkedProtected,
-    Loading,
-    Discarded,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Known {
-    win: WindowId,
-    host: Option<Arc<str>>,
-    /// A bit for each objection.
-    objections: u8,
-    /// Until when it counts as lately audible, on the awake clock.
-    sounded_until: i64,
-    /// When it last was surely in front, or opened, by the log's time: the one that is in front of
-    /// the focused window is so now.
-    in_front_ms: i64,
-}
-
-impl Known {
-    fn has(&self, objection: Objection) -> bool {
-        self.objections & (1 << objection as u8) != 0
-    }
-
-    fn object(&mut self, objection: Objection, holds: Option<bool>) {
-        match holds {
-            Some(true) => self.objections |= 1 << objection as u8,
-            Some(false) => self.objections &= !(1 << objection as u8),
-            None => {}
-        }
-    }
-
-    fn show(&mut self, page: Option<&Page>) {
-        let host = match page {
-            Some(Page::Web(host)) => Some(host),
-            Some(Page::Internal) | None => None,
-        };
-        // Mostly it stays, and counting who shares it takes longer than to look.
-        if self.host.as_ref() != host {
-            self.host = host.cloned();
-        }
-    }
-
-    fn change(&mut self, changes: TabChanges, awake: i64) {
-        if changes.audible == Some(false) && self.has(Objection::Audible) {
-            self.sounded_until = awake.saturating_add(MINUTE_MS);
-        }
-        self.object(Objection::Audible, changes.audible);
-        self.object(Objection::Pinned, changes.pinned);
-        self.object(Objection::Unsaved, changes.unsaved);
-        self.object(Objection::Capturing, changes.capturing);
-        let is_forbidden = changes.auto_discardable.map(|allowed| !allowed);
-        self.object(Objection::Forbidden, is_forbidden);
-    }
-}
+/// How long a tab counts as young: 60 s, which no setting shortens.
+const YOUNG_MS: i64 = 60_000;
 
 /// The guards, as they are called in reports.
 const GUARDS: [&str; 12] = [
@@ -130,18 +68,15 @@ pub(super) fn counts<'de, D: Deserializer<'de>>(
         .collect())
 }
 
-/// What is watched over.
+/// What is watched over in a policy's world.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Watch {
     protected_domains: Vec<String>,
-    /// The log's time, once it has begun.
-    now_ms: Option<i64>,
-    /// For how long the machine has slept since then.
-    slept_ms: i64,
-    tabs: TabMap<Known>,
-    fronts: BTreeMap<WindowId, TabId>,
-    focused: Option<WindowId>,
-    wall_offset_ms: i64,
+    /// To when time has passed without an event, if it has.
+    awake_to_ms: Option<i64>,
+    /// The pages that are in another condition than the books say, or discarded: what happens to
+    /// those there may not happen here.
+    pages: TabMap<Condition>,
 }
 
 impl Watch {
@@ -149,12 +84,8 @@ impl Watch {
     pub(super) fn new(protected_domains: Vec<String>) -> Self {
         Self {
             protected_domains,
-            now_ms: None,
-            slept_ms: 0,
-            tabs: TabMap::default(),
-            fronts: BTreeMap::new(),
-            focused: None,
-            wall_offset_ms: 0,
+            awake_to_ms: None,
+            pages: TabMap::default(),
         }
     }
 
@@ -164,90 +95,63 @@ impl Watch {
     }
 
     /// The host that a tab was last said to show.
-    pub(super) fn host_of(&self, tab: TabId) -> Option<&str> {
-        self.tabs.get(tab)?.host.as_deref()
+    pub(super) fn host_of<'a>(&'a self, books: &'a Books, tab: TabId) -> Option<&'a str> {
+        self.page(books, tab)?.host.as_deref()
     }
 
     /// The guards that a discard of a tab would go against now.
-    pub(super) fn objections(&self, tab: TabId) -> Vec<&'static str> {
-        let Some(known) = self.tabs.get(tab) else {
+    pub(super) fn objections(&self, books: &Books, tab: TabId) -> Vec<&'static str> {
+        let Some(page) = self.page(books, tab) else {
             return vec![UNKNOWN];
         };
-        let now_ms = self.now_ms.unwrap_or_default();
+        let now_ms = self.now_ms(books);
+        let idle_ms = now_ms.saturating_sub(books.in_front_ms(tab, now_ms));
         let passing = [
-            (self.awake() < known.sounded_until, "recently_audible"),
             (
-                now_ms.saturating_sub(self.in_front_ms(tab, known)) < MINUTE_MS,
-                "young",
+                books.awake_at(now_ms) < page.sounded_until,
+                "recently_audible",
             ),
+            (idle_ms < YOUNG_MS, "young"),
         ];
-        (self.standing(tab, known).into_iter().chain(passing))
+        (self.standing(books, tab, page).into_iter().chain(passing))
             .filter_map(|(holds, name)| holds.then_some(name))
             .collect()
     }
 
     /// From when on no guard speaks against a discard of a tab (`t_ms`), if nothing else happens;
     /// never where one holds that does not pass with time.
-    pub(super) fn free_from(&self, tab: TabId) -> Option<i64> {
-        let known = self.tabs.get(tab)?;
-        if self.standing(tab, known).iter().any(|&(holds, _)| holds) {
+    pub(super) fn free_from(&self, books: &Books, tab: TabId) -> Option<i64> {
+        let page = self.page(books, tab)?;
+        let standing = self.standing(books, tab, page);
+        if standing.iter().any(|&(holds, _)| holds) {
             return None;
         }
-        let now_ms = self.now_ms.unwrap_or_default();
-        let sounds_for_ms = known.sounded_until.saturating_sub(self.awake()).max(0);
-        let old_from = self.in_front_ms(tab, known).saturating_add(MINUTE_MS);
+        let now_ms = self.now_ms(books);
+        let awake = books.awake_at(now_ms);
+        let sounds_for_ms = page.sounded_until.saturating_sub(awake).max(0);
+        let old_from = (books.in_front_ms(tab, now_ms)).saturating_add(YOUNG_MS);
         Some(now_ms.saturating_add(sounds_for_ms).max(old_from))
     }
 
     /// The guards that hold until something happens.
-    fn standing(&self, tab: TabId, known: &Known) -> [(bool, &'static str); 10] {
+    fn standing(&self, books: &Books, tab: TabId, page: &Condition) -> [(bool, &'static str); 10] {
         [
-            (self.fronts.get(&known.win) == Some(&tab), "active"),
-            (known.has(Objection::Pinned), "pinned"),
-            (known.has(Objection::Audible), "audible"),
-            (known.has(Objection::Capturing), "capturing"),
-            (known.has(Objection::Unsaved), "unsaved"),
-            (known.has(Objection::Forbidden), "not_auto_discardable"),
-            (self.is_protected(known), "protected"),
-            (known.host.is_none(), "internal"),
-            (known.has(Objection::Loading), "loading"),
-            (known.has(Objection::Discarded), "discarded"),
+            (books.is_in_front(tab), "active"),
+            (page.has(Objection::Pinned), "pinned"),
+            (page.has(Objection::Audible), "audible"),
+            (page.has(Objection::Capturing), "capturing"),
+            (page.has(Objection::Unsaved), "unsaved"),
+            (page.has(Objection::Forbidden), "not_auto_discardable"),
+            (self.is_protected(page), "protected"),
+            (page.host.is_none(), "internal"),
+            (page.has(Objection::Loading), "loading"),
+            (page.has(Objection::Discarded), "discarded"),
         ]
     }
 
-    /// Takes in that time has passed, awake and without an event.
-    pub(super) fn wake(&mut self, t_ms: i64) {
-        self.pass(t_ms);
-    }
-
-    /// Takes an event of the policy's world in.
-    pub(super) fn see(&mut self, event: &Event) {
-        let passed_ms = self.pass(event.t_ms);
-        if let Input::Suspended { ms } = event.input {
-            let slept_ms = i64::try_from(ms).map_or(passed_ms, |ms| ms.min(passed_ms));
-            self.slept_ms = self.slept_ms.saturating_add(slept_ms);
-        }
-        self.apply(&event.input);
-    }
-
-    /// Goes on to a time, and tells how long it is until then. Time that goes back stands still.
-    fn pass(&mut self, t_ms: i64) -> i64 {
-        let before = self.now_ms.unwrap_or(t_ms);
-        let now_ms = before.max(t_ms);
-        self.now_ms = Some(now_ms);
-        now_ms.saturating_sub(before)
-    }
-
-    /// The awake clock.
-    fn awake(&self) -> i64 {
-        self.now_ms
-            .unwrap_or_default()
-            .saturating_sub(self.slept_ms)
-    }
-
-    fn is_protected(&self, known: &Known) -> bool {
-        known.has(Objection::MarkedProtected)
-            || known.host.as_deref().is_some_and(|host| {
+    fn is_protected(&self, page: &Condition) -> bool {
+        page.has(Objection::MarkedProtected)
+            || page.host.as_deref().is_some_and(|host| {
                 (self.protected_domains.iter()).any(|domain| match domain.strip_prefix('.') {
                     Some(top) => host == top || host.ends_with(domain.as_str()),
                     None => host == domain.as_str(),
@@ -255,178 +159,83 @@ impl Watch {
             })
     }
 
-    /// The tab in front of the focused window, which is in use.
-    fn in_use(&self) -> Option<TabId> {
-        self.fronts.get(&self.focused?).copied()
+    /// The page of a tab, as it is here.
+    fn page<'a>(&'a self, books: &'a Books, tab: TabId) -> Option<&'a Condition> {
+        self.pages.get(tab).or_else(|| books.page(tab))
     }
 
-    fn in_front_ms(&self, tab: TabId, known: &Known) -> i64 {
-        if self.in_use() == Some(tab) {
-            self.now_ms.unwrap_or_default()
-        } else {
-            known.in_front_ms
+    /// The log's time, or to when time has passed since.
+    fn now_ms(&self, books: &Books) -> i64 {
+        let now_ms = books.now_ms();
+        (self.awake_to_ms).map_or(now_ms, |awake_to_ms| awake_to_ms.max(now_ms))
+    }
+
+    /// Takes in that time has passed, awake and without an event.
+    pub(super) fn wake(&mut self, t_ms: i64) {
+        self.awake_to_ms = Some(t_ms);
+    }
+
+    /// Follows the books over an event. `here` is what happens of it, if anything does.
+    #[inline]
+    pub(super) fn follow(&mut self, books: &Books, here: Option<&Input>) {
+        if !self.pages.is_empty() || books.before().is_some() {
+            self.follow_pages(books, here);
         }
     }
 
-    fn focus(&mut self, win: Option<WindowId>) {
-        if let Some(left) = self.in_use() {
-            let now_ms = self.now_ms.unwrap_or_default();
-            self.with(left, |known| known.in_front_ms = now_ms);
-        }
-        self.focused = win;
-    }
-
-    fn apply(&mut self, input: &Input) {
-        let awake = self.awake();
-        match input {
-            Input::SessionStarted(snapshot) => {
-                let told: std::collections::BTreeSet<TabId> =
-                    snapshot.tabs.iter().map(|facts| facts.tab).collect();
-                self.tabs.retain(|id, _| told.contains(&id));
-                let tabs = &self.tabs;
-                self.fronts.retain(|_, front| tabs.contains(*front));
-                for facts in &snapshot.tabs {
-                    self.told(facts, true);
-                }
-                let focused = snapshot.windows.iter().find(|window| window.focused);
-                self.focus(focused.map(|window| window.win));
+    fn follow_pages(&mut self, books: &Books, here: Option<&Input>) {
+        match (here, books.before()) {
+            (None | Some(Input::TabDiscarded { .. }), Some((tab, before))) => {
+                self.pages.get_or_insert_with(*tab, || before.clone());
             }
-            Input::TabOpened(facts) => self.told(facts, false),
-            Input::TabActivated { tab, win } => self.activated(*tab, *win),
-            Input::TabNavigated {
-                tab,
-                page,
-                protected,
-            } => self.with(*tab, |known| {
-                known.show(page.as_ref());
-                known.object(Objection::MarkedProtected, Some(*protected == Some(true)));
-                known.object(Objection::Loading, Some(true));
-                known.object(Objection::Discarded, Some(false));
-                known.object(Objection::Unsaved, Some(false));
-            }),
-            Input::TabLoaded { tab, .. } => {
-                self.with(*tab, |known| known.object(Objection::Loading, Some(false)));
+            (Some(Input::TabReplaced { tab, .. }), Some((old, _))) => {
+                self.pages.remove(*tab);
+                self.pages.rename(*old, *tab);
             }
-            Input::TabChanged { tab, changes } => {
-                self.with(*tab, |known| known.change(*changes, awake));
+            (Some(Input::TabClosed { tab }), _) => drop(self.pages.remove(*tab)),
+            (Some(Input::SessionStarted(_) | Input::WindowClosed { .. }), _) => {
+                self.pages.retain(|tab, _| books.contains(tab));
             }
-            Input::TabMoved { tab, win } => self.moved(*tab, *win),
-            Input::TabReplaced { tab, old } => self.renamed(*old, *tab),
-            Input::TabDiscarded { tab, .. } => self.with(*tab, |known| {
-                if !known.has(Objection::Discarded) {
-                    known.object(Objection::Discarded, Some(true));
-                    known.object(Objection::Loading, Some(false));
-                    let ended = TabChanges {
-                        audible: Some(false),
-                        unsaved: Some(false),
-                        capturing: Some(false),
-                        ..TabChanges::default()
-                    };
-                    known.change(ended, awake);
-                }
-            }),
-            Input::TabRestored { tab } => self.with(*tab, |known| {
-                if known.has(Objection::Discarded) {
-                    known.object(Objection::Discarded, Some(false));
-                    known.object(Objection::Loading, Some(true));
-                }
-            }),
-            Input::TabClosed { tab } => self.gone(*tab),
-            Input::WindowClosed { win } => {
-                self.tabs.retain(|_, known| known.win != *win);
-                self.fronts.remove(win);
-            }
-            Input::WindowFocused { win } => self.focus(*win),
-            Input::ClockStepped { by_ms } => self.wall_offset_ms = *by_ms,
             _ => {}
         }
+        if let Some(input) = here {
+            self.undergo(books, input);
+        }
     }
 
-    fn told(&mut self, facts: &TabFacts, in_snapshot: bool) {
-        let (now_ms, awake) = (self.now_ms.unwrap_or_default(), self.awake());
-        let accessed_ms =
-            (facts.last_accessed).map(|wall| wall.saturating_sub(self.wall_offset_ms));
-        let accessed_ms = accessed_ms.filter(|&then| in_snapshot && then < now_ms);
-        self.tabs.get_or_insert_with(facts.tab, || Known {
-            win: facts.win,
-            host: None,
-            objections: 0,
-            sounded_until: i64::MIN,
-            in_front_ms: accessed_ms.unwrap_or(now_ms),
-        });
-        self.moved(facts.tab, facts.win);
-        self.with(facts.tab, |known| {
-            if facts.page.is_some() {
-                known.show(facts.page.as_ref());
+    /// Takes in what happens here alone.
+    pub(super) fn happen(&mut self, books: &Books, input: &Input) {
+        if let Some(tab) = input.page_in()
+            && let Some(there) = books.page(tab)
+        {
+            self.pages.get_or_insert_with(tab, || there.clone());
+            self.undergo(books, input);
+        }
+    }
+
+    /// Takes in what an input does to the pages that are kept.
+    fn undergo(&mut self, books: &Books, input: &Input) {
+        let awake = books.awake_at(self.now_ms(books));
+        let told = match input {
+            Input::SessionStarted(snapshot) => snapshot.tabs.as_slice(),
+            Input::TabOpened(told) => std::slice::from_ref(told),
+            _ => &[],
+        };
+        for told in told {
+            self.change(books, told.tab, |page| page.learn(told, awake));
+        }
+        if let Some(tab) = input.page_in() {
+            self.change(books, tab, |page| page.undergo(input, awake));
+        }
+    }
+
+    /// Changes a page that is kept, and lets it go where that makes it what the books say.
+    fn change(&mut self, books: &Books, tab: TabId, change: impl FnOnce(&mut Condition)) {
+        if let Some(page) = self.pages.get_mut(tab) {
+            change(page);
+            if !page.has(Objection::Discarded) && books.page(tab) == Some(page) {
+                self.pages.remove(tab);
             }
-            known.object(Objection::MarkedProtected, facts.protected);
-            known.object(Objection::Discarded, facts.discarded);
-            known.object(Objection::Loading, facts.loading);
-            let changes = TabChanges {
-                pinned: facts.pinned,
-                audible: facts.audible,
-                auto_discardable: facts.auto_discardable,
-                unsaved: facts.unsaved,
-                capturing: facts.capturing,
-            };
-            known.change(changes, awake);
-        });
-        match facts.active {
-            Some(true) => self.activated(facts.tab, facts.win),
-            Some(false) => self.leaves_front(facts.tab),
-            None => {}
-        }
-    }
-
-    fn activated(&mut self, id: TabId, win: WindowId) {
-        if !self.tabs.contains(id) {
-            return;
-        }
-        self.moved(id, win);
-        let now_ms = self.now_ms.unwrap_or_default();
-        let left = self.fronts.insert(win, id);
-        for tab in left.into_iter().chain([id]) {
-            self.with(tab, |known| known.in_front_ms = now_ms);
-        }
-    }
-
-    fn moved(&mut self, id: TabId, win: WindowId) {
-        if self.tabs.get(id).is_some_and(|known| known.win != win) {
-            self.leaves_front(id);
-            self.with(id, |known| known.win = win);
-        }
-    }
-
-    fn renamed(&mut self, old: TabId, new: TabId) {
-        if old == new || !self.tabs.contains(old) {
-            return;
-        }
-        self.gone(new);
-        if let Some(known) = self.tabs.remove(old) {
-            self.tabs.insert(new, known);
-        }
-        for front in self.fronts.values_mut().filter(|front| **front == old) {
-            *front = new;
-        }
-    }
-
-    fn leaves_front(&mut self, id: TabId) {
-        let now_ms = self.now_ms.unwrap_or_default();
-        let fronts_before = self.fronts.len();
-        self.fronts.retain(|_, front| *front != id);
-        if self.fronts.len() < fronts_before {
-            self.with(id, |known| known.in_front_ms = now_ms);
-        }
-    }
-
-    fn gone(&mut self, id: TabId) {
-        self.tabs.remove(id);
-        self.fronts.retain(|_, front| *front != id);
-    }
-
-    fn with(&mut self, id: TabId, change: impl FnOnce(&mut Known)) {
-        if let Some(known) = self.tabs.get_mut(id) {
-            change(known);
         }
     }
 }

@@ -455,7 +455,7 @@ impl Weights {
         let freed = i64::try_from(freed).unwrap_or_default();
         let less = |bytes: u64| bytes.saturating_add_signed(-freed);
         let within = |bytes: u64| total.map_or(bytes, |total| bytes.min(total));
-        let mut shown = Metrics {
+        let mut metrics = Metrics {
             ram_used: metrics.ram_used.map(less).map(within),
             ram_available: (metrics.ram_available)
                 .map(|bytes| within(bytes.saturating_add_signed(freed))),
@@ -465,16 +465,13 @@ impl Weights {
             ..*metrics
         };
         if is_withheld {
-            shown = Metrics {
-                psi_some_avg10: None,
-                psi_full_avg10: None,
-                swap_total: None,
-                swap_used: None,
-                ..shown
-            };
+            metrics.psi_some_avg10 = None;
+            metrics.psi_full_avg10 = None;
+            metrics.swap_total = None;
+            metrics.swap_used = None;
         }
         Shown {
-            metrics: shown,
+            metrics,
             is_withheld,
         }
     }
@@ -516,11 +513,21 @@ fn fitted(reading: Option<Reading>, raw_bytes: u64) -> u64 {
 }
 
 /// A sample as the machine would have shown it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Shown {
     pub(super) metrics: Metrics,
     /// Whether stall time and swap were left out.
     pub(super) is_withheld: bool,
+}
+
+impl Shown {
+    /// As it was shown.
+    pub(super) fn as_recorded(metrics: &Metrics) -> Self {
+        Self {
+            metrics: *metrics,
+            is_withheld: false,
+        }
+    }
 }
 
 /// Whether a difference is so large that what the kernel said is of another machine. Where its
