@@ -313,9 +313,9 @@ pub(crate) struct SnapshotSet {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sim explain traces/recorded/enforce --tab 1813275475
-  sim explain traces/recorded/enforce --tab 1813275475 --at 4711 --json
-  sim explain traces/recorded/enforce --tab 1813275475 --at 4711 --policy gentle --clairvoyant")]
+  sim explain traces/recorded/enforce --tab 2013157484
+  sim explain traces/recorded/enforce --tab 2013157484 --at 191 --json
+  sim explain traces/recorded/enforce --tab 2013157484 --at 191 --policy gentle --clairvoyant")]
 pub(crate) struct ExplainArgs {
     /// The trace: a folder or a segment
     #[arg(value_name = "TRACE")]
@@ -372,8 +372,8 @@ pub(crate) struct CheckArgs {
 #[command(after_help = "\
 Examples:
   sim cut traces/recorded/long --from-seq 500 --to-seq 900 --output piece
-  sim cut traces/recorded/long --from 2026-11-23T03:10:00Z --output piece
-  sim cut traces/recorded/long --tab 1813275475 --tab 1813275478 --output two-tabs")]
+  sim cut traces/recorded/long --from 2026-11-30T05:25:00Z --output piece
+  sim cut traces/recorded/long --tab 375745675 --tab 375745698 --output two-tabs")]
 pub(crate) struct CutArgs {
     /// The trace: a folder or a segment
     #[arg(value_name = "TRACE")]
@@ -1161,8 +1161,8 @@ Examples:
   sim replay traces/recorded/observe --policy gentle --summary
   sim replay traces/recorded/observe --policy ttl-15 --summary
   sim replay traces/recorded/observe --policy my-policy.toml --json > decisions.jsonl
-  sim replay traces/recorded/observe --policy gentle --until 1000 --save-state at-1000.state
-  sim replay traces/recorded/observe --from-state at-1000.state --policy eager
+  sim replay traces/recorded/observe --policy gentle --until 100 --save-state at-100.state
+  sim replay traces/recorded/observe --from-state at-100.state --policy eager
 
 Baselines, each what another system does as it is documented; N is a number:"
         .to_owned();
