@@ -72,9 +72,13 @@ pub(super) fn write_markdown(comparison: &Comparison, console: &mut Console) -> 
 
 /// What the clairvoyant's row is.
 pub(super) fn clairvoyant(comparison: &Comparison) -> String {
+    let base = Safe(&comparison.base);
+    let mut rows = comparison.rows.iter();
+    if rows.any(|row| row.name == comparison.base && row.pooled.reloads == 0) {
+        return format!("The clairvoyant has no reload to spend, since {base} took none.");
+    }
     format!(
-        "The clairvoyant has as many reloads to spend as {}; without any it saves {:.3} GiB·h.",
-        Safe(&comparison.base),
+        "The clairvoyant has as many reloads to spend as {base}; without any it saves {:.3} GiB·h.",
         (comparison.frontier.first()).map_or(0.0, |point| point.saved_gib_h)
     )
 }
