@@ -123,6 +123,7 @@ fn a_step_of_the_engine_allocates_for_what_is_new_alone() {
     let packed = packed(8);
     let mut engine = Engine::new(Orchestrator::new(PolicyDocument::default()), Mode::Enforce);
     let mut outputs = Vec::new();
+    let (mut events, mut all) = (0_u64, 0);
     let (mut quiet, mut stirring, mut grown) = (0_u64, 0_u64, 0);
     for (step, index) in packed.steps().zip(0..) {
         let Step::Event(event) = step.unwrap() else {
@@ -130,8 +131,12 @@ fn a_step_of_the_engine_allocates_for_what_is_new_alone() {
         };
         outputs.clear();
         let found = allocations(|| engine.step(&event, &mut outputs));
-        let is_warm = index >= packed.step_count() / 2;
-        if !is_warm || !outputs.is_empty() {
+        if index < packed.step_count() / 2 {
+            continue;
+        }
+        events += 1;
+        all += found;
+        if !outputs.is_empty() {
             continue;
         }
         match event.input {
@@ -150,6 +155,7 @@ fn a_step_of_the_engine_allocates_for_what_is_new_alone() {
     }
     assert!(quiet > 20_000 && stirring > 10_000, "{quiet}, {stirring}");
     assert!(grown * 500 < stirring, "{grown} by {stirring} events");
+    assert!(all * 1_000 <= 12 * events, "{all} by {events} events");
 }
 
 /// Here, too, though what the policy decides is carried out, and tabs that it holds come back. Whoever
