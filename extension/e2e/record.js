@@ -24,11 +24,14 @@ const AVAILABLE = [
   [17, 11], [19, 8], [22, 6], [25, 30], [28, 8.5], [31, 60],
 ];
 
-/** Each session: its mode and length, how many tabs the person keeps open, and the seed of the person's choices. */
+/**
+ * Each session: its mode and length, how many tabs the person keeps open, and the seed of the
+ * person's choices. The person of the long one comes back to old tabs, too.
+ */
 const SESSIONS = {
   observe: { mode: 'observe', minutes: 10, tabs: 16, seed: 1 },
   enforce: { mode: 'enforce', minutes: 14, tabs: 28, seed: 2 },
-  long: { mode: 'enforce', minutes: 34, tabs: 46, seed: 3 },
+  long: { mode: 'enforce', minutes: 34, tabs: 46, seed: 3, forgets: 1.6 },
 };
 
 const [name, folder] = process.argv.slice(2);
@@ -37,9 +40,10 @@ if (!session || !folder) {
   console.error(`usage: npm run record -- ${Object.keys(SESSIONS).join('|')} FOLDER`);
   process.exit(2);
 }
+const { mode, minutes, tabs, seed, forgets } = session;
 
 const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim();
-const available = AVAILABLE.filter(([minute]) => minute < session.minutes);
+const available = AVAILABLE.filter(([minute]) => minute < minutes);
 const lab = await openLab({});
 const ballast = spawn('python3', [fileURLToPath(new URL('lab/ballast.py', import.meta.url))], {
   stdio: ['pipe', 'inherit', 'inherit'],
@@ -48,10 +52,10 @@ const timers = available.map(([minute, percent]) =>
   setTimeout(() => ballast.stdin.write(`${percent}\n`), minute * 60_000),
 );
 try {
-  await lab.setMode(session.mode);
+  await lab.setMode(mode);
   await lab.openWindow(lab.pages.url('mail', 'plain/0'));
   const say = (text) => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
-  await new Person(lab, { seed: session.seed, tabs: session.tabs, say }).browse(session.minutes);
+  await new Person(lab, { seed, tabs, forgets, say }).browse(minutes);
   await lab.closeBrowser();
   keep();
 } finally {
@@ -73,8 +77,8 @@ function keep() {
     join(folder, 'README.md'),
     `# ${basename(folder)}
 
-A session in a real browser with the real extension and host, in ${session.mode} mode under the default policy: a scripted person (seed ${session.seed})
-keeps about ${session.tabs} tabs open over two windows and twelve local hosts for ${session.minutes} minutes, at human pace. No person's data is in it.
+A session in a real browser with the real extension and host, in ${mode} mode under the default policy: a scripted person (seed ${seed})
+keeps about ${tabs} tabs open over two windows and twelve local hosts for ${minutes} minutes, at human pace${forgets ? ', and comes back to old ones, too' : ''}. No person's data is in it.
 
 Memory was made short for real: a program held as much as left the machine this share available: ${pressure.join(', ')}.
 

@@ -19,16 +19,18 @@ const PAGES = ['plain', 'plain', 'plain', 'plain', 'plain', 'heavy/30', 'heavy/6
 export class Person {
   /**
    * @param {import('./lab.js').Lab} lab
-   * @param {{ seed: number, tabs: number, pace?: number, pages?: string[], leaves?: string[],
-   *   say?: (text: string) => void }} habits `tabs` is how many are kept open; `pace` makes
-   *   everything that many times faster; `pages` are opened, each as often as it stands there;
-   *   tabs on the sites in `leaves` are somebody else's
+   * @param {{ seed: number, tabs: number, pace?: number, forgets?: number, pages?: string[],
+   *   leaves?: string[], say?: (text: string) => void }} habits `tabs` is how many are kept open;
+   *   `pace` makes everything that many times faster; `forgets` is how much rather the person goes
+   *   back to a tab used lately: 1 goes to all alike; `pages` are opened, each as often as it
+   *   stands there; tabs on the sites in `leaves` are somebody else's
    */
-  constructor(lab, { seed, tabs, pace = 1, pages = PAGES, leaves = [], say = () => {} }) {
+  constructor(lab, { seed, tabs, pace = 1, forgets = 3, pages = PAGES, leaves = [], say = () => {} }) {
     this.lab = lab;
     this.random = generator(seed);
     this.tabs = tabs;
     this.pace = pace;
+    this.forgets = forgets;
     this.pages = pages;
     this.leaves = leaves.map((site) => `//${site}.localhost:`);
     this.say = say;
@@ -97,7 +99,7 @@ export class Person {
     // Back to the second-last tab most often, to older ones ever less.
     const others = this.recent.slice(1);
     if (others.length === 0) return;
-    const rank = Math.floor(others.length * this.random() ** 3);
+    const rank = Math.floor(others.length * this.random() ** this.forgets);
     const id = others[rank];
     const tab = open.find((candidate) => candidate.id === id);
     this.say(`switches to tab ${id}${tab?.discarded ? ' (discarded)' : ''}`);
