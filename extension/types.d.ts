@@ -323,8 +323,10 @@ export interface Browser extends Machine {
   everything(): Promise<chrome.windows.Window[]>;
   /** Rejects where there is none. */
   tab(id: number): Promise<Tab>;
-  /** Discards a tab; says which one it is now. Rejects where the browser refuses. */
-  discard(id: number): Promise<{ id: number; discarded: boolean; active: boolean }>;
+  /** Whether a tab is in sight, if its window is: in front of it, or beside the one in front. */
+  isShown(tab: Tab): Promise<boolean>;
+  /** Discards a tab; says what it is now. Rejects where the browser refuses. */
+  discard(id: number): Promise<Tab>;
   reload(id: number): Promise<void>;
   openPage(path: string): Promise<void>;
   /** Null where the browser cannot tell. */

@@ -8,7 +8,7 @@
  * so: it keeps a discarded tab's id, `tabs.discard` resolves to nothing, events of windows take no
  * filter, and what ended a port is told by the port.
  *
- * @import {Browser, Listeners, Question, Reply, FormMessage, NativePort, StorageArea, UserState} from "../types"
+ * @import {Browser, Listeners, Question, Reply, FormMessage, NativePort, StorageArea, Tab, UserState} from "../types"
  */
 
 import { report } from "./report.js";
@@ -46,6 +46,7 @@ export function thisBrowser() {
     connectNative,
     everything: () => chrome.windows.getAll({ populate: true, windowTypes: [...WINDOW_TYPES] }),
     tab: (id) => chrome.tabs.get(id),
+    isShown,
     discard,
     reload: (id) => chrome.tabs.reload(id),
     openPage: async (path) => {
@@ -179,11 +180,21 @@ function connectNative(host) {
   };
 }
 
+/**
+ * In a split view two tabs are in sight, and one of them is active.
+ *
+ * @param {Tab} tab
+ */
+async function isShown({ active, splitViewId = -1, windowId }) {
+  if (active || splitViewId === -1) return active;
+  const front = await chrome.tabs.query({ windowId, active: true });
+  return front.some((tab) => tab.splitViewId === splitViewId);
+}
+
 /** @param {number} id */
 async function discard(id) {
   // Chromium resolves to the tab under its new id, Firefox to nothing, whatever came of it.
-  const tab = (await chrome.tabs.discard(id)) ?? (await chrome.tabs.get(id));
-  return { id: tab.id ?? id, discarded: tab.discarded, active: tab.active };
+  return (await chrome.tabs.discard(id)) ?? (await chrome.tabs.get(id));
 }
 
 /** @returns {Promise<UserState | null>} */

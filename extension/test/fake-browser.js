@@ -131,6 +131,13 @@ export class FakeBrowser {
     return structuredClone(tab);
   };
 
+  isShown = async ({ windowId, active, splitViewId }) =>
+    active ||
+    [...this.tabs.values()].some(
+      (tab) =>
+        tab.active && tab.windowId === windowId && splitViewId !== -1 && tab.splitViewId === splitViewId,
+    );
+
   discard = async (id) => {
     const tab = this.tabs.get(id);
     if (tab === undefined) throw new Error(`No tab with id: ${id}.`);
@@ -140,7 +147,7 @@ export class FakeBrowser {
     const tell = this.discardTab(id);
     if (this.answersFirst) setImmediate(tell);
     else tell();
-    return { id: tab.id, discarded: true, active: tab.active };
+    return structuredClone(tab);
   };
 
   /** Discards a tab; returns what tells of it. */
@@ -204,6 +211,7 @@ export class FakeBrowser {
       incognito: false,
       status: "complete",
       groupId: -1,
+      splitViewId: -1,
       lastAccessed: 999_000.25,
       highlighted: false,
       selected: false,
