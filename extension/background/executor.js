@@ -160,9 +160,7 @@ export class Executor {
    * @param {number} id
    */
   async #formTouched(id) {
-    const known = this.#known.unsaved(id);
-    if (known === undefined) return false;
-    if (known) return true;
+    if (this.#known.unsaved(id) === true) return true;
     /** @type {unknown} */
     let timer;
     const silence = new Promise((resolve) => {

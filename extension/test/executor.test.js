@@ -138,6 +138,15 @@ test("a touched form holds its tab", async () => {
   );
 });
 
+test("a page is asked though it was never heard: its word can be lost with a worker", async () => {
+  const { browser, events, executor } = await openTab();
+  browser.touchedPages.set(2, true);
+  executor.discard(ORDER);
+  await executor.idle();
+  assert.deepEqual(browser.discarded, []);
+  assert.deepEqual(outcomes(events), [{ decision: 7, tab: 2, ok: false, why: "UNSAVED" }]);
+});
+
 test("a page that does not answer, as frozen ones do, is taken by what it said before", async () => {
   const silent = new Promise(() => {});
   assert.deepEqual(await withForms(({ browser }) => browser.touchedPages.set(2, silent)), {
