@@ -216,6 +216,9 @@ async function watchForms(files) {
     // Editors live in frames without an address of their own.
     matchOriginAsFallback: true,
     runAt: /** @type {const} */ ("document_start"),
+    // Registered means that this run of the extension has been through the pages that are open: it
+    // ends with the extension's, as the scripts in them do.
+    persistAcrossSessions: false,
   };
   const registered = await chrome.scripting.getRegisteredContentScripts({ ids: [FORMS_SCRIPT] });
   if (registered.length > 0) return;
