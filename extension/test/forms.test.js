@@ -14,6 +14,9 @@ class FakeElement {
   defaultValue = "";
   textContent = "";
   form = null;
+  /** Its root, closed to its page. */
+  shadow = null;
+  editContext = null;
 
   constructor(tag, more = {}) {
     this.tag = tag;
@@ -44,10 +47,12 @@ function pageWith(fields = [], { isTop = true } = {}) {
   let asked = null;
   const world = vm.createContext({
     Element: FakeElement,
+    HTMLElement: FakeElement,
     HTMLFormElement: FakeForm,
     addEventListener: listen,
     document: { addEventListener: listen, querySelectorAll: () => fields },
     chrome: {
+      dom: { openOrClosedShadowRoot: ({ shadow }) => shadow },
       runtime: {
         sendMessage: async ({ touched }) => void told.push(touched),
         onMessage: { addListener: (listener) => (asked = listener) },
@@ -59,9 +64,11 @@ function pageWith(fields = [], { isTop = true } = {}) {
   const run = () => vm.runInContext(SCRIPT, world);
   /** The extension is reloaded: its functions throw from now on. */
   const leaveBehind = () => {
-    world.chrome.runtime.sendMessage = () => {
+    const fails = () => {
       throw new Error("Extension context invalidated.");
     };
+    world.chrome.runtime.sendMessage = fails;
+    world.chrome.dom.openOrClosedShadowRoot = fails;
   };
   run();
   const fire = (type, target, more = {}) => {
@@ -127,7 +134,66 @@ test("searching, passwords, and what a script or the browser fills in touch noth
   page.fire("input", new FakeElement("input", { value: "x" }), { isTrusted: false });
   page.fire("input", new FakeElement("input", { value: "me", isAutofilled: true }));
   page.fire("change", new FakeElement("input", { value: "me", isAutofilled: true }));
-  page.fire("input", new FakeElement("div"));
+  assert.deepEqual(page.told, [false]);
+});
+
+test("a field in a closed shadow root, whose events come as if from the root's host", () => {
+  const page = pageWith();
+  const field = new FakeElement("textarea");
+  const host = new FakeElement("div", { shadow: { activeElement: field } });
+  const outer = new FakeElement("div", { shadow: { activeElement: host } });
+  page.fire("beforeinput", outer);
+  field.value = "half a text";
+  page.fire("input", outer);
+  assert.deepEqual(page.told, [false, true]);
+  field.value = "";
+  page.fire("input", outer);
+  assert.deepEqual(page.told, [false, true, false]);
+
+  field.type = "search";
+  page.types(outer, "tabs");
+  assert.deepEqual(page.told, [false, true, false]);
+});
+
+test("what the browser says was changed touches, though its field is not found", () => {
+  const page = pageWith();
+  const host = new FakeElement("div", { shadow: { activeElement: null } });
+  page.fire("beforeinput", host);
+  page.fire("input", host);
+  assert.deepEqual(page.told, [false, true]);
+});
+
+/** An editor that draws its text itself, and what the browser tells its context. */
+function drawnEditor() {
+  const listeners = [];
+  const editContext = { addEventListener: (_type, listener) => listeners.push(listener) };
+  const editor = new FakeElement("div", { editContext });
+  return { editor, listeners, types: (isTrusted) => listeners.forEach((listener) => listener({ isTrusted })) };
+}
+
+test("an editor that draws its text itself hears of it by its context alone", () => {
+  for (const type of ["focusin", "keydown"]) {
+    const page = pageWith();
+    const { editor, listeners, types } = drawnEditor();
+    page.fire(type, editor);
+    page.fire(type, editor);
+    assert.equal(listeners.length, 1);
+    types(false);
+    assert.deepEqual(page.told, [false], "its page wrote that");
+    types(true);
+    assert.deepEqual(page.told, [false, true]);
+  }
+});
+
+test("what is pasted, cut or deleted in it comes as an event of the page", () => {
+  for (const type of ["paste", "cut", "beforeinput"]) {
+    const page = pageWith();
+    page.fire(type, drawnEditor().editor);
+    page.fire(type, new FakeElement("div"));
+    assert.deepEqual(page.told, [false, true], type);
+  }
+  const page = pageWith();
+  page.fire("paste", new FakeElement("div"));
   assert.deepEqual(page.told, [false]);
 });
 
