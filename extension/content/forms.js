@@ -43,6 +43,15 @@
     }
   }
 
+  /** Every element of a page, in shadow roots, too. @param {ParentNode} root @returns {Generator<any>} */
+  function* elementsBelow(root) {
+    for (const element of root.querySelectorAll("*")) {
+      yield element;
+      const shadow = shadowOf(element);
+      if (shadow) yield* elementsBelow(shadow);
+    }
+  }
+
   /** Where an event came from. From a closed root it comes as if from the root's host. @param {Event} event */
   function sourceOf(event) {
     let source = event.composedPath()[0];
@@ -69,7 +78,18 @@
   function textOf(field) {
     return field.matches("input, textarea")
       ? /** @type {HTMLInputElement} */ (field).value
-      : (field.textContent ?? "");
+      : (field.textContent ?? "").trim();
+  }
+
+  /** Whether a choice is another than its page gave, which is what stands in the markup. @param {any} field */
+  function isChosen(field) {
+    const given = new DOMParser().parseFromString(field.outerHTML, "text/html").body.firstChild;
+    return choiceOf(field) !== choiceOf(given);
+  }
+
+  /** @param {any} field */
+  function choiceOf({ selectedOptions, checked, value }) {
+    return selectedOptions ? Array.from(selectedOptions, ({ index }) => index).join() : `${checked} ${value}`;
   }
 
   /** Notes which touched fields are no longer there. */
@@ -203,11 +223,16 @@
     return false;
   });
 
-  // In a page that was open before, what differs from the page's own text was typed.
-  for (const field of document.querySelectorAll("input, textarea")) {
-    const { value, defaultValue } = /** @type {HTMLInputElement} */ (field);
-    const isText = fieldOf(field) !== null && hasText(field);
-    if (isText && value !== defaultValue) before.set(field, defaultValue);
+  // In a page that was open before, what is not as the page gave it was typed or chosen. What text an
+  // editor was given is not known, so all it holds counts as typed.
+  for (const element of elementsBelow(document)) {
+    if (fieldOf(element) !== element || element.matches(":autofill")) continue;
+    if (hasText(element)) {
+      const given = element.matches("input, textarea") ? element.defaultValue : "";
+      if (textOf(element) !== given) before.set(element, given);
+    } else if (element.editContext?.text || (element.matches("input, select") && isChosen(element))) {
+      changed.add(element);
+    }
   }
   told = isTouched();
   if (told || window === window.top) send(told);

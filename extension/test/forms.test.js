@@ -23,6 +23,9 @@ class FakeElement {
     this.type = tag === "input" ? "text" : tag;
     Object.assign(this, more);
   }
+  get outerHTML() {
+    return this;
+  }
   matches(selector) {
     if (selector === ":autofill") return this.isAutofilled;
     return selector.split(", ").some((part) => part === this.tag);
@@ -34,6 +37,12 @@ class FakeElement {
 class FakeForm extends FakeElement {
   constructor() {
     super("form");
+  }
+}
+/** A parser whose markup is the element it describes. */
+class FakeParser {
+  parseFromString({ defaultValue: value, defaultChecked: checked, defaultOptions: selectedOptions }) {
+    return { body: { firstChild: { value, checked, selectedOptions } } };
   }
 }
 
@@ -50,6 +59,7 @@ function pageWith(fields = [], { isTop = true } = {}) {
     HTMLElement: FakeElement,
     HTMLFormElement: FakeForm,
     addEventListener: listen,
+    DOMParser: FakeParser,
     document: { addEventListener: listen, querySelectorAll: () => fields },
     chrome: {
       dom: { openOrClosedShadowRoot: ({ shadow }) => shadow },
@@ -266,6 +276,47 @@ test("in a page that was open before, what differs from its own text was typed",
   const page = pageWith([clean, typed], { isTop: false });
   assert.deepEqual(page.told, [true]);
   assert.equal(page.ask(), true);
+});
+
+test("in a page that was open before, whatever is not as it was given is touched", () => {
+  const option = (index) => ({ index });
+  const kinds = {
+    input: [
+      { type: "checkbox", checked: true, defaultChecked: false },
+      { type: "checkbox", checked: true, defaultChecked: true },
+    ],
+    select: [
+      { selectedOptions: [option(1)], defaultOptions: [option(0)] },
+      { selectedOptions: [option(1)], defaultOptions: [option(1)] },
+    ],
+    div: [
+      { isContentEditable: true, textContent: "Dear all" },
+      { isContentEditable: true, textContent: "\n  " },
+    ],
+    section: [{ editContext: { text: "x" } }, { editContext: { text: "" } }],
+    textarea: [
+      { value: "typed", isAutofilled: false },
+      { value: "filled in", isAutofilled: true },
+    ],
+  };
+  for (const [tag, [touched, clean]] of Object.entries(kinds)) {
+    for (const isWithin of [false, true]) {
+      const told = (more) => {
+        const element = new FakeElement(tag, more);
+        const host = new FakeElement("div", { shadow: { querySelectorAll: () => [element] } });
+        return pageWith([isWithin ? host : element]).told;
+      };
+      assert.deepEqual(told(touched), [true], tag);
+      assert.deepEqual(told(clean), [false], tag);
+    }
+  }
+});
+
+test("an editor that was full before, and is emptied as chats do, is clean", () => {
+  const editor = new FakeElement("div", { isContentEditable: true, textContent: "half a letter" });
+  const page = pageWith([editor]);
+  page.types(editor, "");
+  assert.deepEqual(page.told, [true, false]);
 });
 
 test("put into a page twice, it watches once", () => {
