@@ -20,6 +20,8 @@ export class FormsWatch {
   #browser;
   /** @type {Tracker} */
   #tracker;
+  /** The last question to a tab, while its answer counts. @type {Map<number, symbol>} */
+  #asked = new Map();
 
   /**
    * @param {Tools} browser
@@ -46,6 +48,8 @@ export class FormsWatch {
   told(at, tab, message) {
     if (isOutside(tab) || typeof message.touched !== "boolean") return;
     const id = /** @type {number} */ (tab.id);
+    // An answer to a question from before knows nothing of it.
+    if (message.touched) this.#asked.delete(id);
     if (!message.touched && this.#tracker.unsaved(id) === true) this.ask(id);
     else this.#tracker.formTold(at, id, message.touched);
   }
@@ -62,9 +66,15 @@ export class FormsWatch {
 
   /** @param {number} id */
   ask(id) {
+    const question = Symbol();
+    this.#asked.set(id, question);
     this.#browser
       .askForms(id)
-      .then((touched) => this.#tracker.formTold(this.#browser.now(), id, touched))
+      .then((touched) => {
+        if (this.#asked.get(id) !== question) return;
+        this.#asked.delete(id);
+        this.#tracker.formTold(this.#browser.now(), id, touched);
+      })
       .catch(report);
   }
 }

@@ -278,6 +278,39 @@ test("a touched form: one clean frame does not clear its tab, a clean page does"
   assert.deepEqual(bits(), [true, false]);
 });
 
+test("a late answer undoes nothing that was told or asked since", async () => {
+  const browser = await started();
+  await browser.port.says(hello());
+  const told = async (touched) => {
+    browser.listeners.formTold(browser.time, browser.tabs.get(2), { touched });
+    await settle();
+  };
+  const bits = () =>
+    browser.port.events().flatMap((event) => ("unsaved" in event ? [event.unsaved] : []));
+  const answers = [];
+  browser.askForms = () => new Promise((resolve) => answers.push(resolve));
+
+  await told(true);
+  await told(false);
+  await told(true);
+  answers[0](false);
+  await settle();
+  assert.deepEqual(bits(), [true], "it was touched after it was asked");
+
+  await told(false);
+  await told(false);
+  answers[1](false);
+  await settle();
+  assert.deepEqual(bits(), [true], "it was asked anew");
+  answers[2](true);
+  await settle();
+  assert.deepEqual(bits(), [true]);
+  await told(false);
+  answers[3](false);
+  await settle();
+  assert.deepEqual(bits(), [true, false]);
+});
+
 test("the page that explains opens once, whatever the browser counts as an installation", async () => {
   const browser = await started();
   browser.listeners.installed();
