@@ -335,7 +335,8 @@ export interface Browser extends Machine {
   setAlarm(name: string, alarm: { when: number } | { periodInMinutes: number }): Promise<void>;
   setBadge(text: string, title: string): Promise<void>;
   mayReadPages(): Promise<boolean>;
-  watchForms(files: string[]): Promise<void>;
+  /** Watches pages to come, and those that are open where it did not or the session is new. */
+  watchForms(files: string[], isNew: boolean): Promise<void>;
   unwatchForms(): Promise<void>;
   /** Whether some frame of the tab has a touched form; null where none answers. */
   askForms(id: number): Promise<boolean>;

@@ -203,11 +203,13 @@ async function userState() {
 }
 
 /**
- * Puts the content script into every page to come, and into those that are open.
+ * Puts the content script into every page to come, and into those that are open if it may not be in
+ * them: what is registered outlives the extension's being switched off, what is in a page does not.
  *
  * @param {string[]} files
+ * @param {boolean} isNew whether the extension's session has just begun
  */
-async function watchForms(files) {
+async function watchForms(files, isNew) {
   const script = {
     id: FORMS_SCRIPT,
     js: files,
@@ -216,13 +218,10 @@ async function watchForms(files) {
     // Editors live in frames without an address of their own.
     matchOriginAsFallback: true,
     runAt: /** @type {const} */ ("document_start"),
-    // Registered means that this run of the extension has been through the pages that are open: it
-    // ends with the extension's, as the scripts in them do.
-    persistAcrossSessions: false,
   };
   const registered = await chrome.scripting.getRegisteredContentScripts({ ids: [FORMS_SCRIPT] });
-  if (registered.length > 0) return;
-  await chrome.scripting.registerContentScripts([script]);
+  if (registered.length === 0) await chrome.scripting.registerContentScripts([script]);
+  else if (!isNew) return;
   const tabs = await chrome.tabs.query({ url: PAGES, discarded: false });
   for (const { id, status } of tabs) {
     if (id === undefined || status === "unloaded") continue;

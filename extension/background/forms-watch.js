@@ -32,9 +32,13 @@ export class FormsWatch {
     this.#tracker = tracker;
   }
 
-  /** Makes what is watched what is allowed. */
-  async refresh() {
-    if (await this.#browser.mayReadPages()) await this.#browser.watchForms(FILES);
+  /**
+   * Makes what is watched what is allowed.
+   *
+   * @param {boolean} isNew whether the extension's session has just begun
+   */
+  async refresh(isNew) {
+    if (await this.#browser.mayReadPages()) await this.#browser.watchForms(FILES, isNew);
     else await this.#browser.unwatchForms();
   }
 

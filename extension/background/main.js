@@ -58,7 +58,7 @@ export function start(browser) {
     idleChanged: (at, state) => inOrder(({ tracker }) => tracker.idleChanged(at, state)),
     formTold: (at, tab, message) => inOrder(({ forms }) => forms.told(at, tab, message)),
     alarm: (name) => soon(({ port }) => name === ALARM && port.connectWhenDue()),
-    permissionsChanged: () => soon(({ forms }) => forms.refresh()),
+    permissionsChanged: () => soon(({ forms }) => forms.refresh(false)),
     installed: () => void welcome(browser).catch(report),
     asked: async (question) => answer(browser, await ready, question),
   });
@@ -136,7 +136,7 @@ async function open(browser, sequence) {
     isSnapshotFresh = true;
   }
   executor.settleInherited();
-  forms.refresh().catch(report);
+  forms.refresh(session.isNew).catch(report);
   port.connect();
   return { tracker, outbox, port, executor, forms };
 }

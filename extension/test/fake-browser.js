@@ -23,6 +23,8 @@ export class FakeBrowser {
   reloaded = [];
   grantsPages = false;
   watched = false;
+  /** Whether open pages were gone through anew, for each time they were to be watched. */
+  watchedAnew = [];
   touchedPages = new Map();
   user = "active";
   /** Called with the tab before it is discarded; may throw. */
@@ -178,8 +180,9 @@ export class FakeBrowser {
     this.badge = text;
   };
   mayReadPages = async () => this.grantsPages;
-  watchForms = async () => {
+  watchForms = async (_files, isNew) => {
     this.watched = true;
+    this.watchedAnew.push(isNew);
   };
   unwatchForms = async () => {
     this.watched = false;

@@ -248,6 +248,15 @@ test("forms are watched when access is granted, and no longer when it is taken b
   assert.equal(browser.watched, false);
 });
 
+test("open pages are gone through anew when the extension is, and not when its worker is", async () => {
+  const browser = new FakeBrowser();
+  browser.grantsPages = true;
+  await started(browser);
+  browser.killWorker();
+  await started(browser);
+  assert.deepEqual(browser.watchedAnew, [true, false]);
+});
+
 test("a touched form: one clean frame does not clear its tab, a clean page does", async () => {
   const browser = await started();
   await browser.port.says(hello());
