@@ -226,6 +226,8 @@
   // In a page that was open before, what is not as the page gave it was typed or chosen. What text an
   // editor was given is not known, so all it holds counts as typed.
   for (const element of elementsBelow(document)) {
+    // A field's name hides the member of its form that has it.
+    if (element instanceof HTMLFormElement) continue;
     if (fieldOf(element) !== element || element.matches(":autofill")) continue;
     if (hasText(element)) {
       const given = element.matches("input, textarea") ? element.defaultValue : "";

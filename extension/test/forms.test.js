@@ -312,6 +312,12 @@ test("in a page that was open before, whatever is not as it was given is touched
   }
 });
 
+test("in a page that was open before, a form may have fields by the names of its members", () => {
+  const typed = new FakeElement("textarea", { value: "typed" });
+  const form = Object.assign(new FakeForm(), { matches: typed, closest: typed });
+  assert.deepEqual(pageWith([form, typed]).told, [true]);
+});
+
 test("an editor that was full before, and is emptied as chats do, is clean", () => {
   const editor = new FakeElement("div", { isContentEditable: true, textContent: "half a letter" });
   const page = pageWith([editor]);
