@@ -5,6 +5,7 @@
 //! [`PolicyDocument`] that exists is valid.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
@@ -576,13 +577,17 @@ fn check_domains(settings: &Settings) -> Result<(), PolicyError> {
                         || matches!(byte, b'-' | b'_')
                 })
         };
-        if name.len() > 253 || !name.split('.').all(is_label) {
+        let is_address = domain
+            .strip_prefix('[')
+            .and_then(|address| address.strip_suffix(']'))
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+        if !is_address && (name.len() > 253 || !name.split('.').all(is_label)) {
             return Err(PolicyError {
                 line: None,
                 field: Some("protected_domains".to_owned()),
                 problem: format!(
-                    "found {domain:?}, expected a hostname in lower case such as \"example.org\", \
-                     or \".example.org\" for all below it too"
+                    "found {domain:?}, expected a hostname in lower case (and punycode) such as \
+                     \"example.org\", or \".example.org\" for all below it too"
                 ),
             });
         }
@@ -716,6 +721,18 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(policy.protects(host), expect, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_address_can_be_protected() {
+        for address in ["127.0.0.1", "[::1]"] {
+            let text = format!("protected_domains = [{address:?}]");
+            assert!(PolicyDocument::from_toml(&text).unwrap().protects(address));
+        }
+        for no_address in ["[::1", "::1", ".[::1]", "[localhost]"] {
+            let text = format!("protected_domains = [{no_address:?}]");
+            assert!(PolicyDocument::from_toml(&text).is_err(), "{no_address}");
         }
     }
 
