@@ -15,7 +15,7 @@ use crate::host_key;
 use crate::kept::{self, KeptKnowledge};
 use crate::metrics::Sampler;
 use crate::paths::Paths;
-use crate::policy_file::{PolicyFile, Refusal, lay_over};
+use crate::policy_file::{PolicyFile, Refusal, StoreError, lay_over};
 use crate::privacy_file::{PrivacyChoice, PrivacyFile};
 use crate::protocol::{
     Cluster, ErrorCode, ErrorMessage, ExtensionHello, FocusStatus, HostHello, Incoming, LogState,
@@ -39,6 +39,9 @@ const FIRST_RETRY_MS: i64 = 1_000;
 
 /// The longest wait for a try.
 const LONGEST_RETRY_MS: i64 = 30_000;
+
+/// What to do about a policy file that was refused.
+const CORRECT_THE_FILE: &str = "correct the file; the policy before stays in force";
 
 const EXTENSION_BUG: &str = "report it as a bug of the extension";
 
@@ -334,6 +337,8 @@ impl Connection {
                 policy,
                 preset,
             } => {
+                // What somebody has just saved is what is changed.
+                self.poll_policy(now);
                 let policy = match (policy, preset) {
                     (Some(members), None) => lay_over(&self.policy, &members),
                     (None, Some(name)) => {
@@ -532,10 +537,25 @@ impl Connection {
         // The file first: it is the truth, and a policy that it does not have would be gone with
         // the next start.
         if let Err(error) = self.policy_file.store(&policy) {
-            let problem = format!("{}: {error}", self.policy_file.name());
-            let fix = "make the policy file writable";
-            let error = ErrorMessage::new(ErrorCode::BadPolicy, problem.clone(), fix)
-                .adding("problem", problem);
+            let message = error.to_string();
+            let error = match error {
+                // Without the field: in an answer that is one of the request.
+                StoreError::Refused(Refusal {
+                    file,
+                    line,
+                    problem,
+                    ..
+                }) => ErrorMessage::new(ErrorCode::BadPolicy, message, CORRECT_THE_FILE)
+                    .adding("file", file)
+                    .adding("line", line)
+                    .adding("problem", problem),
+                StoreError::Io(_) => {
+                    let problem = format!("{}: {message}", self.policy_file.name());
+                    let fix = "make the policy file writable";
+                    ErrorMessage::new(ErrorCode::BadPolicy, problem.clone(), fix)
+                        .adding("problem", problem)
+                }
+            };
             self.send(error.answering(request));
             return;
         }
@@ -880,8 +900,7 @@ fn keep_knowledge(paths: &Paths, knowledge: &KeptKnowledge) -> bool {
 }
 
 fn bad_file(refusal: &Refusal) -> Box<ErrorMessage> {
-    let fix = "correct the file; the policy before stays in force";
-    ErrorMessage::new(ErrorCode::BadPolicy, refusal.to_string(), fix)
+    ErrorMessage::new(ErrorCode::BadPolicy, refusal.to_string(), CORRECT_THE_FILE)
         .adding("file", refusal.file.clone())
         .adding("line", refusal.line)
         .adding("field", refusal.field.clone())

@@ -13,6 +13,7 @@ use std::{fs, io};
 
 use engine::{PolicyDocument, PolicyError};
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::paths::{read_file, write_private_file};
 
@@ -77,9 +78,13 @@ impl PolicyFile {
     /// Writes a policy as the new truth, with what each setting means as comments.
     ///
     /// # Errors
+    /// [`StoreError::Refused`] where the file as it stands was refused: somebody's edit is in it.
     /// What the system says, or that the policy is too long. The file is as it was then.
-    pub fn store(&mut self, policy: &PolicyDocument) -> io::Result<()> {
-        self.write(policy)?;
+    pub fn store(&mut self, policy: &PolicyDocument) -> Result<(), StoreError> {
+        if let Some(refusal) = self.refusal.clone().filter(|_| self.path.exists()) {
+            return Err(StoreError::Refused(refusal));
+        }
+        self.write(policy).map_err(StoreError::Io)?;
         self.refusal = None;
         Ok(())
     }
@@ -175,6 +180,17 @@ impl std::fmt::Display for Refusal {
         }
         f.write_str(&self.problem)
     }
+}
+
+/// Why a policy was not stored.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// What is in the file would be lost.
+    #[error("the file has to be corrected first: {0}")]
+    Refused(Refusal),
+    /// The file could not be written.
+    #[error("{0}")]
+    Io(io::Error),
 }
 
 /// Lays some members of a policy over a whole one, inside its tables too. A `null` switches an
@@ -299,6 +315,9 @@ mod tests {
         let expect = "policy.toml: line 2: ttl_minutes: found 0.0, expected 1 to 10080 minutes";
         assert_eq!(refusal.to_string(), expect);
         assert_eq!(file.refusal(), Some(&refusal));
+        // What somebody has written is not written over.
+        let error = file.store(&with_ttl(32.0)).unwrap_err();
+        assert!(matches!(error, StoreError::Refused(it) if it == refusal));
 
         // So it is after a restart, which has nothing but the bad file and the copy.
         let (mut file, policy) = folder.open();
@@ -311,6 +330,13 @@ mod tests {
 
         fs::write(folder.path(), "ttl_minutes = 31").unwrap();
         assert_eq!(file.poll(), Some(Ok(with_ttl(31.0))));
+        assert_eq!(file.refusal(), None);
+
+        // One that is gone has nothing to lose.
+        fs::write(folder.path(), "ttl_minutes = 0").unwrap();
+        file.poll().unwrap().unwrap_err();
+        fs::remove_file(folder.path()).unwrap();
+        file.store(&with_ttl(32.0)).unwrap();
         assert_eq!(file.refusal(), None);
     }
 

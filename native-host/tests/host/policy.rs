@@ -129,6 +129,52 @@ fn a_policy_that_changed_between_two_hosts_is_told_by_the_second() {
 }
 
 #[test]
+fn a_change_does_not_write_over_a_file_that_was_refused() {
+    let home = Home::new();
+    let (mut host, _) = Host::connect(&home, &new_session());
+    let edited = "# after a month\nttl_minutes = 37\nprotected_domains = [\"bank.example\"]\n\
+                  [focus]\ncluster_cap = 999\n";
+    let focus_off = json!({"type": "change_policy", "policy": {"focus": {"enabled": false}}});
+    // Before the host has looked at it by itself.
+    fs::write(home.policy_file(), edited).unwrap();
+    for change in [
+        focus_off.clone(),
+        json!({"type": "change_policy", "preset": "gentle"}),
+    ] {
+        let error = host.ask(change);
+        assert_eq!(error["code"], "bad_policy", "{error}");
+        let message = error["message"].as_str().unwrap();
+        let expect = "the file has to be corrected first: policy.toml: line 5: focus.cluster_cap: ";
+        assert!(message.starts_with(expect), "{error}");
+        assert_eq!(
+            (&error["file"], &error["line"]),
+            (&json!("policy.toml"), &json!(5))
+        );
+        assert!(error["field"].is_null(), "none of the request is wrong");
+    }
+    assert_eq!(fs::read_to_string(home.policy_file()).unwrap(), edited);
+
+    // Once it is good, a change is laid over it, and not over what was in force before.
+    fs::write(home.policy_file(), edited.replace("999", "9")).unwrap();
+    let answer = host.ask(focus_off.clone());
+    assert_eq!(answer["policy"]["ttl_minutes"], 37.0, "{answer}");
+    assert_eq!(
+        answer["policy"]["protected_domains"],
+        json!(["bank.example"])
+    );
+    assert_eq!(answer["policy"]["focus"]["cluster_cap"], 9);
+    assert_eq!(answer["policy"]["focus"]["enabled"], false);
+
+    // Of a file that was refused and is gone there is nothing to lose.
+    fs::write(home.policy_file(), edited).unwrap();
+    assert_eq!(host.ask(focus_off.clone())["code"], "bad_policy");
+    fs::remove_file(home.policy_file()).unwrap();
+    assert_eq!(host.ask(focus_off)["type"], "policy");
+    assert!(host.status()["policy_error"].is_null());
+    host.close();
+}
+
+#[test]
 fn the_mode_outlives_the_browser_and_a_pause_does_not() {
     let home = Home::new();
     let (mut host, _) = Host::connect(&home, &new_session());
