@@ -341,6 +341,24 @@ mod tests {
     }
 
     #[test]
+    fn a_link_to_nothing_is_told_and_followed_once_it_leads_somewhere() {
+        let folder = Folder::new();
+        let (target, link) = (folder.0.path().join("mine.toml"), folder.path());
+        fs::create_dir(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let (mut file, policy) = folder.open();
+        assert_eq!(policy, PolicyDocument::default());
+        let refusal = file.refusal().unwrap().to_string();
+        assert_eq!(refusal, "policy.toml: it is a link that leads nowhere");
+        file.store(&with_ttl(20.0)).unwrap_err();
+        fs::write(&target, "ttl_minutes = 21").unwrap();
+        assert_eq!(file.poll(), Some(Ok(with_ttl(21.0))));
+        file.store(&with_ttl(22.0)).unwrap();
+        assert!(link.is_symlink() && file.refusal().is_none());
+        assert_eq!(folder.open().1, with_ttl(22.0));
+    }
+
+    #[test]
     fn a_part_is_laid_over_inside_tables_too() {
         #[track_caller]
         fn check(members: &str, expect: Result<&str, &str>) {

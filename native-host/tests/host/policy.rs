@@ -175,6 +175,25 @@ fn a_change_does_not_write_over_a_file_that_was_refused() {
 }
 
 #[test]
+fn a_policy_file_that_is_a_link_stays_one() {
+    let home = Home::new();
+    let dotfiles = home.path().join("dotfiles");
+    fs::create_dir_all(&dotfiles).unwrap();
+    fs::write(dotfiles.join("policy.toml"), "ttl_minutes = 20\n").unwrap();
+    fs::create_dir_all(home.policy_file().parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("../../dotfiles/policy.toml", home.policy_file()).unwrap();
+
+    let (mut host, _) = Host::connect(&home, &new_session());
+    let answer = host.ask(json!({"type": "change_policy", "policy": {"ttl_minutes": 25}}));
+    assert_eq!(answer["policy"]["ttl_minutes"], 25.0, "{answer}");
+    assert!(home.policy_file().is_symlink());
+    let stored = fs::read_to_string(dotfiles.join("policy.toml")).unwrap();
+    assert!(stored.contains("\nttl_minutes = 25.0\n"), "{stored}");
+    assert_eq!(fs::read_dir(&dotfiles).unwrap().count(), 1);
+    host.close();
+}
+
+#[test]
 fn the_mode_outlives_the_browser_and_a_pause_does_not() {
     let home = Home::new();
     let (mut host, _) = Host::connect(&home, &new_session());
