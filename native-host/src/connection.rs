@@ -5,7 +5,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use engine::{HostKnowledge, Mode, PolicyDocument, PolicyError, SEMANTICS};
+use engine::{HostKnowledge, PolicyDocument, PolicyError, SEMANTICS};
 use recorder::{Naming, PolicySource, Privacy, Storage, WriteError};
 
 use crate::clock::Reading;
@@ -14,6 +14,7 @@ use crate::health::{self, Face, Live, LiveLog, Machine, Registry, Report, Steady
 use crate::host_key;
 use crate::kept::{self, KeptKnowledge};
 use crate::metrics::Sampler;
+use crate::mode_file::{ModeChoice, ModeFile};
 use crate::paths::Paths;
 use crate::policy_file::{PolicyFile, Refusal, StoreError, lay_over};
 use crate::privacy_file::{PrivacyChoice, PrivacyFile};
@@ -24,8 +25,8 @@ use crate::protocol::{
 };
 use crate::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
 
-/// How often the policy file is looked at.
-const POLICY_POLL_MS: i64 = 2_500;
+/// How often the files are looked at that people and other hosts change.
+const POLL_MS: i64 = 2_500;
 
 /// How often what was learnt of the hosts is kept. A host that is killed learns it again from the
 /// log, unless the browser goes with it.
@@ -75,7 +76,8 @@ pub struct Connection {
     outside: Outside,
     policy_file: PolicyFile,
     policy: PolicyDocument,
-    mode: Mode,
+    mode_file: ModeFile,
+    mode: ModeChoice,
     privacy_file: PrivacyFile,
     privacy: PrivacyChoice,
     hello: Option<ExtensionHello>,
@@ -85,7 +87,7 @@ pub struct Connection {
     /// What was removed last for its age or its size.
     removed: Option<RemovedTraces>,
     next_retention_ms: i64,
-    next_policy_poll_ms: i64,
+    next_poll_ms: i64,
     next_knowledge_ms: i64,
     ending: Option<Ending>,
     checks: Registry<Subject>,
@@ -116,12 +118,13 @@ impl Connection {
     pub fn new(outside: Outside, now: Reading) -> Self {
         let paths = &outside.paths;
         let (policy_file, policy) = PolicyFile::open(paths.policy(), paths.last_good_policy());
-        let mode = kept::read_mode(&paths.mode());
+        let (mode_file, mode) = ModeFile::open(paths.mode());
         let (privacy_file, privacy) = PrivacyFile::open(paths.privacy());
         Self {
             outside,
             policy_file,
             policy,
+            mode_file,
             mode,
             privacy_file,
             privacy,
@@ -130,7 +133,7 @@ impl Connection {
             first_n: None,
             removed: None,
             next_retention_ms: now.boot_ms,
-            next_policy_poll_ms: now.boot_ms + POLICY_POLL_MS,
+            next_poll_ms: now.boot_ms + POLL_MS,
             next_knowledge_ms: now.boot_ms + KNOWLEDGE_MS,
             ending: None,
             checks: health::checks::registry(),
@@ -179,12 +182,11 @@ impl Connection {
 
     /// Does what is due.
     pub fn tick(&mut self, now: Reading) {
-        if now.boot_ms >= self.next_policy_poll_ms {
-            self.next_policy_poll_ms = now.boot_ms + POLICY_POLL_MS;
+        if now.boot_ms >= self.next_poll_ms {
+            self.next_poll_ms = now.boot_ms + POLL_MS;
             self.poll_policy(now);
-            if let Some(choice) = self.privacy_file.poll() {
-                self.use_privacy(choice, now);
-            }
+            self.poll_mode(now);
+            self.poll_privacy(now);
         }
         self.retry_log(now);
         self.with_log(now, |session, tools| session.tick(now, tools));
@@ -212,7 +214,7 @@ impl Connection {
             Log::Closed | Log::Failed(_) => i64::MAX,
         };
         of_log
-            .min(self.next_policy_poll_ms)
+            .min(self.next_poll_ms)
             .min(self.next_knowledge_ms)
             .min(of_retention)
     }
@@ -243,7 +245,7 @@ impl Connection {
         let recovered = match lost_samples {
             None => Ok(()),
             // A last try: the disk may have room again.
-            Some(lost) => session.recover(&self.policy, self.mode, lost, now, &mut tools),
+            Some(lost) => session.recover(&self.policy, self.mode.mode, lost, now, &mut tools),
         };
         let knowledge = session.knowledge();
         // The seal first: a browser gives its hosts two seconds.
@@ -362,17 +364,7 @@ impl Connection {
                 self.change_policy(request, policy, now);
             }
             Incoming::SetMode { request, mode } => {
-                if self.with_log(now, |session, tools| session.set_mode(mode, now, tools)) {
-                    self.mode = mode;
-                    if let Err(error) = kept::write_mode(&self.outside.paths.mode(), mode) {
-                        crate::report(format_args!(
-                            "the mode holds for this session only: {error}"
-                        ));
-                    }
-                    self.send_status(request, now);
-                } else {
-                    self.send_log_error(request);
-                }
+                self.choose_mode(request, |choice| choice.mode = mode, now);
             }
             Incoming::Pause { request, until_ms } => {
                 if self.with_log(now, |session, tools| session.pause(until_ms, now, tools)) {
@@ -387,6 +379,7 @@ impl Connection {
                 keep_days,
                 keep_mib,
             } => {
+                self.poll_privacy(now);
                 let choice = PrivacyChoice {
                     privacy: privacy.unwrap_or(self.privacy.privacy),
                     keep_days: keep_days.unwrap_or(self.privacy.keep_days),
@@ -399,6 +392,45 @@ impl Connection {
                 self.send(Outgoing::Pong { request, health });
             }
         }
+    }
+
+    // ---- Mode ---------------------------------------------------------------------------------
+
+    fn choose_mode(&mut self, request: u64, change: impl FnOnce(&mut ModeChoice), now: Reading) {
+        // What another host was told meanwhile stays.
+        self.poll_mode(now);
+        let mut choice = self.mode;
+        change(&mut choice);
+        if !self.tell_mode(choice, now) {
+            self.send_log_error(request);
+            return;
+        }
+        self.mode = choice;
+        if let Err(error) = self.mode_file.store(&choice) {
+            crate::report(format_args!(
+                "the mode holds for this session only: {error}"
+            ));
+        }
+        self.send_status(request, now);
+    }
+
+    fn poll_mode(&mut self, now: Reading) {
+        if let Some(choice) = self.mode_file.poll() {
+            // Where the log cannot be written it is told there when it can.
+            self.tell_mode(choice, now);
+            self.mode = choice;
+        }
+    }
+
+    /// Logs what of a choice is new. False if the log could not be written.
+    fn tell_mode(&mut self, choice: ModeChoice, now: Reading) -> bool {
+        let before = self.mode;
+        self.with_log(now, |session, tools| {
+            if choice.mode != before.mode {
+                session.set_mode(choice.mode, now, tools)?;
+            }
+            Ok(())
+        })
     }
 
     // ---- Privacy ------------------------------------------------------------------------------
@@ -431,6 +463,12 @@ impl Connection {
             self.send_status(request, now);
         } else {
             self.send_log_error(request);
+        }
+    }
+
+    fn poll_privacy(&mut self, now: Reading) {
+        if let Some(choice) = self.privacy_file.poll() {
+            self.use_privacy(choice, now);
         }
     }
 
@@ -651,7 +689,7 @@ impl Connection {
         let beginning = Beginning {
             extension_session,
             policy: self.policy.clone(),
-            mode: self.mode,
+            mode: self.mode.mode,
             knowledge: knowledge(&naming, is_key_new, paths),
             // Its names would be under another key from here on.
             may_go_on: !is_key_new,
@@ -690,7 +728,7 @@ impl Connection {
                     sampler: &mut **sampler,
                 };
                 let lost_samples = failure.lost_samples;
-                match session.recover(&self.policy, self.mode, lost_samples, now, &mut tools) {
+                match session.recover(&self.policy, self.mode.mode, lost_samples, now, &mut tools) {
                     Ok(()) => self.opened(session),
                     // What it wrote is gone or damaged: the next try opens the log anew.
                     Err(error @ WriteError::Unreadable(_)) => {
@@ -714,7 +752,7 @@ impl Connection {
             engine: SEMANTICS,
             session: session.id(),
             last_n: session.last_n(),
-            mode: self.mode,
+            mode: self.mode.mode,
             policy_hash: self.policy.hash(),
         };
         self.log = Log::Open(session);
@@ -785,7 +823,7 @@ impl Connection {
     fn status_without_log(&self, request: u64, error: Option<&String>) -> Status {
         Status {
             request,
-            mode: self.mode,
+            mode: self.mode.mode,
             paused_until_ms: None,
             score: None,
             level: None,

@@ -1,21 +1,15 @@
-//! What outlives a browser session besides what people choose in files: the mode, and what was
-//! learnt of the hosts.
+//! What outlives a browser session besides what people choose: what was learnt of the hosts.
 
 use std::io;
 use std::path::Path;
 
-use engine::{HostKnowledge, Mode};
+use engine::HostKnowledge;
 use recorder::{Naming, Privacy};
 use serde::{Deserialize, Serialize};
 
 use crate::paths::{read_file, write_private_file};
 
 const MAX_FILE_BYTES: usize = 4 << 20;
-
-#[derive(Serialize, Deserialize)]
-struct KeptMode {
-    mode: Mode,
-}
 
 /// What was learnt of the hosts, under the names that they had in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,23 +51,16 @@ impl KeptKnowledge {
     }
 }
 
-/// Reads the mode that was set last. Without one, or one that can be read, decisions are only
-/// noted.
-pub fn read_mode(path: &Path) -> Mode {
-    read::<KeptMode>(path).map_or(Mode::Observe, |kept| kept.mode)
-}
-
-/// Keeps the mode.
-///
-/// # Errors
-/// What the system says.
-pub fn write_mode(path: &Path, mode: Mode) -> io::Result<()> {
-    write(path, &KeptMode { mode })
-}
-
 /// Reads what was learnt of the hosts; `None` where there is nothing that can be read.
 pub fn read_knowledge(path: &Path) -> Option<KeptKnowledge> {
-    read(path)
+    let read = || -> io::Result<_> {
+        let text = read_file(path, MAX_FILE_BYTES)?;
+        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+    };
+    read().unwrap_or_else(|error| {
+        crate::report(format_args!("{} is passed over: {error}", path.display()));
+        None
+    })
 }
 
 /// Keeps what was learnt of the hosts.
@@ -81,26 +68,7 @@ pub fn read_knowledge(path: &Path) -> Option<KeptKnowledge> {
 /// # Errors
 /// What the system says.
 pub fn write_knowledge(path: &Path, knowledge: &KeptKnowledge) -> io::Result<()> {
-    write(path, knowledge)
-}
-
-fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
-    let text = match read_file(path, MAX_FILE_BYTES) {
-        Ok(text) => text?,
-        Err(error) => {
-            crate::report(format_args!("{} is passed over: {error}", path.display()));
-            return None;
-        }
-    };
-    serde_json::from_str(&text)
-        .inspect_err(|error| {
-            crate::report(format_args!("{} is passed over: {error}", path.display()));
-        })
-        .ok()
-}
-
-fn write(path: &Path, kept: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec(kept)?;
+    let mut text = serde_json::to_vec(knowledge)?;
     text.push(b'\n');
     write_private_file(path, &text)
 }
@@ -124,12 +92,6 @@ mod tests {
     fn what_was_kept_is_read_and_what_is_damaged_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kept.json");
-        assert_eq!(read_mode(&path), Mode::Observe);
-        write_mode(&path, Mode::Enforce).unwrap();
-        assert_eq!(read_mode(&path), Mode::Enforce);
-        std::fs::write(&path, r#"{"mode":"kill"}"#).unwrap();
-        assert_eq!(read_mode(&path), Mode::Observe);
-
         let known = KeptKnowledge {
             privacy: Privacy::Site,
             hosts: vec![known("a.example")],

@@ -6,6 +6,7 @@ use recorder::{Body, PolicySource};
 use serde_json::json;
 
 use crate::client::{Home, Host, ReadTrace, new_session, session_started};
+use crate::privacy::traces;
 
 fn changes(trace: &ReadTrace) -> Vec<(PolicySource, f64)> {
     let lines = trace.of_type("policy_changed").into_iter();
@@ -224,4 +225,20 @@ fn the_mode_outlives_the_browser_and_a_pause_does_not() {
         panic!()
     };
     assert_eq!(changed.mode, engine::Mode::Enforce);
+}
+
+#[test]
+fn the_mode_holds_in_every_browser() {
+    let home = Home::new();
+    let (mut one, _) = Host::connect(&home, &new_session());
+    let (mut other, _) = Host::connect(&home, &new_session());
+    one.ask(json!({"type": "set_mode", "mode": "enforce"}));
+    other.await_status("enforce mode", |status| status["mode"] == "enforce");
+    other.ask(json!({"type": "set_mode", "mode": "observe"}));
+    one.await_status("observe mode", |status| status["mode"] == "observe");
+    one.close();
+    other.close();
+    for trace in traces(&home) {
+        assert_eq!(trace.of_type("mode_changed").len(), 3);
+    }
 }
