@@ -245,7 +245,7 @@ impl Connection {
         let recovered = match lost_samples {
             None => Ok(()),
             // A last try: the disk may have room again.
-            Some(lost) => session.recover(&self.policy, self.mode.mode, lost, now, &mut tools),
+            Some(lost) => session.recover(&self.policy, self.mode, lost, now, &mut tools),
         };
         let knowledge = session.knowledge();
         // The seal first: a browser gives its hosts two seconds.
@@ -367,11 +367,7 @@ impl Connection {
                 self.choose_mode(request, |choice| choice.mode = mode, now);
             }
             Incoming::Pause { request, until_ms } => {
-                if self.with_log(now, |session, tools| session.pause(until_ms, now, tools)) {
-                    self.send_status(request, now);
-                } else {
-                    self.send_log_error(request);
-                }
+                self.choose_mode(request, |choice| choice.paused_until_ms = until_ms, now);
             }
             Incoming::SetPrivacy {
                 request,
@@ -408,7 +404,7 @@ impl Connection {
         self.mode = choice;
         if let Err(error) = self.mode_file.store(&choice) {
             crate::report(format_args!(
-                "the mode holds for this session only: {error}"
+                "mode and pause hold for this session only: {error}"
             ));
         }
         self.send_status(request, now);
@@ -428,6 +424,9 @@ impl Connection {
         self.with_log(now, |session, tools| {
             if choice.mode != before.mode {
                 session.set_mode(choice.mode, now, tools)?;
+            }
+            if choice.paused_until_ms != before.paused_until_ms {
+                session.pause(choice.paused_until_ms, now, tools)?;
             }
             Ok(())
         })
@@ -486,7 +485,6 @@ impl Connection {
         let Log::Open(session) = std::mem::replace(&mut self.log, Log::Closed) else {
             unreachable!("it is called with an open log");
         };
-        let paused_until_ms = session.paused_until_ms();
         keep_knowledge(&self.outside.paths, &session.knowledge());
         let Outside { port, sampler, .. } = &mut self.outside;
         let mut tools = Tools {
@@ -506,11 +504,6 @@ impl Connection {
             self.first_n = Some(in_log_before + 1);
         }
         self.open_log(0, FIRST_RETRY_MS, now);
-        if paused_until_ms.is_some() {
-            self.with_log(now, |session, tools| {
-                session.pause(paused_until_ms, now, tools)
-            });
-        }
     }
 
     /// Removes logs that are too old, and the oldest of what is too much.
@@ -689,7 +682,7 @@ impl Connection {
         let beginning = Beginning {
             extension_session,
             policy: self.policy.clone(),
-            mode: self.mode.mode,
+            mode: self.mode,
             knowledge: knowledge(&naming, is_key_new, paths),
             // Its names would be under another key from here on.
             may_go_on: !is_key_new,
@@ -728,7 +721,7 @@ impl Connection {
                     sampler: &mut **sampler,
                 };
                 let lost_samples = failure.lost_samples;
-                match session.recover(&self.policy, self.mode.mode, lost_samples, now, &mut tools) {
+                match session.recover(&self.policy, self.mode, lost_samples, now, &mut tools) {
                     Ok(()) => self.opened(session),
                     // What it wrote is gone or damaged: the next try opens the log anew.
                     Err(error @ WriteError::Unreadable(_)) => {
@@ -824,7 +817,7 @@ impl Connection {
         Status {
             request,
             mode: self.mode.mode,
-            paused_until_ms: None,
+            paused_until_ms: self.mode.paused_until_ms,
             score: None,
             level: None,
             reasons: Vec::new(),

@@ -1,6 +1,6 @@
-//! The mode: whether decisions are carried out.
+//! The mode and the pause: whether decisions are carried out, and made.
 //!
-//! One file holds it for all browsers of a user. The popup and the settings page change it through
+//! One file holds them for all browsers of a user. The popup and the settings page change it through
 //! the host, and a host sees within seconds what another one was told.
 
 use std::io;
@@ -19,12 +19,16 @@ const MAX_FILE_BYTES: usize = 4 << 10;
 pub struct ModeChoice {
     /// Whether decisions are carried out.
     pub mode: Mode,
+    /// Until when nothing is decided, by the wall clock.
+    #[serde(default)]
+    pub paused_until_ms: Option<i64>,
 }
 
 impl Default for ModeChoice {
     fn default() -> Self {
         Self {
             mode: Mode::Observe,
+            paused_until_ms: None,
         }
     }
 }
@@ -90,12 +94,20 @@ mod tests {
         let (mut another, _) = open();
         let chosen = ModeChoice {
             mode: Mode::Enforce,
+            paused_until_ms: Some(7),
         };
         file.store(&chosen).unwrap();
         assert_eq!(file.poll(), None, "it is its own");
         assert_eq!(another.poll(), Some(chosen));
         assert_eq!(another.poll(), None);
         assert_eq!(open().1, chosen);
+        // As it was written before there was a pause in it.
+        std::fs::write(&path, r#"{"mode":"enforce"}"#).unwrap();
+        let unpaused = ModeChoice {
+            paused_until_ms: None,
+            ..chosen
+        };
+        assert_eq!(file.poll(), Some(unpaused));
         for damaged in ["", "{", r#"{"mode":"kill"}"#] {
             std::fs::write(&path, damaged).unwrap();
             assert_eq!(file.poll(), Some(ModeChoice::default()), "{damaged}");

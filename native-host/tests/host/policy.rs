@@ -194,8 +194,18 @@ fn a_policy_file_that_is_a_link_stays_one() {
     host.close();
 }
 
+fn pauses(trace: &ReadTrace) -> Vec<Option<i64>> {
+    let lines = trace.of_type("paused").into_iter();
+    lines
+        .map(|line| match &line.body {
+            Body::Paused(it) => it.until_ms,
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
 #[test]
-fn the_mode_outlives_the_browser_and_a_pause_does_not() {
+fn the_mode_and_a_pause_outlive_the_browser() {
     let home = Home::new();
     let (mut host, _) = Host::connect(&home, &new_session());
     let status = host.ask(json!({"type": "set_mode", "mode": "enforce"}));
@@ -208,16 +218,18 @@ fn the_mode_outlives_the_browser_and_a_pause_does_not() {
     assert_eq!(status["paused_until_ms"], until);
     host.log_events(&[session_started(3)]);
     host.close();
-    assert_eq!(home.read_trace().of_type("mode_changed").len(), 2);
+    let trace = home.read_trace();
+    assert_eq!(trace.of_type("mode_changed").len(), 2);
+    assert_eq!(pauses(&trace), [Some(until)]);
     fs::remove_dir_all(home.traces()).unwrap();
 
     let (mut host, hello) = Host::connect(&home, &new_session());
     assert_eq!(hello["mode"], "enforce");
-    assert!(host.status()["paused_until_ms"].is_null());
-    host.ask(json!({"type": "pause", "until_ms": until}));
+    assert_eq!(host.status()["paused_until_ms"], until);
     assert!(host.ask(json!({"type": "pause"}))["paused_until_ms"].is_null());
     host.close();
     let trace = home.read_trace();
+    assert_eq!(pauses(&trace), [Some(until), None]);
     let [line] = trace.of_type("mode_changed")[..] else {
         panic!()
     };
@@ -225,10 +237,46 @@ fn the_mode_outlives_the_browser_and_a_pause_does_not() {
         panic!()
     };
     assert_eq!(changed.mode, engine::Mode::Enforce);
+    fs::remove_dir_all(home.traces()).unwrap();
+
+    let (mut host, _) = Host::connect(&home, &new_session());
+    assert!(host.status()["paused_until_ms"].is_null());
+    host.close();
+    assert_eq!(pauses(&home.read_trace()), [], "it was ended");
 }
 
 #[test]
-fn the_mode_holds_in_every_browser() {
+fn a_log_that_is_gone_on_with_takes_the_mode_and_the_pause_from_their_file() {
+    let home = Home::new();
+    let session = new_session();
+    let keep = |text: String| fs::write(home.state().join("mode.json"), text).unwrap();
+    let (mut host, _) = Host::connect(&home, &session);
+    host.log_events(&[session_started(3)]);
+    host.close();
+    let until = crate::client::now_ms() + 900_000;
+    keep(format!(r#"{{"mode":"enforce","paused_until_ms":{until}}}"#));
+    let (mut host, hello) = Host::connect(&home, &session);
+    assert_eq!(hello["mode"], "enforce");
+    assert_eq!(host.status()["paused_until_ms"], until);
+    host.kill();
+    // The log has it already.
+    Host::connect(&home, &session).0.close();
+    // As it was written before there was a pause in it, and with one that is over.
+    for ended in [
+        r#"{"mode":"observe"}"#,
+        r#"{"mode":"observe","paused_until_ms":7}"#,
+    ] {
+        keep(ended.to_owned());
+        let (mut host, hello) = Host::connect(&home, &session);
+        assert_eq!(hello["mode"], "observe");
+        assert!(host.status()["paused_until_ms"].is_null());
+        host.close();
+    }
+    assert_eq!(pauses(&home.read_trace()), [Some(until), None]);
+}
+
+#[test]
+fn the_mode_and_a_pause_hold_in_every_browser() {
     let home = Home::new();
     let (mut one, _) = Host::connect(&home, &new_session());
     let (mut other, _) = Host::connect(&home, &new_session());
@@ -236,9 +284,25 @@ fn the_mode_holds_in_every_browser() {
     other.await_status("enforce mode", |status| status["mode"] == "enforce");
     other.ask(json!({"type": "set_mode", "mode": "observe"}));
     one.await_status("observe mode", |status| status["mode"] == "observe");
+
+    // What one is told at the same moment takes nothing back that the other was told.
+    let until = crate::client::now_ms() + 900_000;
+    one.ask(json!({"type": "set_mode", "mode": "enforce"}));
+    let status = other.ask(json!({"type": "pause", "until_ms": until}));
+    assert_eq!(
+        (&status["mode"], &status["paused_until_ms"]),
+        (&json!("enforce"), &json!(until))
+    );
+    let status = one.await_status("pause", |status| status["paused_until_ms"] == until);
+    assert_eq!(status["mode"], "enforce");
+    one.ask(json!({"type": "pause"}));
+    other.await_status("end of the pause", |status| {
+        status["paused_until_ms"].is_null()
+    });
     one.close();
     other.close();
     for trace in traces(&home) {
-        assert_eq!(trace.of_type("mode_changed").len(), 3);
+        assert_eq!(trace.of_type("mode_changed").len(), 4);
+        assert_eq!(pauses(&trace), [Some(until), None]);
     }
 }
