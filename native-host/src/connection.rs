@@ -11,8 +11,8 @@ use recorder::{Naming, PolicySource, Privacy, Storage, WriteError};
 use crate::clock::Reading;
 use crate::framing::{FramingError, MAX_MESSAGE_BYTES};
 use crate::health::{self, Face, Live, LiveLog, Machine, Registry, Report, Steady, Subject};
-use crate::host_key;
-use crate::kept::{self, KeptKnowledge};
+use crate::host_key::{self, Found};
+use crate::kept::{KeptKnowledge, KnowledgeFile};
 use crate::metrics::Sampler;
 use crate::mode_file::{ModeChoice, ModeFile};
 use crate::paths::Paths;
@@ -193,7 +193,7 @@ impl Connection {
         if now.boot_ms >= self.next_knowledge_ms {
             self.next_knowledge_ms = now.boot_ms + KNOWLEDGE_MS;
             if let Log::Open(session) = &self.log {
-                keep_knowledge(&self.outside.paths, &session.knowledge());
+                keep_knowledge(&self.outside.paths, session.knowledge(), now);
             }
         }
         if now.boot_ms >= self.next_retention_ms && matches!(self.log, Log::Open(_)) {
@@ -253,7 +253,7 @@ impl Connection {
             crate::report(format_args!("the log stays unsealed: {error}"));
             return Ending::DataLost;
         }
-        keep_knowledge(&self.outside.paths, &knowledge);
+        keep_knowledge(&self.outside.paths, knowledge, now);
         ending
     }
 
@@ -485,7 +485,7 @@ impl Connection {
         let Log::Open(session) = std::mem::replace(&mut self.log, Log::Closed) else {
             unreachable!("it is called with an open log");
         };
-        keep_knowledge(&self.outside.paths, &session.knowledge());
+        keep_knowledge(&self.outside.paths, session.knowledge(), now);
         let Outside { port, sampler, .. } = &mut self.outside;
         let mut tools = Tools {
             port: &mut **port,
@@ -897,7 +897,14 @@ fn naming(privacy: Privacy, paths: &Paths) -> std::io::Result<(Naming, bool)> {
 /// What the sessions before had learnt, under the names of a log. What is kept beside the logs
 /// tells no more than they do: it is written anew where its names are others.
 fn knowledge(naming: &Naming, is_key_new: bool, paths: &Paths) -> Vec<HostKnowledge> {
-    let Some(kept) = kept::read_knowledge(&paths.knowledge()) else {
+    let file = match KnowledgeFile::lock(paths.knowledge()) {
+        Ok(file) => file,
+        Err(error) => {
+            crate::report(format_args!("what was learnt before is not known: {error}"));
+            return Vec::new();
+        }
+    };
+    let Some(kept) = file.read() else {
         return Vec::new();
     };
     let (before, count) = (kept.privacy, kept.hosts.len());
@@ -912,22 +919,36 @@ fn knowledge(naming: &Naming, is_key_new: bool, paths: &Paths) -> Vec<HostKnowle
         hosts,
     };
     if before != knowledge.privacy || why_dropped.is_some() {
-        let is_kept = keep_knowledge(paths, &knowledge);
         // A full disk takes no new file and lets an old one go.
-        if !is_kept && let Err(error) = std::fs::remove_file(paths.knowledge()) {
-            crate::report(format_args!("what was learnt before stays: {error}"));
+        if let Err(error) = file.write(&knowledge) {
+            crate::report(format_args!("what was learnt is not kept: {error}"));
+            if let Err(error) = std::fs::remove_file(paths.knowledge()) {
+                crate::report(format_args!("what was learnt before stays: {error}"));
+            }
         }
     }
     knowledge.hosts
 }
 
-/// Keeps what was learnt. False if that did not work.
-fn keep_knowledge(paths: &Paths, knowledge: &KeptKnowledge) -> bool {
-    kept::write_knowledge(&paths.knowledge(), knowledge)
-        .inspect_err(|error| {
-            crate::report(format_args!("what was learnt is not kept: {error}"));
-        })
-        .is_ok()
+/// Keeps what a session learnt, beside what those of other browsers did.
+fn keep_knowledge(paths: &Paths, learnt: KeptKnowledge, now: Reading) {
+    let keep = || -> std::io::Result<()> {
+        let file = KnowledgeFile::lock(paths.knowledge())?;
+        let all = match file.read() {
+            None => learnt,
+            Some(kept) => {
+                let key = match host_key::find(&paths.host_key()) {
+                    Ok(Found::Key(key)) => Some(key),
+                    Ok(Found::Nothing | Found::Damaged) | Err(_) => None,
+                };
+                kept.with_session(learnt, key, now.wall_ms)
+            }
+        };
+        file.write(&all)
+    };
+    if let Err(error) = keep() {
+        crate::report(format_args!("what was learnt is not kept: {error}"));
+    }
 }
 
 fn bad_file(refusal: &Refusal) -> Box<ErrorMessage> {

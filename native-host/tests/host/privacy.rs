@@ -354,6 +354,22 @@ fn a_choice_takes_nothing_back_that_another_browser_was_told_just_now() {
     other.close();
 }
 
+#[test]
+fn what_a_browser_learnt_is_kept_as_the_other_was_told() {
+    let home = Home::new();
+    let (mut one, _) = Host::connect(&home, &new_session());
+    let (mut other, _) = Host::connect(&home, &new_session());
+    other.log_events(&[started(&["www.one.test", "www.two.test"])]);
+    choose(&mut one, "site");
+    // Before it has looked.
+    other.close();
+    one.close();
+    let kept = fs::read_to_string(home.state().join("knowledge.json")).unwrap();
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!(kept["privacy"], "site");
+    assert_eq!(kept["hosts"][0]["host"], "one.test", "{kept}");
+}
+
 /// `PRIVACY.md` shows a line of each mode.
 #[test]
 fn the_examples_for_people_are_what_is_written() {
