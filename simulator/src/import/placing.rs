@@ -14,13 +14,12 @@
 //! is much in a temporary file without a name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufReader, BufWriter, Seek as _};
+use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
 
 use engine::TabId;
 use fixedbitset::FixedBitSet;
 use lru::LruCache;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
 use super::HashMap;
@@ -36,15 +35,14 @@ const REAL_TAB_MS: i64 = 90 * 24 * 3_600_000;
 const REDIRECTS_MAX: u32 = 64;
 
 /// Where a visit was.
-#[derive(Serialize, Deserialize)]
 pub(super) struct Placement {
+    /// Tabs are counted from 1.
     pub(super) tab: TabId,
-    /// The tab from which this one was opened, where it is new.
+    /// The tab from which this one was opened, where it is new and there was any.
     pub(super) opener: Option<TabId>,
-    /// When the next visit comes, in whichever tab.
-    pub(super) next_ms: Option<i64>,
+    /// When the next visit comes, in whichever tab; `i64::MAX` where none does.
+    pub(super) next_ms: i64,
     /// Whether no visit follows in its tab.
-    #[serde(skip)]
     pub(super) is_last: bool,
 }
 
@@ -63,12 +61,16 @@ impl Placements {
     /// # Errors
     /// The temporary file cannot be read.
     pub(super) fn next(&mut self) -> io::Result<Placement> {
-        let placement = rmp_serde::from_read(&mut self.spool).map_err(io::Error::other)?;
+        let mut bytes = [[0; 8]; 3];
+        self.spool.read_exact(bytes.as_flattened_mut())?;
+        let [tab, opener, next_ms] = bytes.map(i64::from_le_bytes);
         let is_last = !self.followed.contains(self.passed);
         self.passed += 1;
         Ok(Placement {
+            tab: TabId(tab),
+            opener: (opener > 0).then_some(TabId(opener)),
+            next_ms,
             is_last,
-            ..placement
         })
     }
 }
@@ -89,7 +91,7 @@ pub(super) fn place(
         threads: Threads::new(),
         front: None,
         tabs: 0,
-        notes: Notes::new(staged.memory_bytes, person.visits),
+        notes: Notes::new(staged.memory_bytes / 4, person.visits),
     };
     let mut done = 0;
     while let Some(moment) = staged.to_place.peek_of(person.id)? {
@@ -147,9 +149,7 @@ impl Placer<'_> {
             (TabId(i64::try_from(self.tabs).unwrap_or(i64::MAX)), opener)
         };
         if is_named {
-            let mut add = self
-                .db
-                .prepare_cached("INSERT INTO placed VALUES (?, ?)")?;
+            let mut add = self.db.prepare_cached("INSERT INTO placed VALUES (?, ?)")?;
             add.execute(params![id, tab.0])?;
         }
         if !visit.is_behind {
@@ -322,8 +322,8 @@ impl Threads {
 /// Writes down where visits were.
 struct Notes {
     spool: BufWriter<SpooledTempFile>,
-    /// The last, until the time of the next is known.
-    last: Option<Placement>,
+    /// The tab and the opener of the last, until the time of the next is known.
+    last: Option<(TabId, Option<TabId>)>,
     /// By their place among all: how many there were, those that another follows in their tab, and
     /// of each tab that may be returned to the last.
     visits: usize,
@@ -335,7 +335,7 @@ impl Notes {
     fn new(memory_bytes: usize, visits: u64) -> Self {
         let visits = usize::try_from(visits).unwrap_or(usize::MAX);
         Self {
-            spool: BufWriter::new(SpooledTempFile::new(memory_bytes / 4)),
+            spool: BufWriter::new(SpooledTempFile::new(memory_bytes)),
             last: None,
             visits: 0,
             followed: FixedBitSet::with_capacity(visits),
@@ -348,28 +348,22 @@ impl Notes {
             self.followed.insert(earlier);
         }
         self.visits += 1;
-        let before = self.last.replace(Placement {
-            tab,
-            opener,
-            next_ms: None,
-            is_last: false,
-        });
-        self.write(before.map(|before| Placement {
-            next_ms: Some(t_ms),
-            ..before
-        }))
+        self.write_last(t_ms)?;
+        self.last = Some((tab, opener));
+        Ok(())
     }
 
-    fn write(&mut self, placement: Option<Placement>) -> io::Result<()> {
-        let Some(placement) = placement else {
+    fn write_last(&mut self, next_ms: i64) -> io::Result<()> {
+        let Some((tab, opener)) = self.last else {
             return Ok(());
         };
-        rmp_serde::encode::write(&mut self.spool, &placement).map_err(io::Error::other)
+        let numbers = [tab.0, opener.map_or(0, |opener| opener.0), next_ms];
+        let bytes = numbers.map(i64::to_le_bytes);
+        self.spool.write_all(bytes.as_flattened())
     }
 
     fn finish(mut self, tabs: u64) -> io::Result<Placements> {
-        let last = self.last.take();
-        self.write(last)?;
+        self.write_last(i64::MAX)?;
         let mut spool = self.spool.into_inner()?;
         spool.rewind()?;
         Ok(Placements {

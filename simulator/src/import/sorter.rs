@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Seek as _};
 use std::ops::Range;
@@ -121,18 +122,22 @@ impl<T: Sortable> Sorted<T> {
     /// # Errors
     /// The temporary file cannot be read.
     pub(super) fn cursor(&self) -> io::Result<Cursor<T>> {
-        let read = |run: &Run| BufReader::with_capacity(BUFFER_BYTES, run.clone());
-        let mut cursor = Cursor {
-            runs: self.runs.iter().map(|run| (read(run), None)).collect(),
+        let mut firsts = BinaryHeap::with_capacity(self.runs.len() + 1);
+        let mut runs = Vec::with_capacity(self.runs.len());
+        for run in &self.runs {
+            let mut run = BufReader::with_capacity(BUFFER_BYTES, run.clone());
+            let first: Option<T> = read(&mut run)?;
+            firsts.extend(first.as_ref().map(|it| Reverse((it.key(), runs.len()))));
+            runs.push((run, first));
+        }
+        let first = self.waiting.first();
+        firsts.extend(first.map(|it| Reverse((it.key(), runs.len()))));
+        Ok(Cursor {
+            runs,
             waiting: Rc::clone(&self.waiting),
             passed: 0,
-            firsts: BinaryHeap::with_capacity(self.runs.len() + 1),
-        };
-        for index in 0..self.runs.len() {
-            cursor.read(index)?;
-        }
-        cursor.enter(self.runs.len());
-        Ok(cursor)
+            firsts,
+        })
     }
 }
 
@@ -151,7 +156,10 @@ impl<T: Sortable> Cursor<T> {
     /// What comes next.
     pub(super) fn peek(&self) -> Option<&T> {
         let Reverse((_, index)) = self.firsts.peek()?;
-        self.first(*index)
+        match self.runs.get(*index) {
+            Some((_, first)) => first.as_ref(),
+            None => self.waiting.get(self.passed),
+        }
     }
 
     /// Passes what comes next.
@@ -159,40 +167,38 @@ impl<T: Sortable> Cursor<T> {
     /// # Errors
     /// The temporary file cannot be read.
     pub(super) fn advance(&mut self) -> io::Result<()> {
-        match self.firsts.pop() {
-            Some(Reverse((_, index))) if index < self.runs.len() => self.read(index),
-            Some(Reverse((_, index))) => {
-                self.passed += 1;
-                self.enter(index);
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Reads the next thing of a run.
-    fn read(&mut self, index: usize) -> io::Result<()> {
-        let (run, first) = &mut self.runs[index];
-        *first = match run.fill_buf()? {
-            [] => None,
-            _ => Some(rmp_serde::from_read(run).map_err(io::Error::other)?),
+        let Some(mut passed) = self.firsts.peek_mut() else {
+            return Ok(());
         };
-        self.enter(index);
+        let Reverse((key, index)) = &mut *passed;
+        let first = match self.runs.get_mut(*index) {
+            Some((run, first)) => {
+                *first = read(run)?;
+                first.as_ref()
+            }
+            None => {
+                self.passed += 1;
+                self.waiting.get(self.passed)
+            }
+        };
+        match first {
+            Some(first) => *key = first.key(),
+            None => {
+                PeekMut::pop(passed);
+            }
+        }
         Ok(())
     }
+}
 
-    fn enter(&mut self, index: usize) {
-        if let Some(first) = self.first(index) {
-            self.firsts.push(Reverse((first.key(), index)));
-        }
+/// Reads the next thing of a run.
+fn read<T: Sortable>(run: &mut BufReader<Run>) -> io::Result<Option<T>> {
+    if run.fill_buf()?.is_empty() {
+        return Ok(None);
     }
-
-    fn first(&self, index: usize) -> Option<&T> {
-        match self.runs.get(index) {
-            Some((_, first)) => first.as_ref(),
-            None => self.waiting.get(self.passed),
-        }
-    }
+    rmp_serde::from_read(run)
+        .map(Some)
+        .map_err(io::Error::other)
 }
 
 /// A part of the temporary file.

@@ -279,9 +279,16 @@ impl Staging {
         known.visits += 1;
         known.from_ms = known.from_ms.min(t_ms);
         known.to_ms = known.to_ms.max(t_ms);
-        let is_named = id.is_some();
-        let what = What::Visit { visit, is_named };
-        self.stage(person, t_ms, id, what)
+        let moment = Moment {
+            person,
+            t_ms,
+            id: id.unwrap_or_else(|| self.next_unnamed()),
+            what: What::Visit {
+                visit,
+                is_named: id.is_some(),
+            },
+        };
+        Ok(self.moments.add(moment)?)
     }
 
     /// Notes a visit that is left out, so that what came from it can be followed back.
@@ -301,27 +308,18 @@ impl Staging {
         is_idle: bool,
     ) -> Result<(), ImportError> {
         self.known(person).knows_presence = true;
-        self.stage(person, t_ms, None, What::Presence { is_idle })
-    }
-
-    fn stage(
-        &mut self,
-        person: i64,
-        t_ms: i64,
-        id: Option<i64>,
-        what: What,
-    ) -> Result<(), ImportError> {
-        let id = id.unwrap_or_else(|| {
-            self.unnamed += 1;
-            self.unnamed
-        });
         let moment = Moment {
             person,
             t_ms,
-            id,
-            what,
+            id: self.next_unnamed(),
+            what: What::Presence { is_idle },
         };
         Ok(self.moments.add(moment)?)
+    }
+
+    fn next_unnamed(&mut self) -> i64 {
+        self.unnamed += 1;
+        self.unnamed
     }
 
     fn known(&mut self, person: i64) -> &mut Person {

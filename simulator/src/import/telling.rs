@@ -233,11 +233,10 @@ impl Teller<'_> {
                 self.leaving.insert(tab);
             }
         }
-        if let Some(until_ms) = visit.until_ms {
-            let goes_on = |next_ms: i64| next_ms.saturating_sub(until_ms) <= FRONT_GAP_MS;
-            if !placed.next_ms.is_some_and(goes_on) {
-                self.due.insert((until_ms.max(t_ms), Due::LoseFocus));
-            }
+        if let Some(until_ms) = visit.until_ms
+            && placed.next_ms.saturating_sub(until_ms) > FRONT_GAP_MS
+        {
+            self.due.insert((until_ms.max(t_ms), Due::LoseFocus));
         }
         Ok(())
     }
