@@ -1,0 +1,90 @@
+// Popup and settings in a real Chromium, used as people use them without a mouse.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+
+import { openLabOrSkip, waitFor } from './lab/lab.js';
+
+const POLICY = `# Mine, since March.
+ttl_minutes = 33 # long
+protected_domains = ["mybank.example"]
+`;
+
+const KEYS = { ArrowDown: 40, Enter: 13, Tab: 9 };
+
+/** @type {import('./lab/lab.js').Lab} */
+let lab;
+
+before(async () => {
+  lab = await openLabOrSkip({ policy: POLICY });
+});
+
+after(() => lab?.close());
+
+/** Presses a key and lets it go. */
+async function press(key) {
+  const text = key === 'Enter' ? { text: '\r' } : {};
+  const event = { key, code: key, windowsVirtualKeyCode: KEYS[key], ...text };
+  await lab.controller.Input.dispatchKeyEvent({ type: text.text ? 'keyDown' : 'rawKeyDown', ...event });
+  await lab.controller.Input.dispatchKeyEvent({ type: 'keyUp', ...event });
+}
+
+const focus = (selector) => lab.inController((it) => document.querySelector(it).focus(), selector);
+const focused = () => lab.inController(() => document.activeElement.id || document.activeElement.textContent);
+const text = (selector) => lab.inController((it) => document.querySelector(it).textContent.trim(), selector);
+const click = (selector) => lab.inController((it) => document.querySelector(it).click(), selector);
+const waitForText = (selector, expect) =>
+  waitFor(`${selector} says ${expect}`, async () => expect.test(await text(selector)));
+
+/** What is typed into a field of the settings, whether its group is open or not. */
+const fill = (name, value) =>
+  lab.inController(
+    (name, value) => {
+      const field = document.querySelector(`[name="${name}"]`);
+      field.value = value;
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+    },
+    name,
+    value,
+  );
+
+const policy = () => readFileSync(lab.policyFile, 'utf8');
+
+async function openSettings() {
+  await lab.goTo('pages/options.html');
+  // A page that nobody looks at does not refresh.
+  const { id } = await lab.chrome('tabs.getCurrent');
+  await lab.chrome('tabs.update', id, { active: true });
+  await waitFor('the settings are there', () =>
+    lab.inController(
+      () => document.querySelector('#presets button')?.checkVisibility() && !document.querySelector('fieldset:disabled'),
+    ),
+  );
+}
+
+test('a pause is chosen by keyboard, and the focus is not lost over it', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  const pauses = () => lab.log().filter(({ type }) => type === 'paused');
+  await waitFor('the popup is there', () =>
+    lab.inController(() => document.querySelector('#pause')?.checkVisibility()),
+  );
+  await focus('#pause');
+  await press('Enter');
+  await press('Tab');
+  assert.equal(await focused(), '15 minutes');
+  await press('Tab');
+  assert.equal(await focused(), 'An hour');
+  assert.deepEqual(pauses(), [], 'nothing is paused by looking');
+
+  await press('Enter');
+  await waitFor('the focus is where the pause can be ended', async () => (await focused()) === 'resume');
+  const [{ until_ms, t_ms }, ...more] = pauses();
+  assert.deepEqual(more, []);
+  assert.ok(Math.abs(until_ms - t_ms - 3_600_000) < 30_000, `${until_ms - t_ms} ms`);
+  assert.match(await text('#paused-text'), /^Paused until /);
+
+  await press('Enter');
+  await waitFor('the focus is back', async () => (await focused()) === 'pause');
+  assert.equal(pauses().at(-1).until_ms, undefined);
+});
