@@ -88,3 +88,23 @@ test('a pause is chosen by keyboard, and the focus is not lost over it', { timeo
   await waitFor('the focus is back', async () => (await focused()) === 'pause');
   assert.equal(pauses().at(-1).until_ms, undefined);
 });
+
+test('a preset fills in what it is about, and what is its owner’s stays', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await openSettings();
+  await fill('cooldown_seconds', '77');
+  await lab.inController(() => {
+    [...document.querySelectorAll('#presets button')].find((it) => it.textContent === 'eager').click();
+  });
+  assert.match(await text('#answer'), /^5 changes not saved$/);
+  assert.equal(policy(), POLICY, 'nothing is saved yet');
+  await click('#save');
+  await waitForText('#answer', /^Saved\.$/);
+  const [own, focusMode] = policy().split('[focus]');
+  assert.equal(own.trimEnd(), `${POLICY.replace('33', '5.0')}cooldown_seconds = 77`);
+  assert.match(focusMode, /proactive = true/);
+  await lab.inController(() => {
+    [...document.querySelectorAll('#presets button')].find((it) => it.textContent === 'eager').click();
+  });
+  assert.match(await text('#answer'), /^It is “eager” as it stands\.$/);
+});

@@ -117,18 +117,22 @@ async function choosePrivacy(wanted) {
 }
 
 /** @param {PolicyAnswer} answer */
-function show({ policy, defaults, settings, presets, policy_hash, file }) {
+function show({ policy: saved, defaults, settings, presets, policy_hash, file }) {
   shownHash = policy_hash;
   setText(page.file, file === null ? "" : `Kept in ${file}, which you can edit as well.`);
   page.presets.replaceChildren(
-    ...presets.map((preset) => {
-      const button = make("button", { text: preset });
+    ...presets.map(({ name, policy }) => {
+      const button = make("button", { text: name });
       button.type = "button";
-      button.addEventListener("click", () => void change({ preset }, `Now it is “${preset}”.`));
+      button.addEventListener("click", () => {
+        form?.fill(policy);
+        countChanges();
+        if (page.save.disabled) setText(page.answer, `It is “${name}” as it stands.`);
+      });
       return button;
     }),
   );
-  form = new PolicyForm(page.groups, settings, policy, defaults, countChanges);
+  form = new PolicyForm(page.groups, settings, saved, defaults, countChanges);
   countChanges();
 }
 
@@ -142,13 +146,12 @@ function countChanges() {
 /**
  * Asks the host for a change, and shows what it says.
  *
- * @param {{ policy?: Record<string, unknown>, preset?: string }} wanted
- * @param {string} done
+ * @param {Record<string, unknown>} policy what is to be changed of it
  */
-async function change(wanted, done) {
+async function change(policy) {
   try {
-    show(await ask({ ask: "change_policy", ...wanted }));
-    setText(page.answer, done);
+    show(await ask({ ask: "change_policy", policy }));
+    setText(page.answer, "Saved.");
   } catch (error) {
     const field = error instanceof Refused ? error.field : null;
     const text = error instanceof Error ? error.message : String(error);
@@ -195,7 +198,7 @@ page.revert.addEventListener("click", () => {
 });
 page.policy.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (form !== null) void change({ policy: documentOf(form.changes()) }, "Saved.");
+  if (form !== null) void change(documentOf(form.changes()));
 });
 window.addEventListener("beforeunload", (event) => {
   if ((form?.changes().length ?? 0) > 0) event.preventDefault();

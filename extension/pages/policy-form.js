@@ -194,6 +194,18 @@ export class PolicyForm {
   }
 
   /**
+   * Puts values into the form, as if they were typed.
+   *
+   * @param {Record<string, unknown>} values some members of a policy
+   */
+  fill(values) {
+    for (const field of this.#fields) {
+      const value = valueAt(values, field.setting.path);
+      if (value !== null) this.#show(field, value);
+    }
+  }
+
+  /**
    * Says what is wrong, at the setting it is about. False where there is no such setting.
    *
    * @param {string} path

@@ -15,6 +15,7 @@ use engine::{PolicyDocument, PolicyError};
 use serde::Serialize;
 
 use crate::paths::{read_file, write_private_file};
+use crate::policy_text::changed;
 
 /// The longest policy, in bytes: it has to fit on a line of the log and in a message to the
 /// browser, with room for both to be written in another way than the file.
@@ -74,7 +75,8 @@ impl PolicyFile {
         Some(result)
     }
 
-    /// Writes a policy as the new truth, with what each setting means as comments.
+    /// Writes a policy as the new truth. Of a file that says a policy only what differs is changed;
+    /// any other is written anew, with what each setting means as comments.
     ///
     /// # Errors
     /// What the system says, or that the policy is too long. The file is as it was then.
@@ -95,7 +97,10 @@ impl PolicyFile {
     }
 
     fn write(&mut self, policy: &PolicyDocument) -> io::Result<()> {
-        let text = policy.to_toml();
+        let present = read_file(&self.path, MAX_POLICY_BYTES).ok().flatten();
+        let text = present
+            .and_then(|present| changed(&present, policy))
+            .unwrap_or_else(|| policy.to_toml());
         if text.len() > MAX_POLICY_BYTES {
             let problem = format!("it is longer than {MAX_POLICY_BYTES} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
