@@ -108,3 +108,15 @@ test('a preset fills in what it is about, and what is its owner’s stays', { ti
   });
   assert.match(await text('#answer'), /^It is “eager” as it stands\.$/);
 });
+
+test('what is refused says what to do about it', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await openSettings();
+  const before = policy();
+  await fill('protected_domains', 'https://mybank.example');
+  await click('#save');
+  const expect = /^found "https:\/\/mybank.example", expected .*\. Correct the setting; .*\.$/;
+  await waitForText('#setting-protected_domains-problem', expect);
+  assert.equal(await focused(), 'setting-protected_domains');
+  assert.equal(policy(), before);
+});
