@@ -120,3 +120,33 @@ test('what is refused says what to do about it', { timeout: 120_000 }, async (t)
   assert.equal(await focused(), 'setting-protected_domains');
   assert.equal(policy(), before);
 });
+
+test('a choice of privacy is looked through and not taken before it is said so', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await openSettings();
+  const chosen = () => lab.inController(() => document.querySelector('#privacy input:checked').value);
+  await focus('#privacy input[value=hostname]');
+  await press('ArrowDown');
+  await press('ArrowDown');
+  assert.equal(await chosen(), 'keyed-hash');
+  assert.equal(await text('#privacy-answer'), 'Chosen, and not in use yet.');
+  // When the page has been refreshed it is still chosen, and still not in use.
+  await lab.inController(() => globalThis.chrome.runtime.sendMessage({ ask: 'set_mode', mode: 'enforce' }));
+  await waitFor('the page is refreshed', () =>
+    lab.inController(() => document.querySelector('#mode input[value=enforce]').checked),
+  );
+  assert.equal(await chosen(), 'keyed-hash');
+  assert.deepEqual(lab.logs().map(({ lines: [opened] }) => opened.privacy), ['hostname']);
+
+  await press('ArrowUp');
+  await press('Tab');
+  await press('Tab');
+  await press('Tab');
+  assert.equal(await focused(), 'use-privacy');
+  await press('Enter');
+  await waitForText('#privacy-answer', /^In use\.$/);
+  assert.equal(await chosen(), 'site');
+  assert.equal(await focused(), 'use-privacy');
+  await waitFor('another log is begun', () => lab.logs().length === 2);
+  assert.equal(lab.logs()[1].lines[0].privacy, 'site');
+});
