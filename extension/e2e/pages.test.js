@@ -150,3 +150,17 @@ test('a choice of privacy is looked through and not taken before it is said so',
   await waitFor('another log is begun', () => lab.logs().length === 2);
   assert.equal(lab.logs()[1].lines[0].privacy, 'site');
 });
+
+test('a setting that is out of its range is shown, in a closed group, too', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await openSettings();
+  const before = policy();
+  const isShown = () =>
+    lab.inController(() => document.querySelector('#setting-pressure-ram_weight').checkVisibility());
+  assert.ok(!(await isShown()));
+  await fill('pressure.ram_weight', '999');
+  await click('#save');
+  assert.ok(await isShown());
+  assert.equal(await focused(), 'setting-pressure-ram_weight');
+  assert.equal(policy(), before);
+});

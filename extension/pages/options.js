@@ -215,6 +215,15 @@ page.revert.addEventListener("click", () => {
   form?.revert();
   countChanges();
 });
+// A field that is not in sight cannot say what is wrong with it.
+page.policy.addEventListener(
+  "invalid",
+  ({ target }) => {
+    const group = /** @type {HTMLElement} */ (target).closest("details");
+    if (group !== null) group.open = true;
+  },
+  true,
+);
 page.policy.addEventListener("submit", (event) => {
   event.preventDefault();
   if (form !== null) void change(documentOf(form.changes()));
