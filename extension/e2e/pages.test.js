@@ -98,8 +98,10 @@ test('a preset fills in what it is about, and what is its owner’s stays', { ti
   });
   assert.match(await text('#answer'), /^5 changes not saved$/);
   assert.equal(policy(), POLICY, 'nothing is saved yet');
-  await click('#save');
+  await focus('[name=cooldown_seconds]');
+  await press('Enter');
   await waitForText('#answer', /^Saved\.$/);
+  assert.equal(await focused(), 'setting-cooldown_seconds');
   const [own, focusMode] = policy().split('[focus]');
   assert.equal(own.trimEnd(), `${POLICY.replace('33', '5.0')}cooldown_seconds = 77`);
   assert.match(focusMode, /proactive = true/);

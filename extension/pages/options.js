@@ -134,27 +134,32 @@ async function usePrivacy() {
   } catch (error) {
     privacyNews = `Not changed: ${error instanceof Error ? error.message : error}`;
   }
-  await refresh();
 }
 
 /** @param {PolicyAnswer} answer */
 function show({ policy: saved, defaults, settings, presets, policy_hash, file }) {
   shownHash = policy_hash;
   setText(page.file, file === null ? "" : `Kept in ${file}, which you can edit as well.`);
-  page.presets.replaceChildren(
-    ...presets.map(({ name, policy }) => {
-      const button = make("button", { text: name });
-      button.type = "button";
-      button.addEventListener("click", () => {
-        form?.fill(policy);
-        countChanges();
-        if (page.save.disabled) setText(page.answer, `It is “${name}” as it stands.`);
-      });
-      return button;
-    }),
-  );
-  form = new PolicyForm(page.groups, settings, saved, defaults, countChanges);
+  if (form === null) {
+    form = new PolicyForm(page.groups, settings, saved, defaults, countChanges);
+    page.presets.replaceChildren(...presets.map(presetButton));
+  } else {
+    // In the same controls, so that the focus stays where it is.
+    form.take(saved);
+  }
   countChanges();
+}
+
+/** @param {PolicyAnswer["presets"][number]} preset */
+function presetButton({ name, policy }) {
+  const button = make("button", { text: name });
+  button.type = "button";
+  button.addEventListener("click", () => {
+    form?.fill(policy);
+    countChanges();
+    if (page.save.disabled) setText(page.answer, `It is “${name}” as it stands.`);
+  });
+  return button;
 }
 
 function countChanges() {

@@ -177,6 +177,16 @@ export class PolicyForm {
     this.revert();
   }
 
+  /**
+   * Takes another policy for the saved one, and shows it.
+   *
+   * @param {Record<string, unknown>} saved
+   */
+  take(saved) {
+    this.#saved = saved;
+    this.revert();
+  }
+
   /** The values that differ from the saved ones. */
   changes() {
     /** @type {[string, Value][]} */
