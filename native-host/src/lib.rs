@@ -18,6 +18,7 @@ pub mod host_key;
 pub mod install;
 pub mod kept;
 pub mod metrics;
+pub mod mode_file;
 pub mod names;
 pub mod orders;
 pub mod paths;
@@ -33,5 +34,6 @@ pub mod registry_keys;
 mod report;
 pub mod run;
 pub mod session;
+pub mod watched_file;
 
 pub use report::report;
