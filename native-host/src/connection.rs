@@ -5,7 +5,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use engine::{HostKnowledge, PolicyDocument, PolicyError, SEMANTICS};
+use engine::{HostKnowledge, PolicyDocument, PolicyError, Preset, SEMANTICS};
 use recorder::{Naming, PolicySource, Privacy, Storage, WriteError};
 
 use crate::clock::Reading;
@@ -344,14 +344,15 @@ impl Connection {
                 let policy = match (policy, preset) {
                     (Some(members), None) => lay_over(&self.policy, &members),
                     (None, Some(name)) => {
-                        PolicyDocument::preset(&name).ok_or_else(|| PolicyError {
+                        let preset = Preset::named(&name).ok_or_else(|| PolicyError {
                             line: None,
                             field: Some("preset".to_owned()),
                             problem: format!(
                                 "found {name:?}, expected one of {}",
                                 engine::PRESETS.join(", ")
                             ),
-                        })
+                        });
+                        preset.map(|preset| preset.over(&self.policy))
                     }
                     (Some(_), Some(_)) | (None, None) => {
                         let problem = "change_policy: expected either `policy` or `preset`";

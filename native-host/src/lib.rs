@@ -23,6 +23,7 @@ pub mod names;
 pub mod orders;
 pub mod paths;
 pub mod policy_file;
+mod policy_text;
 pub mod power;
 pub mod pressure_stall;
 pub mod privacy_file;

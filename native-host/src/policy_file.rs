@@ -11,6 +11,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::paths::{read_file, write_private_file};
+use crate::policy_text::changed;
 use crate::watched_file::WatchedFile;
 
 /// The longest policy, in bytes: it has to fit on a line of the log and in a message to the
@@ -68,7 +69,8 @@ impl PolicyFile {
         Some(result)
     }
 
-    /// Writes a policy as the new truth, with what each setting means as comments.
+    /// Writes a policy as the new truth. Of a file that says a policy only what differs is changed;
+    /// any other is written anew, with what each setting means as comments.
     ///
     /// # Errors
     /// [`StoreError::Refused`] where the file as it stands was refused: somebody's edit is in it.
@@ -97,7 +99,12 @@ impl PolicyFile {
     }
 
     fn write(&mut self, policy: &PolicyDocument) -> io::Result<()> {
-        let text = policy.to_toml();
+        let present = read_file(self.watched.path(), MAX_POLICY_BYTES)
+            .ok()
+            .flatten();
+        let text = present
+            .and_then(|present| changed(&present, policy))
+            .unwrap_or_else(|| policy.to_toml());
         if text.len() > MAX_POLICY_BYTES {
             let problem = format!("it is longer than {MAX_POLICY_BYTES} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));

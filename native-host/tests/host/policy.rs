@@ -36,7 +36,9 @@ fn the_file_is_the_truth_and_the_extension_changes_it_through_the_host() {
     assert_eq!(answer["policy_hash"], hello["policy_hash"]);
     assert_eq!(answer["policy"], answer["defaults"]);
     assert_eq!(answer["file"], "policy.toml");
-    assert_eq!(answer["presets"], json!(["default", "gentle", "eager"]));
+    let presets = answer["presets"].as_array().unwrap().iter();
+    let names: Vec<_> = presets.map(|preset| &preset["name"]).collect();
+    assert_eq!(names, engine::PRESETS);
     assert_eq!(
         answer["settings"].as_array().unwrap().len(),
         engine::SETTINGS.len()
@@ -71,6 +73,36 @@ fn the_file_is_the_truth_and_the_extension_changes_it_through_the_host() {
         (PolicySource::File, 33.0),
     ];
     assert_eq!(changes(&home.read_trace()), expect);
+}
+
+#[test]
+fn a_preset_keeps_protected_domains_and_all_that_it_is_not_about() {
+    let own = "# My own.\nttl_minutes = 33 # long\nfamiliarity_cap = 2\n\
+               protected_domains = [\"mybank.example\"]\n[focus]\nenabled = false\n";
+    let home = Home::with_policy(own);
+    let own = engine::PolicyDocument::from_toml(own).unwrap();
+    let (mut host, _) = Host::connect(&home, &new_session());
+    let presets = host.ask(json!({"type": "policy"}))["presets"].clone();
+    for preset in presets.as_array().unwrap() {
+        let name = preset["name"].as_str().unwrap();
+        let expect = engine::Preset::named(name).unwrap().over(&own);
+        assert_eq!(expect.protected_domains, ["mybank.example"]);
+        // By its name, and by what it is said to set, which is what the settings page does.
+        for change in [json!({"preset": name}), json!({"policy": preset["policy"]})] {
+            let put_back = host.ask(json!({"type": "change_policy", "policy": own}));
+            assert_eq!(put_back["policy_hash"], own.hash());
+            let mut change = change;
+            change["type"] = json!("change_policy");
+            let answer = host.ask(change);
+            assert_eq!(answer["policy_hash"], expect.hash(), "{name}: {answer}");
+        }
+    }
+    let stored = fs::read_to_string(home.policy_file()).unwrap();
+    assert!(
+        stored.starts_with("# My own.\nttl_minutes = 5.0 # long\n"),
+        "{stored}"
+    );
+    host.close();
 }
 
 #[test]
@@ -189,7 +221,7 @@ fn a_policy_file_that_is_a_link_stays_one() {
     assert_eq!(answer["policy"]["ttl_minutes"], 25.0, "{answer}");
     assert!(home.policy_file().is_symlink());
     let stored = fs::read_to_string(dotfiles.join("policy.toml")).unwrap();
-    assert!(stored.contains("\nttl_minutes = 25.0\n"), "{stored}");
+    assert_eq!(stored, "ttl_minutes = 25.0\n");
     assert_eq!(fs::read_dir(&dotfiles).unwrap().count(), 1);
     host.close();
 }
