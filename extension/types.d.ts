@@ -212,7 +212,8 @@ export interface PolicyAnswer {
   policy: Record<string, unknown>;
   defaults: Record<string, unknown>;
   settings: Setting[];
-  presets: string[];
+  /** Each with the members of a policy that it sets. */
+  presets: { name: string; policy: Record<string, unknown> }[];
   policy_hash: string;
   file: string | null;
 }
@@ -223,7 +224,7 @@ export interface PolicyAnswer {
 export type Question =
   | { ask: "view" }
   | { ask: "policy" }
-  | { ask: "change_policy"; policy?: Record<string, unknown>; preset?: string }
+  | { ask: "change_policy"; policy: Record<string, unknown> }
   | { ask: "set_mode"; mode: "observe" | "enforce" }
   | { ask: "pause"; until_ms: number | null }
   | { ask: "set_privacy"; privacy?: Privacy; keep_days?: number; keep_mib?: number }

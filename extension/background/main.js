@@ -175,10 +175,8 @@ async function answer(browser, { outbox, port }, question) {
     }
     case "policy":
       return port.request({ type: "policy" });
-    case "change_policy": {
-      const { policy, preset } = question;
-      return port.request({ type: "change_policy", ...(preset ? { preset } : { policy }) });
-    }
+    case "change_policy":
+      return port.request({ type: "change_policy", policy: question.policy });
     case "set_mode":
       return port.request({ type: "set_mode", mode: question.mode });
     case "pause":

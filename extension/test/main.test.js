@@ -202,7 +202,6 @@ test("the user's wishes reach the host", async () => {
     [{ ask: "set_privacy", privacy: "site" }, { type: "set_privacy", privacy: "site" }],
     [{ ask: "set_privacy", keep_days: 7 }, { type: "set_privacy", keep_days: 7 }],
     [{ ask: "policy" }, { type: "policy" }],
-    [{ ask: "change_policy", preset: "eager" }, { type: "change_policy", preset: "eager" }],
     [
       { ask: "change_policy", policy: { ttl_minutes: 3 } },
       { type: "change_policy", policy: { ttl_minutes: 3 } },
