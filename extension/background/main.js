@@ -132,8 +132,13 @@ async function open(browser, sequence) {
 
   // At the browser's start nothing is known yet, and events are already on their way.
   if (session.isNew) {
-    await takeSnapshot(browser, tracker);
-    isSnapshotFresh = true;
+    try {
+      await takeSnapshot(browser, tracker);
+      isSnapshotFresh = true;
+    } catch (error) {
+      // The first hello brings another; a worker that gave up here would never hear of one.
+      report(error);
+    }
   }
   executor.settleInherited();
   forms.refresh(session.isNew).catch(report);

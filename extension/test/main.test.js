@@ -61,6 +61,22 @@ test("events that fire before the store is read, and while the snapshot is taken
   assert.equal(browser.port.events()[1].pinned, true);
 });
 
+test("a browser that cannot be looked at in the first moment is looked at again", async () => {
+  const browser = new FakeBrowser();
+  browser.openWindow(1, { focused: true });
+  browser.haveTab(1, { active: true });
+  const { everything } = browser;
+  browser.everything = async () => {
+    browser.everything = everything;
+    throw new Error("Tabs cannot be queried right now.");
+  };
+  start(browser);
+  await settle();
+  await browser.port.says(hello());
+  await settle();
+  assert.deepEqual(types(browser.port), ["session_started"]);
+});
+
 test("a host that comes back gets what it missed and then a fresh snapshot", async () => {
   const browser = await started();
   await browser.port.says(hello());
