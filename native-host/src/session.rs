@@ -708,8 +708,13 @@ impl Session {
             let Some(body) = clock.look(now) else {
                 return Ok(());
             };
+            let has_slept = matches!(body, Body::Suspended(_));
             self.record(now, body)?;
             self.clock = clock;
+            if has_slept {
+                // What was decided before has had its moment.
+                self.orders = Orders::default();
+            }
         }
     }
 
@@ -858,7 +863,11 @@ impl Session {
     }
 
     fn send_next_order(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
-        let Some(order) = self.orders.send_next(now.boot_ms).cloned() else {
+        let engine = self.history.engine();
+        let (world, policy) = (engine.world(), engine.policy());
+        // It waited for those before it, and much may have happened meanwhile.
+        let stands = |order: &Order| policy.stands_by(&world, order.tab, &order.reasons);
+        let Some(order) = self.orders.send_next(now.boot_ms, stands).cloned() else {
             return Ok(());
         };
         let is_waited_for = order.reasons.contains(&Reason::Requested);
