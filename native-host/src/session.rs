@@ -305,8 +305,10 @@ impl Session {
             ..
         }) = self.again.front().cloned()
         {
-            self.record_at(t_ms, src, n, at_ms, body)?;
+            let t_ms = self.take_in(t_ms, src, n, at_ms, body)?;
+            // The log has it, whatever becomes of what it leads to.
             self.again.pop_front();
+            self.write_awaited(t_ms)?;
         }
         // What was decided before the failure has had its moment.
         self.unsynced_orders.clear();
@@ -750,6 +752,19 @@ impl Session {
         at_ms: Option<i64>,
         body: Body,
     ) -> Result<(), WriteError> {
+        let t_ms = self.take_in(t_ms, source, n, at_ms, body)?;
+        self.write_awaited(t_ms)
+    }
+
+    /// Logs an input and steps the engine. Returns the time that it has in the log.
+    fn take_in(
+        &mut self,
+        t_ms: i64,
+        source: Source,
+        n: Option<u64>,
+        at_ms: Option<i64>,
+        body: Body,
+    ) -> Result<i64, WriteError> {
         let t_ms = t_ms.max(self.writer.last_t_ms());
         let seq = self.writer.append(t_ms, source, n, at_ms, &body)?;
         self.history.follow(&Line {
@@ -760,7 +775,7 @@ impl Session {
             at_ms,
             body,
         });
-        self.write_awaited(t_ms)
+        Ok(t_ms)
     }
 
     /// Logs what the engine answered and the log does not have yet.

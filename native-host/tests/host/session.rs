@@ -12,7 +12,7 @@ use recorder::{Body, Line, Metrics, Naming, PolicySource, WriteError};
 use serde_json::{Value, json};
 
 use crate::client::{EAGER_POLICY, discarded, now_ms, read_trace, session_started};
-use crate::faulty::Faults;
+use crate::faulty::{Faults, Trouble};
 
 /// Keeps what is sent to it.
 #[derive(Clone, Default)]
@@ -384,6 +384,57 @@ fn a_failed_sync_acknowledges_nothing_and_orders_nothing() {
         panic!()
     };
     assert_eq!((dropped.from, dropped.count), (None, 3));
+}
+
+#[test]
+fn a_disk_that_fails_again_at_any_operation_of_a_recovery_doubles_nothing() {
+    /// Something leads to two decisions, whose sync fails. Returns how many recoveries failed.
+    #[track_caller]
+    fn check(cause: impl Fn(&mut Bench, &mut Session) -> Result<(), WriteError>) -> usize {
+        let recover = |bench: &mut Bench, session: &mut Session| {
+            bench.pass(1_000);
+            let policy = Bench::policy();
+            bench.with(|now, tools| session.recover(&policy, Mode::Enforce, 0, now, tools))
+        };
+        let mut failures = 0;
+        for trouble in [Trouble::Full, Trouble::SyncFails, Trouble::Broken] {
+            for well in 0.. {
+                let mut bench = Bench::new();
+                let mut session = bench.open(Mode::Enforce);
+                bench.take(&mut session, &[session_started(4)]).unwrap();
+                bench.pass(500);
+                bench.tick(&mut session).unwrap();
+                bench.faults.set(|plan| plan.sync_fails = true);
+                cause(&mut bench, &mut session).unwrap_err();
+                bench.faults.set(|plan| {
+                    plan.sync_fails = false;
+                    plan.trouble = trouble;
+                    plan.outage = plan.operations + well..plan.operations + well + 2;
+                });
+                failures += usize::from(recover(&mut bench, &mut session).is_err());
+                let was_hit = bench.faults.set(|plan| plan.operations > plan.outage.start);
+                bench.faults.set(|plan| plan.outage = 0..0);
+                recover(&mut bench, &mut session).unwrap();
+                bench.close(session);
+                let trace = read_trace(bench.folder.path());
+                assert_eq!(trace.numbers(), Vec::from_iter(1..=bench.last_n));
+                assert_eq!(trace.of_type("decision").len(), 2);
+                let samples = trace.of_type("metrics");
+                assert!(samples.windows(2).all(|it| it[0].t_ms < it[1].t_ms));
+                if !was_hit {
+                    break;
+                }
+            }
+        }
+        failures
+    }
+    let wish = json!({"type": "prune_requested"});
+    let of_wish = check(|bench, session| bench.take(session, std::slice::from_ref(&wish)));
+    let of_sample = check(|bench, session| {
+        bench.pass(500);
+        bench.tick(session)
+    });
+    assert!(of_wish > 20 && of_sample > 20, "{of_wish}, {of_sample}");
 }
 
 #[test]
