@@ -77,7 +77,8 @@ pub struct Connection {
     privacy: PrivacyChoice,
     hello: Option<ExtensionHello>,
     log: Log,
-    /// The event that a log without one begins with, where that is known.
+    /// The event that a log without one begins with, where that is known. See
+    /// [`Connection::begin_after`].
     first_n: Option<u64>,
     /// What was removed last for its age or its size.
     removed: Option<RemovedTraces>,
@@ -459,9 +460,7 @@ impl Connection {
                 acknowledged_n
             }
         };
-        if in_log_before > 0 {
-            self.first_n = Some(in_log_before + 1);
-        }
+        self.begin_after(in_log_before);
         self.open_log(0, FIRST_RETRY_MS, now);
         if paused_until_ms.is_some() {
             self.with_log(now, |session, tools| {
@@ -600,13 +599,16 @@ impl Connection {
         false
     }
 
-    /// Remembers, of events that came just now, what the log begins with should it begin anew: the
-    /// first one that was passed over because there was none.
+    /// Remembers what a log begins with, where nothing else tells: the first event that came.
     fn note_first(&mut self, n: Option<u64>) {
-        match &self.log {
-            Log::Open(session) if session.last_n() > 0 => self.first_n = None,
-            Log::Open(_) => {}
-            Log::Closed | Log::Failed(_) => self.first_n = self.first_n.or(n),
+        self.first_n = self.first_n.or(n);
+    }
+
+    /// Remembers what the next log begins with: what follows the last event that need not come
+    /// again, if there is one.
+    fn begin_after(&mut self, n: u64) {
+        if n > 0 {
+            self.first_n = Some(n + 1);
         }
     }
 
@@ -660,6 +662,7 @@ impl Connection {
                 if !session.marks_hold(&self.policy)
                     || session.privacy() != self.privacy.privacy =>
             {
+                self.begin_after(session.acknowledged_n());
                 drop(session);
                 self.open_log(failure.lost_samples, wait_ms, now);
             }
@@ -674,6 +677,7 @@ impl Connection {
                     Ok(()) => self.opened(session),
                     // What it wrote is gone or damaged: the next try opens the log anew.
                     Err(error @ WriteError::Unreadable(_)) => {
+                        self.begin_after(session.acknowledged_n());
                         self.fail(None, &error, lost_samples, wait_ms, now);
                     }
                     // The session keeps count of what was lost up to here.
