@@ -85,6 +85,7 @@ pub struct Connection {
     next_retention_ms: i64,
     next_policy_poll_ms: i64,
     next_knowledge_ms: i64,
+    ticked: Reading,
     ending: Option<Ending>,
     checks: Registry<Subject>,
     steady: Steady,
@@ -105,7 +106,7 @@ struct Failure {
     retry_ms: i64,
     wait_ms: i64,
     lost_samples: u64,
-    /// Up to when the lost samples are counted.
+    /// Up to when the lost samples are counted, on the awake clock.
     counted_ms: i64,
 }
 
@@ -130,6 +131,7 @@ impl Connection {
             next_retention_ms: now.boot_ms,
             next_policy_poll_ms: now.boot_ms + POLICY_POLL_MS,
             next_knowledge_ms: now.boot_ms + KNOWLEDGE_MS,
+            ticked: now,
             ending: None,
             checks: health::checks::registry(),
             steady: Steady::default(),
@@ -196,6 +198,7 @@ impl Connection {
             self.next_retention_ms = now.boot_ms + RETENTION_MS;
             self.remove_surplus(now);
         }
+        self.ticked = now;
     }
 
     /// When [`Connection::tick`] has something to do, in boot time.
@@ -726,7 +729,7 @@ impl Connection {
             retry_ms: now.boot_ms + wait_ms,
             wait_ms,
             lost_samples,
-            counted_ms: now.boot_ms,
+            counted_ms: now.awake_ms,
         });
     }
 
@@ -811,8 +814,11 @@ impl Connection {
                 fix: failure.error.fix.clone(),
             },
         };
+        // No loop turns while the machine sleeps.
+        let waited_ms = now.awake_ms - self.ticked.awake_ms;
+        let late_ms = waited_ms - (self.due_ms() - self.ticked.boot_ms);
         let live = Live {
-            loop_late_ms: (now.boot_ms - self.due_ms()).max(0).unsigned_abs(),
+            loop_late_ms: late_ms.max(0).unsigned_abs(),
             log,
             sample_age_ms: session.and_then(|session| session.sample_age_ms(now)),
             has_memory: session.is_none_or(|session| session.has_memory()),
@@ -830,7 +836,7 @@ impl Connection {
 
 impl Failure {
     fn count_lost_samples(&mut self, now: Reading) {
-        let lost = (now.boot_ms - self.counted_ms) / SAMPLE_MS;
+        let lost = (now.awake_ms - self.counted_ms) / SAMPLE_MS;
         self.lost_samples += lost.unsigned_abs();
         self.counted_ms += lost * SAMPLE_MS;
     }

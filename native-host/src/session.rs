@@ -92,6 +92,7 @@ pub struct Session {
     /// What the log begins with, where that is known. See [`Session::begin_with`].
     first_n: Option<u64>,
     next_sample_ms: i64,
+    /// When the machine was sampled last, on the awake clock.
     last_sample_ms: Option<i64>,
     next_browser_sample_ms: i64,
     /// The browser's proportional memory, and when it was measured.
@@ -642,9 +643,10 @@ impl Session {
         }
     }
 
-    /// How old the last sample of the machine is; `None` before this session's first.
+    /// How old the last sample of the machine is, in milliseconds of the awake clock; `None` before
+    /// this session's first.
     pub fn sample_age_ms(&self, now: Reading) -> Option<u64> {
-        let age_ms = now.boot_ms - self.last_sample_ms?;
+        let age_ms = now.awake_ms - self.last_sample_ms?;
         Some(age_ms.max(0).unsigned_abs())
     }
 
@@ -930,7 +932,7 @@ impl Session {
         tools: &mut Tools<'_>,
     ) -> Result<(), WriteError> {
         let metrics = tools.sampler.sample(detail);
-        self.last_sample_ms = Some(now.boot_ms);
+        self.last_sample_ms = Some(now.awake_ms);
         if detail != Detail::Machine {
             self.browser_bytes = metrics.browser_pss.map(|bytes| (now.boot_ms, bytes));
             self.next_browser_sample_ms = now.boot_ms + BROWSER_SAMPLE_MS;

@@ -336,6 +336,22 @@ impl Alone {
             self.line.wake(until_ms);
         }
     }
+
+    fn sleep(&mut self, ms: i64) {
+        self.line.now.wall_ms += ms;
+        self.line.now.boot_ms += ms;
+    }
+
+    /// The state of a check, in the answer to a request.
+    fn state_of(&mut self, check: &str, request: &str) -> Value {
+        self.sent.take();
+        self.line.carry(&json!({"type": request, "request": 1}));
+        let [answer] = &self.sent.take()[..] else {
+            panic!()
+        };
+        let mut checks = answer["health"]["checks"].as_array().unwrap().iter();
+        checks.find(|it| it["id"] == check).unwrap()["state"].clone()
+    }
 }
 
 #[test]
@@ -390,6 +406,43 @@ fn a_log_that_is_begun_anew_waits_for_what_the_one_before_did_not_acknowledge() 
         check(first_n, acknowledged, take_away);
         check(first_n, acknowledged, choose_other_names);
     }
+}
+
+#[test]
+fn what_passes_in_sleep_is_neither_late_nor_old() {
+    let mut host = Alone::new(1);
+    host.pass(15_000);
+    host.sleep(28_800_000);
+    assert_eq!(host.state_of("host.loop", "ping"), "HEALTHY");
+    assert_eq!(host.state_of("metrics.fresh", "status"), "HEALTHY");
+    host.line.now.awake_ms += 28_800_000;
+    assert_eq!(host.state_of("host.loop", "ping"), "DEGRADED");
+    // What may flap is believed when it is found twice.
+    for state in ["HEALTHY", "UNHEALTHY"] {
+        assert_eq!(host.state_of("metrics.fresh", "status"), state);
+    }
+}
+
+#[test]
+fn samples_that_no_machine_takes_in_its_sleep_are_not_lost() {
+    let mut host = Alone::new(1);
+    host.pass(15_000);
+    host.faults.set(|plan| plan.space = Some(0));
+    host.pass(20_000);
+    host.sleep(28_800_000);
+    host.pass(20_000);
+    host.faults.set(|plan| plan.space = None);
+    host.pass(31_000);
+    let Alone { home, line, .. } = host;
+    assert_eq!(line.connection.finish(line.now), Ending::Sealed);
+    let trace = home.read_trace();
+    let [line] = trace.of_type("dropped")[..] else {
+        panic!()
+    };
+    let recorder::Body::Dropped(dropped) = &line.body else {
+        panic!()
+    };
+    assert!((4..=14).contains(&dropped.count), "{}", dropped.count);
 }
 
 #[test]
