@@ -178,6 +178,17 @@ impl Orchestrator {
         guards
     }
 
+    /// Whether what was decided on a tab, for these reasons, may be done yet: its outcome is
+    /// awaited, no hard guard holds, nothing is paused, and decisions are carried out, or this one
+    /// was asked for.
+    pub fn stands_by(&self, world: &World, tab: TabId, reasons: &[Reason]) -> bool {
+        let is_awaited = matches!(self.standing(world, tab), Some(Standing::Awaiting { .. }));
+        let tab = world.tab(tab).filter(|_| is_awaited);
+        tab.is_some_and(|tab| self.guards(world, tab).is_empty())
+            && world.paused_until_ms().is_none()
+            && (world.mode() == Mode::Enforce || reasons.contains(&Reason::Requested))
+    }
+
     pub(crate) fn standing(&self, world: &World, tab: TabId) -> Option<Standing> {
         let awake = world.moment().awake;
         match self.orders.get(&tab) {

@@ -82,13 +82,15 @@ pub struct Connection {
     privacy: PrivacyChoice,
     hello: Option<ExtensionHello>,
     log: Log,
-    /// The event that a log without one begins with, where that is known.
+    /// The event that a log without one begins with, where that is known. See
+    /// [`Connection::begin_after`].
     first_n: Option<u64>,
     /// What was removed last for its age or its size.
     removed: Option<RemovedTraces>,
     next_retention_ms: i64,
     next_poll_ms: i64,
     next_knowledge_ms: i64,
+    ticked: Reading,
     ending: Option<Ending>,
     checks: Registry<Subject>,
     steady: Steady,
@@ -109,7 +111,7 @@ struct Failure {
     retry_ms: i64,
     wait_ms: i64,
     lost_samples: u64,
-    /// Up to when the lost samples are counted.
+    /// Up to when the lost samples are counted, on the awake clock.
     counted_ms: i64,
 }
 
@@ -135,6 +137,7 @@ impl Connection {
             next_retention_ms: now.boot_ms,
             next_poll_ms: now.boot_ms + POLL_MS,
             next_knowledge_ms: now.boot_ms + KNOWLEDGE_MS,
+            ticked: now,
             ending: None,
             checks: health::checks::registry(),
             steady: Steady::default(),
@@ -200,6 +203,7 @@ impl Connection {
             self.next_retention_ms = now.boot_ms + RETENTION_MS;
             self.remove_surplus(now);
         }
+        self.ticked = now;
     }
 
     /// When [`Connection::tick`] has something to do, in boot time.
@@ -501,9 +505,7 @@ impl Connection {
                 acknowledged_n
             }
         };
-        if in_log_before > 0 {
-            self.first_n = Some(in_log_before + 1);
-        }
+        self.begin_after(in_log_before);
         self.open_log(0, FIRST_RETRY_MS, now);
     }
 
@@ -652,13 +654,16 @@ impl Connection {
         false
     }
 
-    /// Remembers, of events that came just now, what the log begins with should it begin anew: the
-    /// first one that was passed over because there was none.
+    /// Remembers what a log begins with, where nothing else tells: the first event that came.
     fn note_first(&mut self, n: Option<u64>) {
-        match &self.log {
-            Log::Open(session) if session.last_n() > 0 => self.first_n = None,
-            Log::Open(_) => {}
-            Log::Closed | Log::Failed(_) => self.first_n = self.first_n.or(n),
+        self.first_n = self.first_n.or(n);
+    }
+
+    /// Remembers what the next log begins with: what follows the last event that need not come
+    /// again, if there is one.
+    fn begin_after(&mut self, n: u64) {
+        if n > 0 {
+            self.first_n = Some(n + 1);
         }
     }
 
@@ -712,6 +717,7 @@ impl Connection {
                 if !session.marks_hold(&self.policy)
                     || session.privacy() != self.privacy.privacy =>
             {
+                self.begin_after(session.acknowledged_n());
                 drop(session);
                 self.open_log(failure.lost_samples, wait_ms, now);
             }
@@ -726,6 +732,7 @@ impl Connection {
                     Ok(()) => self.opened(session),
                     // What it wrote is gone or damaged: the next try opens the log anew.
                     Err(error @ WriteError::Unreadable(_)) => {
+                        self.begin_after(session.acknowledged_n());
                         self.fail(None, &error, lost_samples, wait_ms, now);
                     }
                     // The session keeps count of what was lost up to here.
@@ -774,7 +781,7 @@ impl Connection {
             retry_ms: now.boot_ms + wait_ms,
             wait_ms,
             lost_samples,
-            counted_ms: now.boot_ms,
+            counted_ms: now.awake_ms,
         });
     }
 
@@ -859,8 +866,11 @@ impl Connection {
                 fix: failure.error.fix.clone(),
             },
         };
+        // No loop turns while the machine sleeps.
+        let waited_ms = now.awake_ms - self.ticked.awake_ms;
+        let late_ms = waited_ms - (self.due_ms() - self.ticked.boot_ms);
         let live = Live {
-            loop_late_ms: (now.boot_ms - self.due_ms()).max(0).unsigned_abs(),
+            loop_late_ms: late_ms.max(0).unsigned_abs(),
             log,
             sample_age_ms: session.and_then(|session| session.sample_age_ms(now)),
             has_memory: session.is_none_or(|session| session.has_memory()),
@@ -878,7 +888,7 @@ impl Connection {
 
 impl Failure {
     fn count_lost_samples(&mut self, now: Reading) {
-        let lost = (now.boot_ms - self.counted_ms) / SAMPLE_MS;
+        let lost = (now.awake_ms - self.counted_ms) / SAMPLE_MS;
         self.lost_samples += lost.unsigned_abs();
         self.counted_ms += lost * SAMPLE_MS;
     }

@@ -4,6 +4,9 @@
 //! settled. The next order waits for that, so that what is measured is the work of one discard.
 //! That takes a millisecond a process, so an order that somebody waits for goes out before. If the
 //! renderer is gone before it was measured, what the discard freed is not known.
+//!
+//! While an order waits much may happen. So when its turn comes it is asked whether its decision
+//! still stands.
 
 use std::collections::VecDeque;
 
@@ -58,17 +61,23 @@ pub struct Discarded {
 }
 
 impl Orders {
-    /// Adds an order at the end.
+    /// Adds an order at the end, or in place of an earlier one for the same tab: who decides on a
+    /// tab once more has given up the decision before.
     pub fn push(&mut self, order: Order) {
-        self.waiting.push_back(order);
+        match self.waiting.iter_mut().find(|it| it.tab == order.tab) {
+            Some(earlier) => *earlier = order,
+            None => self.waiting.push_back(order),
+        }
     }
 
-    /// Returns the order to send now; `None` while one is open.
-    pub fn send_next(&mut self, now_ms: i64) -> Option<&Order> {
+    /// Returns the order to send now; `None` while one is open. Those whose turn comes when their
+    /// decision does not stand any more are dropped.
+    pub fn send_next(&mut self, now_ms: i64, stands: impl Fn(&Order) -> bool) -> Option<&Order> {
         if self.open.is_some() {
             return None;
         }
-        let order = self.waiting.pop_front()?;
+        let mut turns = std::iter::from_fn(|| self.waiting.pop_front());
+        let order = turns.find(stands)?;
         let open = self.open.insert(OpenOrder {
             tab: order.tab,
             order,
@@ -170,7 +179,9 @@ mod tests {
     }
 
     fn sent(orders: &mut Orders, now_ms: i64) -> Option<u64> {
-        orders.send_next(now_ms).map(|order| order.decision.0)
+        orders
+            .send_next(now_ms, |_| true)
+            .map(|order| order.decision.0)
     }
 
     #[test]
@@ -218,6 +229,26 @@ mod tests {
             "without an outcome there is nothing to measure"
         );
         assert_eq!(sent(&mut orders, 30_360), Some(4));
+    }
+
+    #[test]
+    fn an_order_that_fell_is_dropped_when_its_turn_comes_and_a_later_one_takes_its_place() {
+        let mut orders = Orders::default();
+        (1..=4).for_each(|decision| orders.push(order(decision)));
+        let later = Order {
+            decision: Seq(9),
+            ..order(3)
+        };
+        orders.push(later);
+        let mut next = |fallen: &[u64]| {
+            let stands = |order: &Order| !fallen.contains(&order.decision.0);
+            let sent = orders.send_next(0, stands).map(|order| order.decision.0);
+            orders.note(&outcome(sent.unwrap_or(0), false), 0);
+            sent
+        };
+        assert_eq!(next(&[1, 2, 3]), Some(9));
+        assert_eq!(next(&[4]), None);
+        assert_eq!(next(&[]), None);
     }
 
     #[test]

@@ -93,6 +93,7 @@ pub struct Session {
     /// What the log begins with, where that is known. See [`Session::begin_with`].
     first_n: Option<u64>,
     next_sample_ms: i64,
+    /// When the machine was sampled last, on the awake clock.
     last_sample_ms: Option<i64>,
     next_browser_sample_ms: i64,
     /// The browser's proportional memory, and when it was measured.
@@ -318,8 +319,10 @@ impl Session {
             ..
         }) = self.again.front().cloned()
         {
-            self.record_at(t_ms, src, n, at_ms, body)?;
+            let t_ms = self.take_in(t_ms, src, n, at_ms, body)?;
+            // The log has it, whatever becomes of what it leads to.
             self.again.pop_front();
+            self.write_awaited(t_ms)?;
         }
         // What was decided before the failure has had its moment.
         self.unsynced_orders.clear();
@@ -653,9 +656,10 @@ impl Session {
         }
     }
 
-    /// How old the last sample of the machine is; `None` before this session's first.
+    /// How old the last sample of the machine is, in milliseconds of the awake clock; `None` before
+    /// this session's first.
     pub fn sample_age_ms(&self, now: Reading) -> Option<u64> {
-        let age_ms = now.boot_ms - self.last_sample_ms?;
+        let age_ms = now.awake_ms - self.last_sample_ms?;
         Some(age_ms.max(0).unsigned_abs())
     }
 
@@ -721,8 +725,13 @@ impl Session {
             let Some(body) = clock.look(now) else {
                 return Ok(());
             };
+            let has_slept = matches!(body, Body::Suspended(_));
             self.record(now, body)?;
             self.clock = clock;
+            if has_slept {
+                // What was decided before has had its moment.
+                self.orders = Orders::default();
+            }
         }
     }
 
@@ -758,6 +767,19 @@ impl Session {
         at_ms: Option<i64>,
         body: Body,
     ) -> Result<(), WriteError> {
+        let t_ms = self.take_in(t_ms, source, n, at_ms, body)?;
+        self.write_awaited(t_ms)
+    }
+
+    /// Logs an input and steps the engine. Returns the time that it has in the log.
+    fn take_in(
+        &mut self,
+        t_ms: i64,
+        source: Source,
+        n: Option<u64>,
+        at_ms: Option<i64>,
+        body: Body,
+    ) -> Result<i64, WriteError> {
         let t_ms = t_ms.max(self.writer.last_t_ms());
         let seq = self.writer.append(t_ms, source, n, at_ms, &body)?;
         self.history.follow(&Line {
@@ -768,7 +790,7 @@ impl Session {
             at_ms,
             body,
         });
-        self.write_awaited(t_ms)
+        Ok(t_ms)
     }
 
     /// Logs what the engine answered and the log does not have yet.
@@ -871,7 +893,11 @@ impl Session {
     }
 
     fn send_next_order(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
-        let Some(order) = self.orders.send_next(now.boot_ms).cloned() else {
+        let engine = self.history.engine();
+        let (world, policy) = (engine.world(), engine.policy());
+        // It waited for those before it, and much may have happened meanwhile.
+        let stands = |order: &Order| policy.stands_by(&world, order.tab, &order.reasons);
+        let Some(order) = self.orders.send_next(now.boot_ms, stands).cloned() else {
             return Ok(());
         };
         let is_waited_for = order.reasons.contains(&Reason::Requested);
@@ -919,7 +945,7 @@ impl Session {
         tools: &mut Tools<'_>,
     ) -> Result<(), WriteError> {
         let metrics = tools.sampler.sample(detail);
-        self.last_sample_ms = Some(now.boot_ms);
+        self.last_sample_ms = Some(now.awake_ms);
         if detail != Detail::Machine {
             self.browser_bytes = metrics.browser_pss.map(|bytes| (now.boot_ms, bytes));
             self.next_browser_sample_ms = now.boot_ms + BROWSER_SAMPLE_MS;

@@ -102,11 +102,12 @@ impl Sensors for MachineSensors {
 /// What a running host knows of itself.
 #[derive(Clone, Debug)]
 pub struct Live {
-    /// How late the loop was with what was due, in milliseconds.
+    /// How late the loop was with what was due, in milliseconds of the awake clock.
     pub loop_late_ms: u64,
     /// The log.
     pub log: LiveLog,
-    /// How old the last sample of the machine is; `None` before the first.
+    /// How old the last sample of the machine is, in milliseconds of the awake clock; `None` before
+    /// the first.
     pub sample_age_ms: Option<u64>,
     /// Whether the last sample has the memory of the machine in it.
     pub has_memory: bool,

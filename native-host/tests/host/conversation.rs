@@ -12,7 +12,7 @@ use native_host::paths::Paths;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::client::{EAGER_POLICY, Home, hello, now_ms};
+use crate::client::{EAGER_POLICY, Home, hello, new_session, now_ms, read_trace};
 use crate::extension::{Extension, Wire};
 use crate::faulty::{Faults, Trouble};
 use crate::session::{Sent, ShortOfMemory};
@@ -80,11 +80,51 @@ struct Line {
     now: Reading,
 }
 
+impl Line {
+    /// Lets time pass until the host has something to do, or until then.
+    fn wake(&mut self, until_ms: i64) {
+        // The host is woken when it asked for it, as its main loop does.
+        let due_ms = self.connection.due_ms().max(self.now.boot_ms + 1);
+        let ms = due_ms.min(until_ms) - self.now.boot_ms;
+        self.now.wall_ms += ms;
+        self.now.boot_ms += ms;
+        self.now.awake_ms += ms;
+        self.connection.tick(self.now);
+    }
+}
+
 impl Wire for Line {
     fn carry(&mut self, message: &Value) {
         let message = serde_json::to_vec(message).unwrap();
         self.connection.take_message(&message, self.now);
     }
+}
+
+fn start() -> Reading {
+    Reading {
+        // Events have the real time, and no host looks into the future.
+        wall_ms: now_ms() + 1_000,
+        boot_ms: 1_000_000,
+        awake_ms: 900_000,
+    }
+}
+
+fn paths(home: &Home) -> Paths {
+    Paths::in_folders(home.config().join("tab-orchestrator"), home.state())
+}
+
+fn connect(home: &Home, faults: &Faults, sent: &Sent, now: Reading) -> Connection {
+    let faults = faults.clone();
+    let outside = Outside {
+        port: Box::new(sent.clone()),
+        sampler: Box::new(ShortOfMemory {
+            browser_bytes: 1 << 40,
+        }),
+        storage: Box::new(move || faults.storage()),
+        paths: paths(home),
+        machine: Arc::new(Machine::find(PathBuf::new()).unwrap()),
+    };
+    Connection::new(outside, now)
 }
 
 struct Conversation {
@@ -104,33 +144,15 @@ impl Conversation {
             sent: Sent::default(),
             extension: Extension::new(seed),
             line: None,
-            now: Reading {
-                // Events have the real time, and no host looks into the future.
-                wall_ms: now_ms() + 1_000,
-                boot_ms: 1_000_000,
-                awake_ms: 900_000,
-            },
+            now: start(),
         };
         conversation.connect();
         conversation
     }
 
     fn connect(&mut self) {
-        let faults = self.faults.clone();
-        let outside = Outside {
-            port: Box::new(self.sent.clone()),
-            sampler: Box::new(ShortOfMemory {
-                browser_bytes: 1 << 40,
-            }),
-            storage: Box::new(move || faults.storage()),
-            paths: Paths::in_folders(
-                self.home.config().join("tab-orchestrator"),
-                self.home.state(),
-            ),
-            machine: Arc::new(Machine::find(PathBuf::new()).unwrap()),
-        };
         let mut line = Line {
-            connection: Connection::new(outside, self.now),
+            connection: connect(&self.home, &self.faults, &self.sent, self.now),
             now: self.now,
         };
         self.extension.is_cut_off = false;
@@ -159,17 +181,9 @@ impl Conversation {
 
     fn pass(&mut self, ms: i64) {
         let until_ms = self.now.boot_ms + ms;
-        // The host is woken when it asked for it, as its main loop does.
         while self.now.boot_ms < until_ms {
-            let due_ms = self.line().connection.due_ms().max(self.now.boot_ms + 1);
-            let step_ms = due_ms.min(until_ms) - self.now.boot_ms;
-            self.now.wall_ms += step_ms;
-            self.now.boot_ms += step_ms;
-            self.now.awake_ms += step_ms;
-            let now = self.now;
-            let line = self.line();
-            line.now = now;
-            line.connection.tick(now);
+            self.line().wake(until_ms);
+            self.now = self.line().now;
             self.listen();
         }
     }
@@ -280,6 +294,155 @@ proptest! {
         }
         conversation.finish();
     }
+}
+
+/// A host without an extension's model behind it, whose disk does as it is told.
+struct Alone {
+    home: Home,
+    faults: Faults,
+    sent: Sent,
+    line: Line,
+}
+
+impl Alone {
+    /// Begins with the event of that number. Before 1 there is none, so that need not be told.
+    fn new(first_n: u64) -> Self {
+        let (home, faults, sent) = (Home::new(), Faults::default(), Sent::default());
+        let now = start();
+        let connection = connect(&home, &faults, &sent, now);
+        let mut line = Line { connection, now };
+        let mut greeting = hello(&new_session());
+        if first_n > 1 {
+            greeting["first_n"] = first_n.into();
+        }
+        line.carry(&greeting);
+        Self {
+            home,
+            faults,
+            sent,
+            line,
+        }
+    }
+
+    fn send_event(&mut self, n: u64) {
+        let event = json!({"type": "tab_closed", "tab": 1, "n": n, "at_ms": now_ms()});
+        self.line
+            .carry(&json!({"type": "events", "events": [event]}));
+    }
+
+    fn pass(&mut self, ms: i64) {
+        let until_ms = self.line.now.boot_ms + ms;
+        while self.line.now.boot_ms < until_ms {
+            self.line.wake(until_ms);
+        }
+    }
+
+    fn sleep(&mut self, ms: i64) {
+        self.line.now.wall_ms += ms;
+        self.line.now.boot_ms += ms;
+    }
+
+    /// The state of a check, in the answer to a request.
+    fn state_of(&mut self, check: &str, request: &str) -> Value {
+        self.sent.take();
+        self.line.carry(&json!({"type": request, "request": 1}));
+        let [answer] = &self.sent.take()[..] else {
+            panic!()
+        };
+        let mut checks = answer["health"]["checks"].as_array().unwrap().iter();
+        checks.find(|it| it["id"] == check).unwrap()["state"].clone()
+    }
+}
+
+#[test]
+fn a_log_that_is_begun_anew_waits_for_what_the_one_before_did_not_acknowledge() {
+    #[track_caller]
+    fn check(first_n: u64, acknowledged: u64, give_up: impl Fn(&mut Alone)) {
+        let mut host = Alone::new(first_n);
+        for n in first_n..=acknowledged {
+            host.send_event(n);
+            host.pass(600);
+        }
+        let next = acknowledged + 1;
+        host.send_event(next);
+        host.faults.set(|plan| plan.sync_fails = true);
+        host.pass(600);
+        give_up(&mut host);
+        host.faults.set(|plan| plan.sync_fails = false);
+        host.sent.take();
+        host.pass(10_000);
+        // On its way before the hello is heard.
+        host.send_event(next + 1);
+        let mut said = host.sent.take();
+        said.retain(|it| it["code"] != "log_unavailable");
+        let [hello, gap] = &said[..] else {
+            panic!("{said:?}")
+        };
+        assert_eq!(
+            [&hello["type"], &hello["last_n"]],
+            [&json!("hello"), &json!(0)]
+        );
+        assert_eq!(
+            [&gap["code"], &gap["expected"]],
+            [&json!("event_gap"), &json!(next)]
+        );
+        host.send_event(next);
+        host.send_event(next + 1);
+        let Alone { home, line, .. } = host;
+        assert_eq!(line.connection.finish(line.now), Ending::Sealed);
+        let files = std::fs::read_dir(home.traces()).unwrap();
+        let segments = files.map(|file| file.unwrap().path());
+        let newest = segments.filter(|path| path.extension() == Some("jsonl".as_ref()));
+        let trace = read_trace(&newest.max().unwrap());
+        assert_eq!(trace.numbers(), [next, next + 1]);
+    }
+    let take_away = |host: &mut Alone| std::fs::remove_dir_all(host.home.traces()).unwrap();
+    let choose_other_names = |host: &mut Alone| {
+        let choice = json!({"privacy": "site", "keep_days": 30, "keep_mib": 256});
+        std::fs::write(paths(&host.home).privacy(), choice.to_string()).unwrap();
+        host.pass(5_000);
+    };
+    for (first_n, acknowledged) in [(1, 0), (1, 2), (7, 6), (7, 8)] {
+        check(first_n, acknowledged, take_away);
+        check(first_n, acknowledged, choose_other_names);
+    }
+}
+
+#[test]
+fn what_passes_in_sleep_is_neither_late_nor_old() {
+    let mut host = Alone::new(1);
+    host.pass(15_000);
+    host.sleep(28_800_000);
+    assert_eq!(host.state_of("host.loop", "ping"), "HEALTHY");
+    assert_eq!(host.state_of("metrics.fresh", "status"), "HEALTHY");
+    host.line.now.awake_ms += 28_800_000;
+    assert_eq!(host.state_of("host.loop", "ping"), "DEGRADED");
+    // What may flap is believed when it is found twice.
+    for state in ["HEALTHY", "UNHEALTHY"] {
+        assert_eq!(host.state_of("metrics.fresh", "status"), state);
+    }
+}
+
+#[test]
+fn samples_that_no_machine_takes_in_its_sleep_are_not_lost() {
+    let mut host = Alone::new(1);
+    host.pass(15_000);
+    host.faults.set(|plan| plan.space = Some(0));
+    host.pass(20_000);
+    host.sleep(28_800_000);
+    host.pass(20_000);
+    host.faults.set(|plan| plan.space = None);
+    host.pass(31_000);
+    let Alone { home, line, .. } = host;
+    assert_eq!(line.connection.finish(line.now), Ending::Sealed);
+    let trace = home.read_trace();
+    let [line] = trace.of_type("dropped")[..] else {
+        panic!()
+    };
+    let recorder::Body::Dropped(dropped) = &line.body else {
+        panic!()
+    };
+    assert!((4..=14).contains(&dropped.count), "{}", dropped.count);
 }
 
 #[test]

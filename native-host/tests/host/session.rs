@@ -9,11 +9,11 @@ use native_host::metrics::{Detail, Sampler};
 use native_host::mode_file::ModeChoice;
 use native_host::protocol::Outgoing;
 use native_host::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
-use recorder::{Body, Line, Metrics, Naming, WriteError};
+use recorder::{Body, Line, Metrics, Naming, PolicySource, WriteError};
 use serde_json::{Value, json};
 
 use crate::client::{EAGER_POLICY, discarded, now_ms, read_trace, session_started};
-use crate::faulty::Faults;
+use crate::faulty::{Faults, Trouble};
 
 /// Keeps what is sent to it.
 #[derive(Clone, Default)]
@@ -29,6 +29,13 @@ impl Sent {
         types
             .map(|message| message["type"].as_str().unwrap().to_owned())
             .collect()
+    }
+
+    /// The tabs of the orders in what was sent.
+    fn ordered_tabs(&self) -> Vec<i64> {
+        let orders = self.take().into_iter();
+        let orders = orders.filter(|message| message["type"] == "discard_tab");
+        orders.map(|it| it["tab"].as_i64().unwrap()).collect()
     }
 }
 
@@ -250,6 +257,95 @@ fn a_discard_is_measured_between_its_order_and_its_settling() {
 }
 
 #[test]
+fn an_order_is_sent_only_while_its_decision_stands() {
+    /// Something happens while the order for tab 2 is open, and the one for tab 3 waits.
+    #[track_caller]
+    fn check(meanwhile: impl FnOnce(&mut Bench, &mut Session), expect: &[i64]) {
+        let mut bench = Bench::new();
+        let mut session = bench.open(Mode::Enforce);
+        bench.take(&mut session, &[session_started(3)]).unwrap();
+        bench.pass(1_000);
+        bench.tick(&mut session).unwrap();
+        let first = bench.sent.take().swap_remove(0);
+        assert_eq!(first["tab"], 2);
+        bench.pass(50);
+        meanwhile(&mut bench, &mut session);
+        bench.take(&mut session, &discarded(&first, 102)).unwrap();
+        bench.pass(300);
+        bench.tick(&mut session).unwrap();
+        assert_eq!(bench.sent.ordered_tabs(), expect);
+        bench.close(session);
+        let trace = read_trace(bench.folder.path());
+        assert_eq!(trace.of_type("decision").len(), 2);
+    }
+    let protect = |bench: &mut Bench, session: &mut Session| {
+        let text = format!("protected_domains = [\"host-3.example\"]\n{EAGER_POLICY}");
+        let policy = PolicyDocument::from_toml(&text).unwrap();
+        let by = PolicySource::Extension;
+        bench.with(|now, tools| session.change_policy(&policy, by, now, tools))
+    };
+    let set_mode = |bench: &mut Bench, session: &mut Session, mode| {
+        bench.with(|now, tools| session.set_mode(mode, now, tools))
+    };
+    let pause = |bench: &mut Bench, session: &mut Session, ms: Option<i64>| {
+        bench.with(|now, tools| session.pause(ms.map(|ms| now.wall_ms + ms), now, tools))
+    };
+    let take = |bench: &mut Bench, session: &mut Session, events: [Value; 2]| {
+        for event in events {
+            bench.take(session, &[event]).unwrap();
+            bench.pass(100);
+        }
+    };
+    let activated = |tab: i64| json!({"type": "tab_activated", "tab": tab, "win": 1});
+    let sounds = |is: bool| json!({"type": "tab_changed", "tab": 3, "audible": is});
+    check(|_, _| {}, &[3]);
+    check(|bench, it| pause(bench, it, Some(3_600_000)).unwrap(), &[]);
+    check(|bench, it| set_mode(bench, it, Mode::Observe).unwrap(), &[]);
+    check(|bench, it| protect(bench, it).unwrap(), &[]);
+    check(|bench, it| take(bench, it, [3, 1].map(activated)), &[]);
+    check(|bench, it| take(bench, it, [true, false].map(sounds)), &[]);
+    let closed = json!({"type": "tab_closed", "tab": 3});
+    check(|bench, it| bench.take(it, &[closed]).unwrap(), &[]);
+    // What was ended before its turn came does not count.
+    let briefly = |bench: &mut Bench, session: &mut Session| {
+        pause(bench, session, Some(3_600_000)).unwrap();
+        pause(bench, session, None).unwrap();
+        set_mode(bench, session, Mode::Observe).unwrap();
+        set_mode(bench, session, Mode::Enforce).unwrap();
+    };
+    check(briefly, &[3]);
+}
+
+#[test]
+fn no_order_sleeps_over_a_night() {
+    let mut bench = Bench::new();
+    let mut session = bench.open(Mode::Enforce);
+    bench.take(&mut session, &[session_started(3)]).unwrap();
+    bench.pass(1_000);
+    bench.tick(&mut session).unwrap();
+    let first = bench.sent.take().swap_remove(0);
+    assert_eq!(first["tab"], 2);
+    bench.now.wall_ms += 28_800_000;
+    bench.now.boot_ms += 28_800_000;
+    // The extension carries out in the morning what it was told in the evening.
+    bench.take(&mut session, &discarded(&first, 102)).unwrap();
+    for _ in 0..29 {
+        bench.pass(1_000);
+        bench.tick(&mut session).unwrap();
+    }
+    let orders = bench.sent.take();
+    let order = orders.iter().find(|it| it["type"] == "discard_tab");
+    assert!(order.is_none(), "{order:?}");
+    // The engine has given it up, and decides on the day's own samples.
+    bench.pass(5_000);
+    bench.tick(&mut session).unwrap();
+    assert_eq!(bench.sent.ordered_tabs(), [3]);
+    bench.close(session);
+    let trace = read_trace(bench.folder.path());
+    assert_eq!(trace.of_type("decision").len(), 3);
+}
+
+#[test]
 fn a_failed_sync_acknowledges_nothing_and_orders_nothing() {
     let mut bench = Bench::new();
     let mut session = bench.open(Mode::Enforce);
@@ -298,6 +394,57 @@ fn a_failed_sync_acknowledges_nothing_and_orders_nothing() {
         panic!()
     };
     assert_eq!((dropped.from, dropped.count), (None, 3));
+}
+
+#[test]
+fn a_disk_that_fails_again_at_any_operation_of_a_recovery_doubles_nothing() {
+    /// Something leads to two decisions, whose sync fails. Returns how many recoveries failed.
+    #[track_caller]
+    fn check(cause: impl Fn(&mut Bench, &mut Session) -> Result<(), WriteError>) -> usize {
+        let recover = |bench: &mut Bench, session: &mut Session| {
+            bench.pass(1_000);
+            let policy = Bench::policy();
+            bench.with(|now, tools| session.recover(&policy, choice(Mode::Enforce), 0, now, tools))
+        };
+        let mut failures = 0;
+        for trouble in [Trouble::Full, Trouble::SyncFails, Trouble::Broken] {
+            for well in 0.. {
+                let mut bench = Bench::new();
+                let mut session = bench.open(Mode::Enforce);
+                bench.take(&mut session, &[session_started(4)]).unwrap();
+                bench.pass(500);
+                bench.tick(&mut session).unwrap();
+                bench.faults.set(|plan| plan.sync_fails = true);
+                cause(&mut bench, &mut session).unwrap_err();
+                bench.faults.set(|plan| {
+                    plan.sync_fails = false;
+                    plan.trouble = trouble;
+                    plan.outage = plan.operations + well..plan.operations + well + 2;
+                });
+                failures += usize::from(recover(&mut bench, &mut session).is_err());
+                let was_hit = bench.faults.set(|plan| plan.operations > plan.outage.start);
+                bench.faults.set(|plan| plan.outage = 0..0);
+                recover(&mut bench, &mut session).unwrap();
+                bench.close(session);
+                let trace = read_trace(bench.folder.path());
+                assert_eq!(trace.numbers(), Vec::from_iter(1..=bench.last_n));
+                assert_eq!(trace.of_type("decision").len(), 2);
+                let samples = trace.of_type("metrics");
+                assert!(samples.windows(2).all(|it| it[0].t_ms < it[1].t_ms));
+                if !was_hit {
+                    break;
+                }
+            }
+        }
+        failures
+    }
+    let wish = json!({"type": "prune_requested"});
+    let of_wish = check(|bench, session| bench.take(session, std::slice::from_ref(&wish)));
+    let of_sample = check(|bench, session| {
+        bench.pass(500);
+        bench.tick(session)
+    });
+    assert!(of_wish > 20 && of_sample > 20, "{of_wish}, {of_sample}");
 }
 
 #[test]
