@@ -87,39 +87,23 @@ impl StoredTrace {
         Ok(traces)
     }
 
-    /// Takes the trace away from whoever might begin to write it.
+    /// Looks whether nobody writes the trace.
     ///
     /// # Errors
-    /// [`WriteError::Locked`] where somebody writes it; what the file system says.
-    pub fn claim(self) -> Result<ClaimedTrace, WriteError> {
-        let lock = TraceLock::take(&self.folder, self.session, Duration::ZERO)?;
-        Ok(ClaimedTrace {
-            trace: self,
-            _lock: lock,
-        })
-    }
-}
-
-/// A trace that nobody else can write.
-#[derive(Debug)]
-pub struct ClaimedTrace {
-    trace: StoredTrace,
-    _lock: TraceLock,
-}
-
-impl ClaimedTrace {
-    /// The trace.
-    pub fn trace(&self) -> &StoredTrace {
-        &self.trace
+    /// [`WriteError::Locked`] where somebody does; what the file system says.
+    pub fn check_is_free(&self) -> Result<(), WriteError> {
+        TraceLock::check_is_free(&self.folder, self.session)
     }
 
     /// Removes all its files, the last first: what is left when that is interrupted is the
-    /// beginning of a trace, and reads as one.
+    /// beginning of a trace, and reads as one. Nobody can write it meanwhile.
     ///
     /// # Errors
-    /// What the file system says; the files before that one are there still.
-    pub fn remove(self) -> Result<StoredTrace, WriteError> {
-        for path in self.trace.files.iter().rev() {
+    /// [`WriteError::Locked`] where somebody writes it, and it is as it was; what the file system
+    /// says, and the files before that one are there still.
+    pub fn remove(&self) -> Result<(), WriteError> {
+        let _lock = TraceLock::take(&self.folder, self.session, Duration::ZERO)?;
+        for path in self.files.iter().rev() {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(WriteError::Io {
@@ -130,11 +114,10 @@ impl ClaimedTrace {
                 _ => {}
             }
         }
-        sync_folder(&self.trace.folder).map_err(|error| WriteError::Io {
-            path: self.trace.folder.clone(),
+        sync_folder(&self.folder).map_err(|error| WriteError::Io {
+            path: self.folder.clone(),
             error,
-        })?;
-        Ok(self.trace)
+        })
     }
 }
 
@@ -171,8 +154,8 @@ impl Retention {
             if trace.last_opened_ms >= oldest_ms && bytes <= self.bytes {
                 break;
             }
-            match trace.claim().and_then(ClaimedTrace::remove) {
-                Ok(trace) => {
+            match trace.remove() {
+                Ok(()) => {
                     bytes -= trace.bytes;
                     removal.removed.push(trace);
                 }

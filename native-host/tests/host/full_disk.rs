@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::client::{Home, Host, PATIENCE, hello};
+use crate::client::{Home, Host, PATIENCE, hello, new_session, session_started};
 use crate::extension::Extension;
 
 /// Names the disk to the process that it was mounted for.
@@ -27,8 +27,19 @@ const MOUNT: &str = r#"mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec
 
 #[test]
 fn a_disk_that_is_really_full_stops_the_host_until_there_is_room() {
+    let this = "a_disk_that_is_really_full_stops_the_host_until_there_is_room";
+    on_a_small_disk(this, fill_and_make_room);
+}
+
+#[test]
+fn what_fills_a_disk_can_be_erased() {
+    on_a_small_disk("what_fills_a_disk_can_be_erased", fill_and_erase);
+}
+
+/// Starts this test once more, alone and where there is such a disk, and does it there.
+fn on_a_small_disk(this: &str, what: fn(&Path)) {
     if let Some(disk) = env::var_os(DISK) {
-        return fill_and_make_room(Path::new(&disk));
+        return what(Path::new(&disk));
     }
     let folder = tempfile::tempdir().unwrap();
     let on_small_disk = |program: PathBuf, args: &[&str]| {
@@ -51,8 +62,8 @@ fn a_disk_that_is_really_full_stops_the_host_until_there_is_room() {
         writeln!(io::stderr(), "{skipped}").unwrap();
         return;
     }
-    let this = "full_disk::a_disk_that_is_really_full_stops_the_host_until_there_is_room";
-    let output = on_small_disk(env::current_exe().unwrap(), &["--exact", this]).unwrap();
+    let this = format!("full_disk::{this}");
+    let output = on_small_disk(env::current_exe().unwrap(), &["--exact", &this]).unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && said.contains("1 passed"),
@@ -106,4 +117,21 @@ fn fill_and_make_room(disk: &Path) {
     assert!(trace.is_sealed && trace.torn_bytes == 0);
     let last_n = extension.find_everything_in(&trace.lines);
     assert_eq!(last_n, extension.sent.len() as u64);
+}
+
+fn fill_and_erase(disk: &Path) {
+    let home = Home::below(disk);
+    let (mut host, _) = Host::connect(&home, &new_session());
+    host.log_events(&[session_started(3)]);
+    host.close();
+    let mut ballast = fs::File::create(disk.join("ballast")).unwrap();
+    let error = (0..=DISK_BYTES).find_map(|_| ballast.write_all(b"x").err());
+    assert_eq!(error.unwrap().kind(), io::ErrorKind::StorageFull);
+
+    for (argument, is_there) in [("--dry-run", true), ("--yes", false)] {
+        let output = home.command().args(["erase", argument]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), &*said), (Some(0), ""), "{argument}");
+        assert_eq!(home.traces().exists(), is_there, "{argument}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::{Mode, PolicyDocument, Settings};
@@ -15,7 +15,7 @@ use recorder::{Body, HostKey, Line, Naming, Privacy};
 use serde_json::{Value, json};
 
 use crate::client::{
-    EAGER_POLICY, Home, Host, ReadTrace, discarded, new_session, now_ms, read_trace,
+    EAGER_POLICY, Home, Host, PROGRAM, ReadTrace, discarded, new_session, now_ms, read_trace,
     session_started,
 };
 use crate::session::Bench;
@@ -542,6 +542,27 @@ fn erase_shows_what_goes_and_removes_that_and_nothing_else() {
     assert!(!home.traces().exists());
     assert!(erase(&home, &[]).1.contains("nothing to erase"));
     assert_eq!(erase(&home, &["--yes", "--dry-run"]).0, Some(2));
+}
+
+#[test]
+fn any_number_of_sessions_can_be_erased() {
+    let home = Home::new();
+    for days in 1..=100 {
+        write_old_trace(&home, days, 1);
+    }
+    let few_open_files = format!("ulimit -n 50; exec {PROGRAM} erase --yes");
+    let output = Command::new("sh")
+        .args(["-c", &few_open_files])
+        .envs(
+            home.command()
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), &*said), (Some(0), ""));
+    assert!(!home.traces().exists());
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn a_trace_that_is_written_stays_and_counts() {
     assert_eq!(days(&removal), [1]);
     assert_eq!(days_left(folder), [0]);
     let stored = StoredTrace::list(folder).unwrap().remove(0);
-    match stored.claim() {
+    match stored.check_is_free() {
         Err(WriteError::Locked { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
         other => panic!("{other:?}"),
     }
