@@ -389,6 +389,36 @@ fn the_examples_for_people_are_what_is_written() {
     }
 }
 
+#[test]
+fn the_largest_snapshot_fits_into_a_line_in_every_mode() {
+    // As PROTOCOL.md has it, of tabs to which the host adds the most.
+    let mut tabs = Vec::new();
+    let mut left_bytes = 900_000 - session_started(0).to_string().len();
+    loop {
+        let mut tab = tab(i64::try_from(tabs.len()).unwrap() + 1, "a");
+        tab.as_object_mut().unwrap().remove("last_accessed");
+        match left_bytes.checked_sub(tab.to_string().len() + 1 + 64) {
+            Some(left) => left_bytes = left,
+            None => break,
+        }
+        tabs.push(tab);
+    }
+    let tab_count = tabs.len();
+    assert!(tab_count > 4_000, "{tab_count}");
+    let mut snapshot = session_started(0);
+    snapshot["tabs"] = tabs.into();
+    for privacy in ["hostname", "site", "keyed-hash"] {
+        let home = Home::new();
+        let (mut host, _) = Host::connect(&home, &new_session());
+        if privacy != "hostname" {
+            choose(&mut host, privacy);
+        }
+        host.log_events(std::slice::from_ref(&snapshot));
+        assert_eq!(host.status()["tabs"], tab_count, "{privacy}");
+        host.close();
+    }
+}
+
 // ---- Retention and erasing --------------------------------------------------------------------
 
 /// A trace of so many days ago, as far as its name tells.
