@@ -37,6 +37,10 @@ fn what_fills_a_disk_can_be_erased() {
 }
 
 /// Starts this test once more, alone and where there is such a disk, and does it there.
+#[expect(
+    clippy::explicit_write,
+    reason = "what a test prints is kept from whoever runs it"
+)]
 fn on_a_small_disk(this: &str, what: fn(&Path)) {
     if let Some(disk) = env::var_os(DISK) {
         return what(Path::new(&disk));
