@@ -482,7 +482,7 @@ impl Connection {
             }
         };
         for error in &removal.failures {
-            crate::report(format_args!("an old log stays: {error}"));
+            crate::report(format_args!("an old log stays as it is: {error}"));
         }
         if removal.removed.is_empty() {
             return;
