@@ -37,7 +37,7 @@ fn bytes_below(folder: &Path) -> String {
             Some(extension) if extension == "zst" => zstd::decode_all(&*bytes).unwrap(),
             _ => bytes,
         });
-        all.extend(path.to_string_lossy().bytes());
+        all.extend(path.to_string_lossy().trim_end_matches(".zst").bytes());
     }
     String::from_utf8(all).unwrap()
 }
@@ -423,7 +423,7 @@ fn the_largest_snapshot_fits_into_a_line_in_every_mode() {
 // ---- Retention and erasing --------------------------------------------------------------------
 
 /// A trace of so many days ago, as far as its name tells.
-fn write_old_trace(home: &Home, days: i64, bytes: usize) {
+pub(crate) fn write_old_trace(home: &Home, days: i64, bytes: usize) {
     let t_ms = now_ms() - days * DAY_MS;
     let name = recorder::file_name(t_ms, recorder::new_session(t_ms), 0).unwrap();
     fs::create_dir_all(home.traces()).unwrap();
