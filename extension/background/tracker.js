@@ -47,6 +47,12 @@ const WINDOWS = "windows";
  */
 const SNAPSHOT_BYTES = 900_000;
 
+/**
+ * What the host adds to a tab at most: whether it is protected, and a made-up name of 40 bytes in
+ * the place of a short one.
+ */
+const ADDED_BYTES = 64;
+
 export class Tracker {
   /** @type {Map<number, Known>} */
   #tabs = new Map();
@@ -104,17 +110,18 @@ export class Tracker {
     this.#keepWindows();
 
     const facts = tabs.map((tab) => tabFacts(tab, this.unsaved(/** @type {number} */ (tab.id))));
-    const [told, left] = splitBySize(facts);
-    this.#emit(at, {
-      type: "session_started",
+    const started = {
+      type: /** @type {const} */ ("session_started"),
       ...identity,
       idle,
       windows: open.map((win) => ({
         win: /** @type {number} */ (win.id),
         focused: win.focused,
       })),
-      tabs: told,
-    });
+    };
+    const room = SNAPSHOT_BYTES - JSON.stringify(started).length;
+    const [told, left] = splitBySize(facts, room);
+    this.#emit(at, { ...started, tabs: told });
     for (const tab of left) this.#emit(at, { type: "tab_opened", ...tab });
   }
 
@@ -427,18 +434,19 @@ function changesOf(change) {
 }
 
 /**
- * Splits a list where it would no longer fit into a line, those last in front first.
+ * Splits a list where it would no longer fit into so many bytes, those last in front first.
  *
  * @param {TabFacts[]} tabs
+ * @param {number} room
  * @returns {[TabFacts[], TabFacts[]]}
  */
-function splitBySize(tabs) {
+function splitBySize(tabs, room) {
   let bytes = 0;
-  const sizes = tabs.map((tab) => JSON.stringify(tab).length + 1);
-  if (sizes.reduce((sum, size) => sum + size, 0) <= SNAPSHOT_BYTES) return [tabs, []];
+  const sizes = tabs.map((tab) => JSON.stringify(tab).length + 1 + ADDED_BYTES);
+  if (sizes.reduce((sum, size) => sum + size, 0) <= room) return [tabs, []];
   const recent = tabs.map((tab, index) => ({ tab, size: sizes[index] ?? 0 }));
   recent.sort((a, b) => (b.tab.last_accessed ?? 0) - (a.tab.last_accessed ?? 0));
-  const cut = recent.findIndex(({ size }) => (bytes += size) > SNAPSHOT_BYTES);
+  const cut = recent.findIndex(({ size }) => (bytes += size) > room);
   const list = recent.map(({ tab }) => tab);
   return [list.slice(0, cut), list.slice(cut)];
 }

@@ -440,15 +440,23 @@ test("a snapshot that found a tab discarded says that its touched form is gone",
   assert.equal(events.at(-1).tabs[0].unsaved, false);
 });
 
-test("a snapshot of very many tabs fits into a line; the oldest are told as opened after it", () => {
+test("a snapshot of very many tabs fits into a line of the host's; the oldest are told as opened after it", () => {
   const { browser, tracker, events } = tracking();
-  for (let id = 1; id <= 6_000; id += 1) browser.haveTab(id, { lastAccessed: id });
+  for (let id = 1; id <= 6_000; id += 1) {
+    browser.openWindow(id);
+    browser.haveTab(id, { windowId: id, url: "http://a/", lastAccessed: id });
+  }
   tracker.snapshot(1, snapshotOf(browser), null, {});
-  const [started, ...opened] = events;
-  assert.ok(JSON.stringify(started).length < 1_000_000);
-  assert.ok(opened.length > 0);
-  assert.equal(started.tabs.length + opened.length, 6_000);
-  assert.ok(opened.every(({ type, last_accessed }) => type === "tab_opened" && last_accessed < 3_000));
+  const [{ tabs, at_ms, ...started }, ...opened] = events;
+  const sizes = [...tabs, opened[0]].map((tab) => JSON.stringify(tab).length + 1 + 64);
+  const bytes = sizes.slice(0, -1).reduce((sum, size) => sum + size, JSON.stringify(started).length);
+  assert.ok(bytes <= 900_000 && bytes + sizes.at(-1) > 900_000, `${bytes}`);
+  assert.equal(tabs.length + opened.length, 6_000);
+  assert.deepEqual(
+    [...tabs, ...opened].map(({ last_accessed }) => last_accessed),
+    Array.from({ length: 6_000 }, (_, index) => 6_000 - index),
+  );
+  assert.ok(opened.every(({ type }) => type === "tab_opened"));
 });
 
 test("a tracker that starts anew knows what the last one knew", async () => {

@@ -199,9 +199,10 @@ impl Connection {
                 keep_knowledge(&self.outside.paths, session.knowledge(), now);
             }
         }
-        if now.boot_ms >= self.next_retention_ms && matches!(self.log, Log::Open(_)) {
+        // A log that failed may want the room.
+        if now.boot_ms >= self.next_retention_ms && !matches!(self.log, Log::Closed) {
             self.next_retention_ms = now.boot_ms + RETENTION_MS;
-            self.remove_surplus(now);
+            self.remove_surplus(self.privacy, now);
         }
         self.ticked = now;
     }
@@ -214,8 +215,8 @@ impl Connection {
             Log::Failed(failure) => failure.retry_ms,
         };
         let of_retention = match &self.log {
-            Log::Open(_) => self.next_retention_ms,
-            Log::Closed | Log::Failed(_) => i64::MAX,
+            Log::Closed => i64::MAX,
+            Log::Open(_) | Log::Failed(_) => self.next_retention_ms,
         };
         of_log
             .min(self.next_poll_ms)
@@ -440,7 +441,7 @@ impl Connection {
     // ---- Privacy ------------------------------------------------------------------------------
 
     fn set_privacy(&mut self, request: u64, choice: PrivacyChoice, now: Reading) {
-        if !matches!(self.log, Log::Open(_)) {
+        if matches!(self.log, Log::Closed) {
             self.send_log_error(request);
             return;
         }
@@ -451,6 +452,10 @@ impl Connection {
                 .adding("problem", problem);
             self.send(error.answering(request));
             return;
+        }
+        // A full disk has no room for the file until something goes.
+        if matches!(self.log, Log::Failed(_)) {
+            self.remove_surplus(choice, now);
         }
         // The file first: a choice that it does not have would be gone with the next start, and
         // names would be told again.
@@ -463,11 +468,7 @@ impl Connection {
             return;
         }
         self.use_privacy(choice, now);
-        if matches!(self.log, Log::Open(_)) {
-            self.send_status(request, now);
-        } else {
-            self.send_log_error(request);
-        }
+        self.send_status(request, now);
     }
 
     fn poll_privacy(&mut self, now: Reading) {
@@ -509,10 +510,10 @@ impl Connection {
         self.open_log(0, FIRST_RETRY_MS, now);
     }
 
-    /// Removes logs that are too old, and the oldest of what is too much.
-    fn remove_surplus(&mut self, now: Reading) {
+    /// Removes logs that are too old for a choice, and the oldest of what is too much.
+    fn remove_surplus(&mut self, choice: PrivacyChoice, now: Reading) {
         let traces = self.outside.paths.traces();
-        let removal = match self.privacy.retention().apply(&traces, now.wall_ms) {
+        let removal = match choice.retention().apply(&traces, now.wall_ms) {
             Ok(removal) => removal,
             Err(error) => {
                 let path = traces.display();
@@ -521,7 +522,7 @@ impl Connection {
             }
         };
         for error in &removal.failures {
-            crate::report(format_args!("an old log stays: {error}"));
+            crate::report(format_args!("an old log stays as it is: {error}"));
         }
         if removal.removed.is_empty() {
             return;
@@ -536,7 +537,7 @@ impl Connection {
             keep_days,
             keep_mib,
             ..
-        } = self.privacy;
+        } = choice;
         crate::report(format_args!(
             "removed logs of {} browser sessions, {bytes} bytes: kept are {keep_days} days and \
              {keep_mib} MiB",

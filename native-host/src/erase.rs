@@ -3,11 +3,12 @@
 //! It removes what the host itself makes, by name, and nothing else; a file of somebody's own stays
 //! and is told. While a host writes, nothing is removed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use recorder::{ClaimedTrace, StoredTrace, WriteError};
+use recorder::{StoredTrace, WriteError};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -34,10 +35,10 @@ fn holder(pid: &Option<u32>) -> String {
     )
 }
 
-/// What there is to erase. Nobody can write a trace of it meanwhile.
+/// What there is to erase.
 #[derive(Debug)]
 pub struct Plan {
-    traces: Vec<ClaimedTrace>,
+    traces: Vec<StoredTrace>,
     folder: PathBuf,
     files: Vec<Item>,
     stays: Vec<PathBuf>,
@@ -98,18 +99,13 @@ pub struct Report {
 }
 
 impl Plan {
-    /// Looks at what there is, and takes every trace away from whoever might begin to write it.
+    /// Looks at what there is. It writes nothing: the disk may be full.
     ///
     /// # Errors
     /// [`StillWriting`]; what the file system says.
     pub fn make(paths: &Paths) -> anyhow::Result<Self> {
         let folder = paths.traces();
-        let claim = |trace: StoredTrace| match trace.claim() {
-            Err(WriteError::Locked { path, pid }) => Err(StillWriting { pid, path }.into()),
-            result => result.map_err(anyhow::Error::from),
-        };
-        let traces = StoredTrace::list(&folder)?;
-        let traces: Vec<ClaimedTrace> = traces.into_iter().map(claim).collect::<Result<_, _>>()?;
+        let traces = nobody_writes(&folder)?;
         // The key first: if all else fails, what was hashed under it says nothing any more.
         let mut files = Vec::from_iter(Item::find(paths.host_key(), "the key of hashed names")?);
         files.extend(Item::find(paths.knowledge(), "what was learnt of hosts")?);
@@ -122,12 +118,11 @@ impl Plan {
                 stays.push(path);
             }
         }
-        let is_of = |path: &PathBuf, trace: &StoredTrace| {
-            let lock = format!("{}.lock", trace.session.simple());
-            trace.files.contains(path) || path.ends_with(lock)
-        };
+        let lock = |trace: &StoredTrace| folder.join(format!("{}.lock", trace.session.simple()));
+        let locks: BTreeSet<PathBuf> = traces.iter().map(lock).collect();
+        let files_of_traces: BTreeSet<&PathBuf> = traces.iter().flat_map(|it| &it.files).collect();
         let mut others = list(&folder)?;
-        others.retain(|path| !traces.iter().any(|claimed| is_of(path, claimed.trace())));
+        others.retain(|path| !locks.contains(path) && !files_of_traces.contains(path));
         stays.append(&mut others);
         stays.append(&mut list(paths.config())?);
         Ok(Self {
@@ -140,14 +135,11 @@ impl Plan {
 
     /// Says what goes and what stays.
     pub fn report(&self) -> Report {
-        let session = |claimed: &ClaimedTrace| {
-            let trace = claimed.trace();
-            Session {
-                session: trace.session.to_string(),
-                last_opened_ms: trace.last_opened_ms,
-                files: trace.files.len(),
-                bytes: trace.bytes,
-            }
+        let session = |trace: &StoredTrace| Session {
+            session: trace.session.to_string(),
+            last_opened_ms: trace.last_opened_ms,
+            files: trace.files.len(),
+            bytes: trace.bytes,
         };
         Report {
             is_erased: false,
@@ -164,11 +156,15 @@ impl Plan {
 
     /// Whether there is nothing to erase.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.traces.iter().all(|it| it.trace().files.is_empty())
+        self.files.is_empty() && self.traces.iter().all(|it| it.files.is_empty())
     }
 
     /// Erases it. What cannot be erased is told, and the rest goes all the same.
-    pub fn carry_out(self) -> Report {
+    ///
+    /// # Errors
+    /// [`StillWriting`]: a host has begun since the plan was made. What the file system says.
+    pub fn carry_out(self) -> anyhow::Result<Report> {
+        nobody_writes(&self.folder)?;
         let mut report = self.report();
         report.is_erased = true;
         let mut failures = Vec::new();
@@ -194,7 +190,7 @@ impl Plan {
             _ => {}
         }
         report.failures = failures;
-        report
+        Ok(report)
     }
 }
 
@@ -223,6 +219,20 @@ impl Report {
         }
         lines.join("\n") + "\n"
     }
+}
+
+/// Lists the traces of a folder, if nobody writes one of them.
+fn nobody_writes(folder: &Path) -> anyhow::Result<Vec<StoredTrace>> {
+    let traces = StoredTrace::list(folder)?;
+    for trace in &traces {
+        match trace.check_is_free() {
+            Err(WriteError::Locked { path, pid }) => {
+                return Err(StillWriting { pid, path }.into());
+            }
+            result => result?,
+        }
+    }
+    Ok(traces)
 }
 
 /// Whether a file is one that is written whole and then renamed, and was not.

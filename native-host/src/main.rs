@@ -131,7 +131,7 @@ fn erase_verb(args: EraseArgs) -> anyhow::Result<u8> {
     let report = if args.dry_run {
         plan.report()
     } else {
-        plan.carry_out()
+        plan.carry_out()?
     };
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&report)?)

@@ -33,7 +33,7 @@ pub use line::*;
 pub use lock::TraceLock;
 pub use privacy::{HostKey, Naming, site_of};
 pub use reader::*;
-pub use retention::{ClaimedTrace, Removal, Retention, StoredTrace};
+pub use retention::{Removal, Retention, StoredTrace};
 pub use salvage::{Damage, Found, Salvage, SalvageReader, Vouched};
 pub use schema::schema;
 pub use segment::{FileEnd, Segment, file_name};

@@ -46,7 +46,7 @@ impl TraceLock {
 
     /// Takes the lock of a trace; waits that long for whoever holds it.
     pub(crate) fn take(folder: &Path, session: Uuid, wait: Duration) -> Result<Self, WriteError> {
-        let path = folder.join(format!("{}.lock", session.simple()));
+        let path = path(folder, session);
         let fail = |error| WriteError::Io {
             path: path.clone(),
             error,
@@ -58,19 +58,34 @@ impl TraceLock {
                 // The holder before may have removed the file between opening and locking it;
                 // then the lock is on a file that nobody else will find.
                 Ok(()) if is_at(&file, &path).map_err(fail)? => {
-                    file.set_len(0).map_err(fail)?;
-                    writeln!(file, "{}", std::process::id()).map_err(fail)?;
+                    // As well as it goes: a full disk may have no room for it, and it must be
+                    // possible to take a trace away from there.
+                    let _ =
+                        (file.set_len(0)).and_then(|()| writeln!(file, "{}", std::process::id()));
                     return Ok(Self { path, _file: file });
                 }
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) if Instant::now() >= until => {
-                    let pid = fs::read_to_string(&path).ok();
-                    let pid = pid.and_then(|text| text.trim().parse().ok());
-                    return Err(WriteError::Locked { path, pid });
+                    return Err(locked(path));
                 }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(RETRY),
                 Err(TryLockError::Error(error)) => return Err(fail(error)),
             }
+        }
+    }
+
+    /// Looks whether somebody holds the lock of a trace; makes no file for that.
+    pub(crate) fn check_is_free(folder: &Path, session: Uuid) -> Result<(), WriteError> {
+        let path = path(folder, session);
+        let locking = match open_private(&path, OFlags::empty()) {
+            Ok(file) => file.try_lock_shared(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(TryLockError::Error(error)),
+        };
+        match locking {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(locked(path)),
+            Err(TryLockError::Error(error)) => Err(WriteError::Io { path, error }),
         }
     }
 }
@@ -81,6 +96,16 @@ impl Drop for TraceLock {
         // lost: only the kernel's lock counts.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+fn path(folder: &Path, session: Uuid) -> PathBuf {
+    folder.join(format!("{}.lock", session.simple()))
+}
+
+fn locked(path: PathBuf) -> WriteError {
+    let pid = fs::read_to_string(&path).ok();
+    let pid = pid.and_then(|text| text.trim().parse().ok());
+    WriteError::Locked { path, pid }
 }
 
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {

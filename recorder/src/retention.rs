@@ -1,11 +1,12 @@
 //! Which traces a folder keeps, and how whole ones go.
 //!
 //! It goes by the names of files alone: what is damaged goes like everything else, and what has
-//! another name is not touched. A trace that somebody writes stays, whatever its age.
+//! another name is not touched. A trace that somebody writes stays, whatever its age. What stays is
+//! compressed where it is sealed: its writer leaves its last segment plain.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,9 +14,12 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
+use crate::compress::compress;
+use crate::line::Line;
 use crate::lock::TraceLock;
 use crate::segment::parse_file_name;
 use crate::storage::sync_folder;
+use crate::wire::Body;
 use crate::writer::WriteError;
 
 /// What the files of a segment are called after its plain name: itself, compressed, half
@@ -87,39 +91,53 @@ impl StoredTrace {
         Ok(traces)
     }
 
-    /// Takes the trace away from whoever might begin to write it.
+    /// Looks whether nobody writes the trace.
     ///
     /// # Errors
-    /// [`WriteError::Locked`] where somebody writes it; what the file system says.
-    pub fn claim(self) -> Result<ClaimedTrace, WriteError> {
-        let lock = TraceLock::take(&self.folder, self.session, Duration::ZERO)?;
-        Ok(ClaimedTrace {
-            trace: self,
-            _lock: lock,
-        })
+    /// [`WriteError::Locked`] where somebody does; what the file system says.
+    pub fn check_is_free(&self) -> Result<(), WriteError> {
+        TraceLock::check_is_free(&self.folder, self.session)
     }
-}
 
-/// A trace that nobody else can write.
-#[derive(Debug)]
-pub struct ClaimedTrace {
-    trace: StoredTrace,
-    _lock: TraceLock,
-}
-
-impl ClaimedTrace {
-    /// The trace.
-    pub fn trace(&self) -> &StoredTrace {
-        &self.trace
+    /// Compresses the segments of it that are sealed and plain. Nobody can write it meanwhile.
+    ///
+    /// # Errors
+    /// [`WriteError::Locked`] where somebody writes it; what the file system says. A segment is
+    /// plain or compressed then, and whole.
+    pub fn compress(&self) -> Result<(), WriteError> {
+        let is_plain = |path: &&PathBuf| path.extension().is_some_and(|it| it == "jsonl");
+        let mut plain = self.files.iter().filter(is_plain).peekable();
+        if plain.peek().is_none() {
+            return Ok(());
+        }
+        let _lock = TraceLock::take(&self.folder, self.session, Duration::ZERO)?;
+        for path in plain {
+            let compressed = is_sealed(path).and_then(|is_sealed| match is_sealed {
+                true => compress(path).map(drop),
+                false => Ok(()),
+            });
+            match compressed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(WriteError::Io {
+                        path: path.clone(),
+                        error,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Removes all its files, the last first: what is left when that is interrupted is the
-    /// beginning of a trace, and reads as one.
+    /// beginning of a trace, and reads as one. Nobody can write it meanwhile.
     ///
     /// # Errors
-    /// What the file system says; the files before that one are there still.
-    pub fn remove(self) -> Result<StoredTrace, WriteError> {
-        for path in self.trace.files.iter().rev() {
+    /// [`WriteError::Locked`] where somebody writes it, and it is as it was; what the file system
+    /// says, and the files before that one are there still.
+    pub fn remove(&self) -> Result<(), WriteError> {
+        let _lock = TraceLock::take(&self.folder, self.session, Duration::ZERO)?;
+        for path in self.files.iter().rev() {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(WriteError::Io {
@@ -130,11 +148,10 @@ impl ClaimedTrace {
                 _ => {}
             }
         }
-        sync_folder(&self.trace.folder).map_err(|error| WriteError::Io {
-            path: self.trace.folder.clone(),
+        sync_folder(&self.folder).map_err(|error| WriteError::Io {
+            path: self.folder.clone(),
             error,
-        })?;
-        Ok(self.trace)
+        })
     }
 }
 
@@ -152,32 +169,56 @@ pub struct Retention {
 pub struct Removal {
     /// Those that were removed.
     pub removed: Vec<StoredTrace>,
-    /// Why others could not be.
+    /// Why others could not be, or not be compressed.
     pub failures: Vec<WriteError>,
 }
 
+impl Removal {
+    /// Removes a trace. False if it stays.
+    fn remove(&mut self, trace: StoredTrace) -> bool {
+        let is_removed = self.note(trace.remove());
+        if is_removed {
+            self.removed.push(trace);
+        }
+        is_removed
+    }
+
+    /// Notes why something was not done. That somebody writes the trace is no failure.
+    fn note(&mut self, result: Result<(), WriteError>) -> bool {
+        match result {
+            Ok(()) => return true,
+            Err(WriteError::Locked { .. }) => {}
+            Err(error) => self.failures.push(error),
+        }
+        false
+    }
+}
+
 impl Retention {
-    /// Removes the traces that are too old, and then the oldest until the rest is small enough.
-    /// One that is being written stays and counts.
+    /// Removes the traces that are too old, compresses what is left, and then removes the oldest
+    /// until the rest is small enough. One that is being written stays and counts.
     ///
     /// # Errors
     /// If the folder cannot be listed.
     pub fn apply(&self, folder: &Path, now_ms: i64) -> io::Result<Removal> {
-        let traces = StoredTrace::list(folder)?;
-        let mut bytes: u64 = traces.iter().map(|trace| trace.bytes).sum();
         let oldest_ms = now_ms.saturating_sub(i64::from(self.days) * DAY_MS);
         let mut removal = Removal::default();
+        for trace in StoredTrace::list(folder)? {
+            if trace.last_opened_ms < oldest_ms {
+                removal.remove(trace);
+            } else {
+                removal.note(trace.compress());
+            }
+        }
+        let traces = StoredTrace::list(folder)?;
+        let mut bytes: u64 = traces.iter().map(|trace| trace.bytes).sum();
         for trace in traces {
-            if trace.last_opened_ms >= oldest_ms && bytes <= self.bytes {
+            if bytes <= self.bytes {
                 break;
             }
-            match trace.claim().and_then(ClaimedTrace::remove) {
-                Ok(trace) => {
-                    bytes -= trace.bytes;
-                    removal.removed.push(trace);
-                }
-                Err(WriteError::Locked { .. }) => {}
-                Err(error) => removal.failures.push(error),
+            let bytes_of_trace = trace.bytes;
+            if removal.remove(trace) {
+                bytes -= bytes_of_trace;
             }
         }
         Ok(removal)
@@ -195,6 +236,22 @@ fn told_by_name(path: &Path) -> Option<(Uuid, i64)> {
     let opened = DateTime::strptime("%Y%m%dT%H%M%SZ", opened).ok()?;
     let opened = TimeZone::UTC.to_timestamp(opened).ok()?;
     Some((session, opened.as_millisecond()))
+}
+
+/// Whether the last line of a plain segment is a seal.
+fn is_sealed(path: &Path) -> io::Result<bool> {
+    /// No seal is longer.
+    const SEAL_BYTES: u64 = 1_024;
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(SEAL_BYTES)))?;
+    let mut end = Vec::new();
+    file.take(SEAL_BYTES).read_to_end(&mut end)?;
+    let last = end
+        .strip_suffix(b"\n")
+        .and_then(|it| it.rsplit(|&byte| byte == b'\n').next());
+    let last = last.and_then(|text| Line::parse(text).ok());
+    Ok(last.is_some_and(|line| matches!(line.body, Body::LogClosed(_))))
 }
 
 /// The session whose lock a file is.

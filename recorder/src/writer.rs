@@ -283,7 +283,8 @@ impl TraceWriter {
 
     /// Goes on with the newest trace of an extension's session, where there is one: takes its
     /// lock, gives every line of it to `on_line`, sets aside what stands unfinished at its end, and
-    /// makes sure that the rest is on the disk. A trace that was closed goes on in a new segment.
+    /// makes sure that the rest is on the disk. A trace that was closed goes on in a new segment,
+    /// and so does one whose last segment somebody compressed.
     ///
     /// `None` where a new trace is to begin: there is none, or it is of another version of the
     /// engine's semantics or another privacy. Of `opening`, `session` is not looked at.
@@ -349,7 +350,12 @@ impl TraceWriter {
         let goes_on_in_new =
             was_sealed || reader.missing_segment().is_some() || is_compressed(&last.path);
 
-        for torn_tail in &torn_tails {
+        // Somebody compressed it by hand. It is not cut: what comes takes the place of its end.
+        let stays = |torn_tail: &&TornTail| is_compressed(&torn_tail.file) && torn_tail.byte > 0;
+        let has_torn_end = torn_tails.iter().any(|torn_tail| stays(&torn_tail));
+        let replaces_from = has_torn_end.then_some(Seq(reader.place.next_seq));
+
+        for torn_tail in torn_tails.iter().filter(|torn_tail| !stays(torn_tail)) {
             set_aside(folder, torn_tail).map_err(|error| WriteError::Io {
                 path: torn_tail.file.clone(),
                 error,
@@ -384,7 +390,7 @@ impl TraceWriter {
         let (last_n, last_t_ms) = (writer.place.last_n, writer.place.last_t_ms);
         if goes_on_in_new {
             let closed = writer.path.clone();
-            writer.begin_segment(last.header.segment + 1, None, t_ms)?;
+            writer.begin_segment(last.header.segment + 1, replaces_from, t_ms)?;
             if was_sealed && !is_compressed(&closed) {
                 // A plain segment reads as well.
                 let _ = compress(&closed);

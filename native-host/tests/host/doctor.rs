@@ -386,6 +386,28 @@ const FAULTS: &[Fault] = &[
         false,
     ),
     (
+        "a policy of chromium that blocks extensions",
+        |fake| {
+            let policy = r#"{"ExtensionSettings": {"*": {"installation_mode": "blocked"}}}"#;
+            fake.write("/etc/chromium/policies/managed/extensions.json", policy);
+        },
+        "browser.policies",
+        State::Unhealthy,
+        false,
+    ),
+    (
+        "policies that leave unpacked extensions out",
+        |fake| {
+            let block = r#"{"ExtensionInstallBlocklist": ["*"]}"#;
+            fake.write("/etc/chromium/policies/managed/block.json", block);
+            let allow = r#"{"ExtensionInstallAllowlist": ["kmlfpgoielmcmbgmfohfgkbbbikedcba"]}"#;
+            fake.write("/etc/chromium/policies/managed/allow.json", allow);
+        },
+        "browser.policies",
+        State::Degraded,
+        false,
+    ),
+    (
         "a policy of firefox that blocks extensions",
         |fake| {
             let policy =

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::{Mode, PolicyDocument, Settings};
@@ -15,7 +15,7 @@ use recorder::{Body, HostKey, Line, Naming, Privacy};
 use serde_json::{Value, json};
 
 use crate::client::{
-    EAGER_POLICY, Home, Host, ReadTrace, discarded, new_session, now_ms, read_trace,
+    EAGER_POLICY, Home, Host, PROGRAM, ReadTrace, discarded, new_session, now_ms, read_trace,
     session_started,
 };
 use crate::session::Bench;
@@ -33,10 +33,11 @@ fn bytes_below(folder: &Path) -> String {
             continue;
         }
         let bytes = fs::read(&path).unwrap();
-        let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
-        assert!(!is_compressed, "{}: read it first", path.display());
-        all.extend(bytes);
-        all.extend(path.to_string_lossy().bytes());
+        all.extend(match path.extension() {
+            Some(extension) if extension == "zst" => zstd::decode_all(&*bytes).unwrap(),
+            _ => bytes,
+        });
+        all.extend(path.to_string_lossy().trim_end_matches(".zst").bytes());
     }
     String::from_utf8(all).unwrap()
 }
@@ -46,7 +47,7 @@ pub(crate) fn traces(home: &Home) -> Vec<ReadTrace> {
     let mut files: Vec<_> = fs::read_dir(home.traces())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().ends_with("-0000.jsonl"))
+        .filter(|path| path.to_string_lossy().contains("-0000.jsonl"))
         .collect();
     files.sort();
     files.iter().map(|file| read_trace(file)).collect()
@@ -419,10 +420,40 @@ fn the_examples_for_people_are_what_is_written() {
     }
 }
 
+#[test]
+fn the_largest_snapshot_fits_into_a_line_in_every_mode() {
+    // As PROTOCOL.md has it, of tabs to which the host adds the most.
+    let mut tabs = Vec::new();
+    let mut left_bytes = 900_000 - session_started(0).to_string().len();
+    loop {
+        let mut tab = tab(i64::try_from(tabs.len()).unwrap() + 1, "a");
+        tab.as_object_mut().unwrap().remove("last_accessed");
+        match left_bytes.checked_sub(tab.to_string().len() + 1 + 64) {
+            Some(left) => left_bytes = left,
+            None => break,
+        }
+        tabs.push(tab);
+    }
+    let tab_count = tabs.len();
+    assert!(tab_count > 4_000, "{tab_count}");
+    let mut snapshot = session_started(0);
+    snapshot["tabs"] = tabs.into();
+    for privacy in ["hostname", "site", "keyed-hash"] {
+        let home = Home::new();
+        let (mut host, _) = Host::connect(&home, &new_session());
+        if privacy != "hostname" {
+            choose(&mut host, privacy);
+        }
+        host.log_events(std::slice::from_ref(&snapshot));
+        assert_eq!(host.status()["tabs"], tab_count, "{privacy}");
+        host.close();
+    }
+}
+
 // ---- Retention and erasing --------------------------------------------------------------------
 
 /// A trace of so many days ago, as far as its name tells.
-fn write_old_trace(home: &Home, days: i64, bytes: usize) {
+pub(crate) fn write_old_trace(home: &Home, days: i64, bytes: usize) {
     let t_ms = now_ms() - days * DAY_MS;
     let name = recorder::file_name(t_ms, recorder::new_session(t_ms), 0).unwrap();
     fs::create_dir_all(home.traces()).unwrap();
@@ -572,6 +603,27 @@ fn erase_shows_what_goes_and_removes_that_and_nothing_else() {
     assert!(!home.traces().exists());
     assert!(erase(&home, &[]).1.contains("nothing to erase"));
     assert_eq!(erase(&home, &["--yes", "--dry-run"]).0, Some(2));
+}
+
+#[test]
+fn any_number_of_sessions_can_be_erased() {
+    let home = Home::new();
+    for days in 1..=100 {
+        write_old_trace(&home, days, 1);
+    }
+    let few_open_files = format!("ulimit -n 50; exec {PROGRAM} erase --yes");
+    let output = Command::new("sh")
+        .args(["-c", &few_open_files])
+        .envs(
+            home.command()
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), &*said), (Some(0), ""));
+    assert!(!home.traces().exists());
 }
 
 #[test]

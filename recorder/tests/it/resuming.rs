@@ -66,6 +66,45 @@ fn a_trace_goes_on_after_its_host_was_killed() {
 }
 
 #[test]
+fn a_torn_segment_that_somebody_compressed_stays_as_it_is_and_the_trace_goes_on() {
+    let folder = folder();
+    let mut writer = create(folder.path());
+    append_events(&mut writer, 1, 200);
+    let path = writer.path().to_owned();
+    drop(writer);
+    let mut text = fs::read(&path).unwrap();
+    text.extend(b"{\"type\":\"tab_a");
+    let compressed = path.with_extension("jsonl.zst");
+    let mut zstd = compressor(fs::File::create(&compressed).unwrap()).unwrap();
+    zstd.write_all(&text).unwrap();
+    zstd.finish().unwrap();
+    fs::remove_file(&path).unwrap();
+    let bytes = fs::read(&compressed).unwrap();
+
+    for unfinished_bytes in 0..2 {
+        let Resumed {
+            writer,
+            torn_bytes,
+            last_n,
+            ..
+        } = resume(folder.path(), START_MS + 300_000);
+        assert_eq!((torn_bytes, last_n), (14 + unfinished_bytes, 200));
+        assert_eq!(writer.header().segment, 1);
+        let second = writer.path().to_owned();
+        drop(writer);
+        fs::write(&second, "{").unwrap();
+    }
+    let mut resumed = resume(folder.path(), START_MS + 300_000);
+    append_events(&mut resumed.writer, 201, 2);
+    resumed.writer.close(START_MS + 400_000, None).unwrap();
+
+    assert_eq!(fs::read(&compressed).unwrap(), bytes);
+    let (lines, reader) = read(folder.path());
+    assert_eq!(counters(&lines), Vec::from_iter(1..=202));
+    assert!(reader.sealed());
+}
+
+#[test]
 fn a_trace_that_was_closed_goes_on_in_a_new_segment() {
     let folder = folder();
     let mut writer = create(folder.path());

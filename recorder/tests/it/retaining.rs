@@ -5,7 +5,7 @@ use std::path::Path;
 
 use recorder::{Opening, Removal, Retention, StoredTrace, TraceWriter, WriteError, new_session};
 
-use crate::support::{START_MS, append_events, files, folder, opening};
+use crate::support::{START_MS, append_events, files, files_ending, folder, opening, read};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -99,12 +99,45 @@ fn the_oldest_go_until_the_rest_is_small_enough() {
     for day in [3, 1, 2, 0] {
         write(folder, day);
     }
-    let each = StoredTrace::list(folder).unwrap()[0].bytes;
     let now_ms = START_MS + 4 * DAY_MS;
+    assert_eq!(days(&FOREVER.apply(folder, now_ms).unwrap()), NONE);
+    let each = StoredTrace::list(folder).unwrap()[0].bytes;
     let bytes = each * 5 / 2;
     let retention = Retention { bytes, ..FOREVER };
     assert_eq!(days(&retention.apply(folder, now_ms).unwrap()), [0, 1]);
     assert_eq!(days_left(folder), [2, 3]);
+}
+
+#[test]
+fn what_stays_is_compressed_if_it_is_sealed_and_not_written() {
+    let folder = folder();
+    let folder = folder.path();
+    for day in [0, 10] {
+        write(folder, day);
+    }
+    let trace = |index: usize| StoredTrace::list(folder).unwrap().swap_remove(index);
+    let before = trace(1);
+    let lines = read(&before.files[0]).0;
+    let unsealed = begin(folder, 11).path().to_owned();
+    let written = begin(folder, 12);
+    let mut resumed = begin(folder, 13);
+    resumed.rotate(START_MS + 13 * DAY_MS, None).unwrap();
+    resumed.close(START_MS + 13 * DAY_MS, None).unwrap();
+
+    let retention = Retention { days: 5, ..FOREVER };
+    let now_ms = START_MS + 15 * DAY_MS;
+    assert_eq!(days(&retention.apply(folder, now_ms).unwrap()), [0]);
+    let plain = files_ending(folder, ".jsonl");
+    assert_eq!(plain, [unsealed, written.path().to_owned()]);
+    assert_eq!(files_ending(folder, ".zst").len(), 3);
+    assert_eq!(
+        files(folder).len(),
+        6,
+        "and the lock of the one that is written"
+    );
+    let after = trace(0);
+    assert_eq!(read(&after.files[0]).0, lines);
+    assert!(after.bytes * 2 < before.bytes, "{after:?}, {before:?}");
 }
 
 #[test]
@@ -118,7 +151,7 @@ fn a_trace_that_is_written_stays_and_counts() {
     assert_eq!(days(&removal), [1]);
     assert_eq!(days_left(folder), [0]);
     let stored = StoredTrace::list(folder).unwrap().remove(0);
-    match stored.claim() {
+    match stored.check_is_free() {
         Err(WriteError::Locked { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
         other => panic!("{other:?}"),
     }
