@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use maud::{Markup, html};
+use simulator::comparison::FEW;
 use simulator::curve::SHARES;
 use simulator::replay::Feedback;
 
 use super::columns::{Mark, marks};
-use super::text::{DIFFERENCES, FEW_TRACES, LEGEND, clairvoyant, curve_cells, difference_cells};
+use super::text::{DIFFERENCES, LEGEND, clairvoyant, curve_cells, difference_cells};
 use super::{Comparison, Kind, Row, picture};
 use crate::console::{Safe, number};
 use crate::page::{self, Group, Heading, Page, Table, figure};
@@ -208,7 +209,7 @@ fn differences(comparison: &Comparison) -> Markup {
             " traces, with a 95 % interval: " (number(comparison.resamples as u64))
             " draws of the traces with replacement, both policies always on the same ones. "
             "* the interval leaves 0 out."
-            @if traces < FEW_TRACES {
+            @if traces < FEW {
                 " With " (traces) " traces the intervals are narrower than they should be: take \
                  them for a hint."
             }
