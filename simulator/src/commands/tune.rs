@@ -161,6 +161,14 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
         .cells(std::slice::from_ref(&task.base.entrant()))?
         .remove(0);
     base.check()?;
+    if let Some(limit) = task.limits.max_high_minutes_per_awake_hour
+        && base.sum(&whole(&splits)?.training).sums().sampled_hours == 0.0
+    {
+        bail!(
+            "--max-high-minutes-per-hour {limit}: no trace has samples of memory, so nobody knows \
+             how long the pressure was HIGH"
+        );
+    }
     let others = std::iter::once(&task.original).chain(&task.others);
     let others: Vec<_> = others.map(NamedPolicy::entrant).collect();
     let mut others = bench.cells(&others)?;
@@ -384,6 +392,11 @@ fn best(
         .collect()
 }
 
+/// The last split, which holds nothing out.
+fn whole(splits: &[Split]) -> anyhow::Result<&Split> {
+    splits.last().context("the last split is the whole")
+}
+
 /// Judges what the searches chose on what they did not see.
 fn judge(
     task: &Task,
@@ -393,7 +406,7 @@ fn judge(
     others: &[Arc<Cells>],
     bench: &mut Bench,
 ) -> anyhow::Result<Tuned> {
-    let whole = splits.last().context("the last split is the whole")?;
+    let whole = whole(splits)?;
     let last = searches.last().context("each split was searched")?;
     // Whoever chose nothing keeps the base.
     let cells_of = |search: &Searched| {
@@ -448,6 +461,7 @@ fn judge(
         frontier = frontier.pooled(&foresight.frontier());
     }
     let points: Vec<_> = frontier.points().collect();
+    let sums = against.base.sum(&whole.training).sums();
     let member = |(variant, cells): &(Variant, Arc<Cells>)| {
         Member::new(
             &task.space,
@@ -495,8 +509,8 @@ fn judge(
         evaluations: last.tried.iter().map(member).collect(),
         sensitivity,
         frontier: thinned(&points, FRONTIER_POINTS),
-        background_gib_h: against.base.sum(&whole.training).background_gib_h(),
-        active_hours: against.base.sum(&whole.training).active_hours(),
+        background_gib_h: sums.background_gib_h,
+        active_hours: sums.active_hours,
         splits: told,
     })
 }

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::cargo::cargo_bin_cmd;
+use engine::Mode;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::recording::{MINUTE, Recording};
 
 fn recorded(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -197,6 +200,27 @@ fn a_limit_that_nothing_keeps_is_answered_with_what_comes_nearest() {
         "{text}"
     );
     assert!(!folder.path().join("out/policy.toml").exists());
+}
+
+#[test]
+fn a_limit_of_what_nobody_measured_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let recorded = ["one", "another"].map(|name| {
+        let mut recording = Recording::new(Mode::Enforce);
+        let tabs = i64::try_from(name.len()).unwrap();
+        recording.session(tabs).wait(MINUTE).activate(2);
+        let recorded = recording.close();
+        let trace = recorded.root().join(name);
+        fs::rename(recorded.root().join("trace"), &trace).unwrap();
+        (trace, recorded)
+    });
+    let traces = recorded.iter().map(|(trace, _)| trace.clone());
+    let args = "--max-high-minutes-per-hour 5 --folds 2 --windows 1";
+    let args: Vec<&str> = args.split(' ').collect();
+    let output = tune_on(folder.path(), traces, &args);
+    assert_eq!(output.status.code(), Some(2));
+    let said = said(&output);
+    assert!(said.contains("no trace has samples of memory"), "{said}");
 }
 
 #[test]

@@ -39,6 +39,11 @@ impl Verdict {
         ];
         for (place, held_out) in places {
             let excess = held_out.map_or(0.0, |it| it.limits.excess(&it.tuned));
+            if excess.is_infinite() {
+                return Self::no(format!(
+                    "{place} it is not known whether it keeps the limits"
+                ));
+            }
             if excess > 0.0 {
                 let percent = 100.0 * excess;
                 return Self::no(format!("{place} it exceeds a limit by {percent:.0} %"));
