@@ -212,7 +212,8 @@ export interface PolicyAnswer {
   policy: Record<string, unknown>;
   defaults: Record<string, unknown>;
   settings: Setting[];
-  presets: string[];
+  /** Each with the members of a policy that it sets. */
+  presets: { name: string; policy: Record<string, unknown> }[];
   policy_hash: string;
   file: string | null;
 }
@@ -223,7 +224,7 @@ export interface PolicyAnswer {
 export type Question =
   | { ask: "view" }
   | { ask: "policy" }
-  | { ask: "change_policy"; policy?: Record<string, unknown>; preset?: string }
+  | { ask: "change_policy"; policy: Record<string, unknown> }
   | { ask: "set_mode"; mode: "observe" | "enforce" }
   | { ask: "pause"; until_ms: number | null }
   | { ask: "set_privacy"; privacy?: Privacy; keep_days?: number; keep_mib?: number }
@@ -323,8 +324,10 @@ export interface Browser extends Machine {
   everything(): Promise<chrome.windows.Window[]>;
   /** Rejects where there is none. */
   tab(id: number): Promise<Tab>;
-  /** Discards a tab; says which one it is now. Rejects where the browser refuses. */
-  discard(id: number): Promise<{ id: number; discarded: boolean; active: boolean }>;
+  /** Whether a tab is in sight, if its window is: in front of it, or beside the one in front. */
+  isShown(tab: Tab): Promise<boolean>;
+  /** Discards a tab; says what it is now. Rejects where the browser refuses. */
+  discard(id: number): Promise<Tab>;
   reload(id: number): Promise<void>;
   openPage(path: string): Promise<void>;
   /** Null where the browser cannot tell. */
@@ -333,7 +336,8 @@ export interface Browser extends Machine {
   setAlarm(name: string, alarm: { when: number } | { periodInMinutes: number }): Promise<void>;
   setBadge(text: string, title: string): Promise<void>;
   mayReadPages(): Promise<boolean>;
-  watchForms(files: string[]): Promise<void>;
+  /** Watches pages to come, and those that are open where it did not or the session is new. */
+  watchForms(files: string[], isNew: boolean): Promise<void>;
   unwatchForms(): Promise<void>;
   /** Whether some frame of the tab has a touched form; null where none answers. */
   askForms(id: number): Promise<boolean>;

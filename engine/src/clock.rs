@@ -147,7 +147,7 @@ impl Clocks {
             }
         };
         self.moment = Moment {
-            now: now.saturating_add(passed),
+            now: now.max(t_ms),
             awake: awake.saturating_add(was_awake),
             active: active.saturating_add(was_there),
         };
@@ -287,6 +287,20 @@ mod tests {
             &[(0, started(None)), (100, slept(90)), (110, opened)],
             (110, 20, 20),
         );
+    }
+
+    #[test]
+    fn no_leap_is_too_far() {
+        let mut clocks = Clocks::default();
+        for t_ms in [i64::MIN, i64::MAX] {
+            let input = sample();
+            clocks.advance(&Event {
+                seq: Seq(0),
+                t_ms,
+                input,
+            });
+            assert_eq!(clocks.moment().now, t_ms);
+        }
     }
 
     #[test]

@@ -50,8 +50,8 @@ pub use hosts::{FAMILIARITY_MAX, REMEMBERED_HOSTS};
 pub use orchestrator::{DEFAULT_TAB_BYTES, Orchestrator};
 pub use policy::{Engine, Policy, SEMANTICS};
 pub use policy_document::{
-    ActFrom, Focus, Gate, PRESETS, PolicyDocument, PolicyError, Pressure, Rank, SETTINGS, Setting,
-    Settings, Takes, TtlClock, hex,
+    ActFrom, Focus, Gate, PRESETS, PolicyDocument, PolicyError, Preset, PresetFocus, Pressure,
+    Rank, SETTINGS, Setting, Settings, Takes, TtlClock, hex,
 };
 pub use pressure::PressureState;
 pub use projection::Projection;

@@ -5,6 +5,7 @@
 //! [`PolicyDocument`] that exists is valid.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
@@ -63,34 +64,9 @@ impl PolicyDocument {
         Self::new(settings)
     }
 
-    /// Returns one of the [`PRESETS`] by its name.
+    /// Returns one of the [`PRESETS`] by its name, with the defaults where it sets nothing.
     pub fn preset(name: &str) -> Option<Self> {
-        let defaults = Settings::default();
-        let settings = match name {
-            "default" => defaults,
-            "gentle" => Settings {
-                ttl_minutes: 45.0,
-                act_from: ActFrom::High,
-                focus: Focus {
-                    out_ttl_minutes: 15.0,
-                    cluster_minutes: 30.0,
-                    ..defaults.focus
-                },
-                ..defaults
-            },
-            "eager" => Settings {
-                ttl_minutes: 5.0,
-                focus: Focus {
-                    proactive: true,
-                    out_ttl_minutes: 2.0,
-                    cluster_minutes: 5.0,
-                    ..defaults.focus
-                },
-                ..defaults
-            },
-            _ => return None,
-        };
-        Some(Self::new(settings).expect("a preset is within the ranges; a test holds it"))
+        Preset::named(name).map(|preset| preset.over(&Self::default()))
     }
 
     /// Hashes the canonical form: the first 16 hex digits of the SHA-256 of the document as
@@ -165,8 +141,97 @@ impl TryFrom<Settings> for PolicyDocument {
     }
 }
 
-/// The names that [`PolicyDocument::preset`] knows.
+/// The names that [`Preset::named`] knows.
 pub const PRESETS: [&str; 3] = ["default", "gentle", "eager"];
+
+/// What a preset sets: how soon tabs go, and how readily.
+///
+/// All else in a policy is its owner's, and stays: protected domains above all. As JSON it is a
+/// part of a policy document.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Preset {
+    /// See [`Settings::ttl_minutes`].
+    pub ttl_minutes: f64,
+    /// See [`Settings::act_from`].
+    pub act_from: ActFrom,
+    /// The working context.
+    pub focus: PresetFocus,
+}
+
+/// What a preset sets of the working context.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PresetFocus {
+    /// See [`Focus::proactive`].
+    pub proactive: bool,
+    /// See [`Focus::out_ttl_minutes`].
+    pub out_ttl_minutes: f64,
+    /// See [`Focus::cluster_minutes`].
+    pub cluster_minutes: f64,
+}
+
+impl Preset {
+    /// Returns one of the [`PRESETS`].
+    pub fn named(name: &str) -> Option<Self> {
+        let defaults = Settings::default();
+        let default = Self {
+            ttl_minutes: defaults.ttl_minutes,
+            act_from: defaults.act_from,
+            focus: PresetFocus {
+                proactive: defaults.focus.proactive,
+                out_ttl_minutes: defaults.focus.out_ttl_minutes,
+                cluster_minutes: defaults.focus.cluster_minutes,
+            },
+        };
+        match name {
+            "default" => Some(default),
+            "gentle" => Some(Self {
+                ttl_minutes: 45.0,
+                act_from: ActFrom::High,
+                focus: PresetFocus {
+                    out_ttl_minutes: 15.0,
+                    cluster_minutes: 30.0,
+                    ..default.focus
+                },
+            }),
+            "eager" => Some(Self {
+                ttl_minutes: 5.0,
+                focus: PresetFocus {
+                    proactive: true,
+                    out_ttl_minutes: 2.0,
+                    cluster_minutes: 5.0,
+                },
+                ..default
+            }),
+            _ => None,
+        }
+    }
+
+    /// Lays the preset over a policy.
+    pub fn over(self, policy: &PolicyDocument) -> PolicyDocument {
+        let Self {
+            ttl_minutes,
+            act_from,
+            focus:
+                PresetFocus {
+                    proactive,
+                    out_ttl_minutes,
+                    cluster_minutes,
+                },
+        } = self;
+        let settings = Settings {
+            ttl_minutes,
+            act_from,
+            focus: Focus {
+                proactive,
+                out_ttl_minutes,
+                cluster_minutes,
+                ..policy.focus.clone()
+            },
+            ..Settings::clone(policy)
+        };
+        PolicyDocument::new(settings).expect("a preset is within the ranges; a test holds it")
+    }
+}
 
 /// What is wrong with a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -576,13 +641,17 @@ fn check_domains(settings: &Settings) -> Result<(), PolicyError> {
                         || matches!(byte, b'-' | b'_')
                 })
         };
-        if name.len() > 253 || !name.split('.').all(is_label) {
+        let is_address = domain
+            .strip_prefix('[')
+            .and_then(|address| address.strip_suffix(']'))
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+        if !is_address && (name.len() > 253 || !name.split('.').all(is_label)) {
             return Err(PolicyError {
                 line: None,
                 field: Some("protected_domains".to_owned()),
                 problem: format!(
-                    "found {domain:?}, expected a hostname in lower case such as \"example.org\", \
-                     or \".example.org\" for all below it too"
+                    "found {domain:?}, expected a hostname in lower case (and punycode) such as \
+                     \"example.org\", or \".example.org\" for all below it too"
                 ),
             });
         }
@@ -639,6 +708,26 @@ mod tests {
             Some(PolicyDocument::default())
         );
         assert_eq!(PolicyDocument::preset("bold"), None);
+    }
+
+    #[test]
+    fn a_preset_leaves_all_it_is_not_about_as_it_is() {
+        let own = "ttl_minutes = 33\ntarget_free_percent = 20\n\
+                   protected_domains = [\"mybank.example\"]\n\
+                   [focus]\nenabled = false\ncluster_cap = 5\n[pressure]\nram_weight = 60";
+        let own = PolicyDocument::from_toml(own).unwrap();
+        for name in PRESETS {
+            let preset = Preset::named(name).unwrap();
+            let sets = serde_json::to_value(preset).unwrap();
+            let (before, after) = (own.to_json(), preset.over(&own).to_json());
+            for Setting { path, .. } in SETTINGS {
+                let expect = match value_at(&sets, path) {
+                    serde_json::Value::Null => value_at(&before, path),
+                    value => value,
+                };
+                assert_eq!(value_at(&after, path), expect, "{name}: {path}");
+            }
+        }
     }
 
     #[test]
@@ -716,6 +805,18 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(policy.protects(host), expect, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_address_can_be_protected() {
+        for address in ["127.0.0.1", "[::1]"] {
+            let text = format!("protected_domains = [{address:?}]");
+            assert!(PolicyDocument::from_toml(&text).unwrap().protects(address));
+        }
+        for no_address in ["[::1", "::1", ".[::1]", "[localhost]"] {
+            let text = format!("protected_domains = [{no_address:?}]");
+            assert!(PolicyDocument::from_toml(&text).is_err(), "{no_address}");
         }
     }
 

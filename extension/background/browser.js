@@ -8,7 +8,7 @@
  * so: it keeps a discarded tab's id, `tabs.discard` resolves to nothing, events of windows take no
  * filter, and what ended a port is told by the port.
  *
- * @import {Browser, Listeners, Question, Reply, FormMessage, NativePort, StorageArea, UserState} from "../types"
+ * @import {Browser, Listeners, Question, Reply, FormMessage, NativePort, StorageArea, Tab, UserState} from "../types"
  */
 
 import { report } from "./report.js";
@@ -46,6 +46,7 @@ export function thisBrowser() {
     connectNative,
     everything: () => chrome.windows.getAll({ populate: true, windowTypes: [...WINDOW_TYPES] }),
     tab: (id) => chrome.tabs.get(id),
+    isShown,
     discard,
     reload: (id) => chrome.tabs.reload(id),
     openPage: async (path) => {
@@ -179,11 +180,21 @@ function connectNative(host) {
   };
 }
 
+/**
+ * In a split view two tabs are in sight, and one of them is active.
+ *
+ * @param {Tab} tab
+ */
+async function isShown({ active, splitViewId = -1, windowId }) {
+  if (active || splitViewId === -1) return active;
+  const front = await chrome.tabs.query({ windowId, active: true });
+  return front.some((tab) => tab.splitViewId === splitViewId);
+}
+
 /** @param {number} id */
 async function discard(id) {
   // Chromium resolves to the tab under its new id, Firefox to nothing, whatever came of it.
-  const tab = (await chrome.tabs.discard(id)) ?? (await chrome.tabs.get(id));
-  return { id: tab.id ?? id, discarded: tab.discarded, active: tab.active };
+  return (await chrome.tabs.discard(id)) ?? (await chrome.tabs.get(id));
 }
 
 /** @returns {Promise<UserState | null>} */
@@ -192,11 +203,13 @@ async function userState() {
 }
 
 /**
- * Puts the content script into every page to come, and into those that are open.
+ * Puts the content script into every page to come, and into those that are open if it may not be in
+ * them: what is registered outlives the extension's being switched off, what is in a page does not.
  *
  * @param {string[]} files
+ * @param {boolean} isNew whether the extension's session has just begun
  */
-async function watchForms(files) {
+async function watchForms(files, isNew) {
   const script = {
     id: FORMS_SCRIPT,
     js: files,
@@ -207,8 +220,8 @@ async function watchForms(files) {
     runAt: /** @type {const} */ ("document_start"),
   };
   const registered = await chrome.scripting.getRegisteredContentScripts({ ids: [FORMS_SCRIPT] });
-  if (registered.length > 0) return;
-  await chrome.scripting.registerContentScripts([script]);
+  if (registered.length === 0) await chrome.scripting.registerContentScripts([script]);
+  else if (!isNew) return;
   const tabs = await chrome.tabs.query({ url: PAGES, discarded: false });
   for (const { id, status } of tabs) {
     if (id === undefined || status === "unloaded") continue;

@@ -26,7 +26,7 @@ const MOST_WAITING = 16;
 /** Orders that are remembered, so that one that comes twice is carried out once. */
 const MOST_REMEMBERED = 64;
 
-/** @typedef {Pick<Browser, "now" | "setTimeout" | "clearTimeout" | "tab" | "discard" | "reload" | "askForms">} Tools */
+/** @typedef {Pick<Browser, "now" | "setTimeout" | "clearTimeout" | "tab" | "isShown" | "discard" | "reload" | "askForms">} Tools */
 
 /** @typedef {Pick<Tracker, "host" | "unsaved">} Known what the browser has told of its tabs */
 
@@ -113,7 +113,7 @@ export class Executor {
     const touched = await this.#formTouched(this.#intents.tabOf(decision));
     const id = this.#intents.tabOf(decision);
     const found = await this.#find(id);
-    const why = found === null ? "GONE" : this.#guard(found, host, touched);
+    const why = found === null ? "GONE" : await this.#guard(found, host, touched);
     if (why !== null) {
       this.#tell(decision, tab, false, why);
       return;
@@ -125,8 +125,10 @@ export class Executor {
       return;
     }
     this.#tell(decision, tab, after.discarded, after.discarded ? null : "NOT_DISCARDED");
-    // It came to the front between the question and the call: the user is looking at nothing.
-    if (after.discarded && after.active) await this.#browser.reload(after.id);
+    // It came into sight between the question and the call: the user is looking at nothing.
+    if (after.discarded && (await this.#browser.isShown(after))) {
+      await this.#browser.reload(/** @type {number} */ (after.id));
+    }
   }
 
   /**
@@ -135,12 +137,12 @@ export class Executor {
    * @param {Tab} tab
    * @param {string | null} host where the decision left the tab; null where that is not known
    * @param {boolean} touched
-   * @returns {string | null}
+   * @returns {Promise<string | null>}
    */
-  #guard(tab, host, touched) {
+  async #guard(tab, host, touched) {
     const page = pageOf(tab.url);
     if (tab.incognito) return "PRIVATE";
-    if (tab.active) return "ACTIVE";
+    if (await this.#browser.isShown(tab)) return "ACTIVE";
     if (tab.pinned) return "PINNED";
     if (tab.audible) return "AUDIBLE";
     if (isDiscarded(tab)) return "DISCARDED";
@@ -158,9 +160,7 @@ export class Executor {
    * @param {number} id
    */
   async #formTouched(id) {
-    const known = this.#known.unsaved(id);
-    if (known === undefined) return false;
-    if (known) return true;
+    if (this.#known.unsaved(id) === true) return true;
     /** @type {unknown} */
     let timer;
     const silence = new Promise((resolve) => {

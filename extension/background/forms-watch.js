@@ -20,6 +20,8 @@ export class FormsWatch {
   #browser;
   /** @type {Tracker} */
   #tracker;
+  /** The last question to a tab, while its answer counts. @type {Map<number, symbol>} */
+  #asked = new Map();
 
   /**
    * @param {Tools} browser
@@ -30,9 +32,13 @@ export class FormsWatch {
     this.#tracker = tracker;
   }
 
-  /** Makes what is watched what is allowed. */
-  async refresh() {
-    if (await this.#browser.mayReadPages()) await this.#browser.watchForms(FILES);
+  /**
+   * Makes what is watched what is allowed.
+   *
+   * @param {boolean} isNew whether the extension's session has just begun
+   */
+  async refresh(isNew) {
+    if (await this.#browser.mayReadPages()) await this.#browser.watchForms(FILES, isNew);
     else await this.#browser.unwatchForms();
   }
 
@@ -46,6 +52,8 @@ export class FormsWatch {
   told(at, tab, message) {
     if (isOutside(tab) || typeof message.touched !== "boolean") return;
     const id = /** @type {number} */ (tab.id);
+    // An answer to a question from before knows nothing of it.
+    if (message.touched) this.#asked.delete(id);
     if (!message.touched && this.#tracker.unsaved(id) === true) this.ask(id);
     else this.#tracker.formTold(at, id, message.touched);
   }
@@ -62,9 +70,15 @@ export class FormsWatch {
 
   /** @param {number} id */
   ask(id) {
+    const question = Symbol();
+    this.#asked.set(id, question);
     this.#browser
       .askForms(id)
-      .then((touched) => this.#tracker.formTold(this.#browser.now(), id, touched))
+      .then((touched) => {
+        if (this.#asked.get(id) !== question) return;
+        this.#asked.delete(id);
+        this.#tracker.formTold(this.#browser.now(), id, touched);
+      })
       .catch(report);
   }
 }

@@ -58,7 +58,7 @@ export function start(browser) {
     idleChanged: (at, state) => inOrder(({ tracker }) => tracker.idleChanged(at, state)),
     formTold: (at, tab, message) => inOrder(({ forms }) => forms.told(at, tab, message)),
     alarm: (name) => soon(({ port }) => name === ALARM && port.connectWhenDue()),
-    permissionsChanged: () => soon(({ forms }) => forms.refresh()),
+    permissionsChanged: () => soon(({ forms }) => forms.refresh(false)),
     installed: () => void welcome(browser).catch(report),
     asked: async (question) => answer(browser, await ready, question),
   });
@@ -132,11 +132,16 @@ async function open(browser, sequence) {
 
   // At the browser's start nothing is known yet, and events are already on their way.
   if (session.isNew) {
-    await takeSnapshot(browser, tracker);
-    isSnapshotFresh = true;
+    try {
+      await takeSnapshot(browser, tracker);
+      isSnapshotFresh = true;
+    } catch (error) {
+      // The first hello brings another; a worker that gave up here would never hear of one.
+      report(error);
+    }
   }
   executor.settleInherited();
-  forms.refresh().catch(report);
+  forms.refresh(session.isNew).catch(report);
   port.connect();
   return { tracker, outbox, port, executor, forms };
 }
@@ -175,10 +180,8 @@ async function answer(browser, { outbox, port }, question) {
     }
     case "policy":
       return port.request({ type: "policy" });
-    case "change_policy": {
-      const { policy, preset } = question;
-      return port.request({ type: "change_policy", ...(preset ? { preset } : { policy }) });
-    }
+    case "change_policy":
+      return port.request({ type: "change_policy", policy: question.policy });
     case "set_mode":
       return port.request({ type: "set_mode", mode: question.mode });
     case "pause":

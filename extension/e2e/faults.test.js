@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { kill } from 'node:process';
 import { after, before, test } from 'node:test';
 
+import { KEPT_BYTES, KEPT_EVENTS } from '../background/outbox.js';
 import { Bursts } from './lab/burst.js';
 import { acknowledged, judge } from './lab/judge.js';
 import { openLabOrSkip, waitFor } from './lab/lab.js';
@@ -67,6 +68,36 @@ test('nothing is lost or doubled, whoever is killed', { timeout: 300_000 }, asyn
   await t.test('the browser stores in the order in which it is asked, whoever waits', async () => {
     await lab.leavePopup();
     assert.ok(await lab.storesInOrder());
+  });
+
+  await t.test('the browser has room for all that an outbox keeps', async () => {
+    const tab = {
+      tab: 375745675, win: 375745670, host: 'www.some-site.example.org', scheme: 'https', active: false, pinned: false,
+      audible: false, muted: false, discarded: false, loading: true, frozen: false, auto_discardable: true, group: -1,
+      last_accessed: 1790000000000,
+    };
+    const events = [
+      { type: 'tab_opened', ...tab },
+      { type: 'tab_activated', tab: tab.tab, win: tab.win },
+      { type: 'tab_changed', tab: tab.tab, audible: true },
+      { type: 'tab_navigated', tab: tab.tab, host: tab.host, scheme: tab.scheme },
+      { type: 'session_started', windows: [], tabs: Array(1000).fill(tab) },
+    ];
+    const store = async (event, bytes, count) => {
+      const { session } = globalThis.chrome.storage;
+      const length = JSON.stringify({ ...event, n: 10_000, at_ms: 1790000000000 }).length;
+      const keys = Array.from({ length: Math.min(count, Math.ceil(bytes / length)) }, (_, index) => `room:${index}`);
+      const write = (value) => session.set(Object.fromEntries(keys.map((key, n) => [key, value && { ...value, n }])));
+      try {
+        // They are kept, and given up all at once.
+        return await write({ ...event, at_ms: 1790000000000 }).then(() => write(null)).then(() => 'stored', String);
+      } finally {
+        await session.remove(keys);
+      }
+    };
+    for (const event of events) {
+      assert.equal(await lab.inController(store, event, KEPT_BYTES, KEPT_EVENTS), 'stored', event.type);
+    }
   });
 
   await t.test('the worker, in mid-event', async () => {

@@ -39,11 +39,13 @@ test('a session in Firefox, to a verified log', { timeout: 300_000 }, async (t) 
       tabs[name] = await lab.openTab({ url: url(name, 'plain/1'), active: false });
     }
     tabs.pinned = await lab.openTab({ url: url('mail', 'plain/2'), active: false, pinned: true });
-    tabs.form = await lab.openTab({ url: url('shop', 'form') });
-    await lab.type(tabs.form.url, 'half a name');
-    await lab.waitForLog('the touched form', (log) =>
-      log.some((line) => line.type === 'tab_changed' && line.tab === tabs.form.id && line.unsaved),
-    );
+    for (const page of ['form', 'shadow/closed']) {
+      const { id } = await lab.openTab({ url: url('shop', page) });
+      await lab.type(url('shop', page), 'half a name');
+      await lab.waitForLog(`${page} is touched`, (log) =>
+        log.some((line) => line.type === 'tab_changed' && line.tab === id && line.unsaved),
+      );
+    }
     tabs.gone = await lab.openTab({ url: url('forum', 'plain/3') });
     tabs.front = await lab.openTab({ url: url('docs', 'plain/4') });
     await lab.chrome('tabs.remove', tabs.gone.id);

@@ -2,10 +2,12 @@
 //
 //     npm run record -- NAME FOLDER
 //
-// NAME is one of the sessions below; FOLDER gets the trace and a page that tells how it was made.
+// NAME is one of the sessions below; FOLDER, new or empty, gets the trace and a page that tells how
+// it was made.
 
+import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { arch, cpus, release, totalmem } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,7 +38,9 @@ const SESSIONS = {
 
 const [name, folder] = process.argv.slice(2);
 const session = SESSIONS[name];
-if (!session || !folder) {
+const isTaken = folder && existsSync(folder) && readdirSync(folder).length > 0;
+if (!session || !folder || isTaken) {
+  if (isTaken) console.error(`${folder} is not empty`);
   console.error(`usage: npm run record -- ${Object.keys(SESSIONS).join('|')} FOLDER`);
   process.exit(2);
 }
@@ -70,7 +74,11 @@ function keep() {
     copyFileSync(join(lab.traces, file), join(folder, file));
   }
   const trace = `traces/recorded/${basename(folder)}`;
-  const said = (verb) => lab.runSim(verb, folder).stdout.trim().replaceAll(folder, trace);
+  const said = (verb) => {
+    const { code, stdout, stderr } = lab.runSim(verb, folder);
+    assert.equal(code, 0, `sim ${verb} ${folder}: ${stdout}${stderr}`);
+    return stdout.trim().replaceAll(folder, trace);
+  };
   const chromium = execFileSync(CHROMIUM, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   const pressure = available.map(([minute, percent]) => `${percent} % from minute ${minute}`);
   writeFileSync(

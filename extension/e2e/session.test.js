@@ -71,6 +71,9 @@ test('a recorded session, from observing to a verified log', { timeout: 600_000 
     delete tabs.plain5;
     await lab.chrome('tabs.update', tabs.work40.id, { active: true });
     tabs.front = tabs.work40;
+    await lab.chrome('tabs.createSplit', [tabs.otherFront.id, tabs.other31.id]);
+    tabs.beside = tabs.other31;
+    delete tabs.other31;
 
     assert.ok((await lab.chrome('tabs.query', {})).length >= 25);
     assert.equal((await lab.chrome('windows.getAll')).length, 2);
@@ -94,7 +97,7 @@ test('a recorded session, from observing to a verified log', { timeout: 600_000 
   });
 
   const mayGo = () => {
-    const kept = ['sound', 'pinned', 'form', 'front', 'otherFront', 'work40', 'work41', 'work42'];
+    const kept = ['sound', 'pinned', 'form', 'front', 'otherFront', 'beside', 'work40', 'work41', 'work42'];
     return Object.keys(tabs).filter((name) => !kept.includes(name));
   };
 
@@ -122,6 +125,11 @@ test('a recorded session, from observing to a verified log', { timeout: 600_000 
       const known = [...urls, url('forum', 'plain/50')];
       assert.ok(known.includes(tab.url), `${tab.url} was discarded`);
     }
+
+    // The log does not know of split views, so it is the browser that is asked.
+    const beside = lab.log().filter((line) => line.type === 'discard_outcome' && line.tab === tabs.beside.id);
+    assert.ok(beside.length > 0, 'the half in sight that is not active was decided on');
+    for (const { ok, why } of beside) assert.deepEqual({ ok, why }, { ok: false, why: 'ACTIVE' });
 
     const held = HEAVY_MIB.reduce((sum, mebibytes) => sum + mebibytes, 0) * MIB;
     const freed = before - proportionalBytes(lab.browserPid);

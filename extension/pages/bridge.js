@@ -4,17 +4,18 @@
  * @import {Question, Refusal, Reply} from "../types"
  */
 
+import { refusalText } from "./words.js";
+
 /** Pages of these can hold forms; the same as in the manifest. */
 const PAGES = ["http://*/*", "https://*/*"];
 
 /** What the worker or the host refused. */
 export class Refused extends Error {
-  /** @param {Refusal} refusal */
-  constructor({ code, message, fix, field }) {
-    super(message);
-    this.code = code;
-    this.fix = fix ?? null;
-    this.field = field ?? null;
+  /** @param {Refusal} refusal it says what to do about it, too */
+  constructor(refusal) {
+    super(refusalText(refusal));
+    this.code = refusal.code;
+    this.field = refusal.field ?? null;
   }
 }
 

@@ -4,7 +4,7 @@
  * The policy is the host's: it is read from it, changed by it, and refused by it. Here nothing is
  * kept but what is being edited.
  *
- * @import {PolicyAnswer, Privacy, PrivacyStatus, View} from "../types"
+ * @import {PolicyAnswer, PrivacyStatus, View} from "../types"
  */
 
 import { Refused, ask, giveUpPages, requestPages } from "./bridge.js";
@@ -21,10 +21,12 @@ const page = {
   formsState: element("forms-state"),
   seeForms: element("see-forms", HTMLButtonElement),
   forgetForms: element("forget-forms", HTMLButtonElement),
+  privacyForm: element("privacy-form", HTMLFormElement),
   privacy: element("privacy", HTMLFieldSetElement),
   keep: element("keep", HTMLFieldSetElement),
   keepDays: element("keep-days", HTMLInputElement),
   keepMib: element("keep-mib", HTMLInputElement),
+  usePrivacy: element("use-privacy", HTMLButtonElement),
   privacyAnswer: element("privacy-answer"),
   policyMissing: element("policy-missing"),
   policy: element("policy", HTMLFormElement),
@@ -41,8 +43,10 @@ const page = {
 let form = null;
 /** The policy that the form was made from. */
 let shownHash = "";
-/** Whether the last choice of privacy was refused, which is told until there is another. */
-let hasPrivacyTrouble = false;
+/** The choice of privacy as the host has it. @type {PrivacyStatus | null} */
+let privacy = null;
+/** What came of the last choice of privacy, until there is another. */
+let privacyNews = "";
 
 async function refresh() {
   /** @type {View} */
@@ -81,18 +85,40 @@ async function refresh() {
   if (isStale && (form?.changes().length ?? 0) === 0) show(await ask({ ask: "policy" }));
 }
 
-/** @param {PrivacyStatus | null} privacy null without a host, or with one that knows no choice */
-function showPrivacy(privacy) {
-  page.privacy.disabled = privacy === null;
-  page.keep.disabled = privacy === null;
-  if (privacy === null) return;
-  for (const radio of page.privacy.querySelectorAll("input")) {
-    radio.checked = radio.value === privacy.privacy;
+/** @param {PrivacyStatus | null} present null without a host, or with one that knows no choice */
+function showPrivacy(present) {
+  for (const it of [page.privacy, page.keep, page.usePrivacy]) it.disabled = present === null;
+  // What is being chosen stays.
+  const isBeingChosen = Object.keys(privacyChanges()).length > 0;
+  privacy = present;
+  if (present !== null && !isBeingChosen) {
+    for (const radio of page.privacy.querySelectorAll("input")) {
+      radio.checked = radio.value === present.privacy;
+    }
+    page.keepDays.value = String(present.keep_days);
+    page.keepMib.value = String(present.keep_mib);
   }
-  // What is being typed stays.
-  if (document.activeElement !== page.keepDays) page.keepDays.value = String(privacy.keep_days);
-  if (document.activeElement !== page.keepMib) page.keepMib.value = String(privacy.keep_mib);
-  if (!hasPrivacyTrouble) setText(page.privacyAnswer, removedText(privacy.removed, timeText));
+  tellPrivacy();
+}
+
+/** What is chosen, where the host has it otherwise. */
+function privacyChanges() {
+  const present = privacy;
+  if (present === null) return {};
+  const chosen = {
+    privacy: page.privacy.querySelector("input:checked")?.getAttribute("value"),
+    keep_days: page.keepDays.valueAsNumber,
+    keep_mib: page.keepMib.valueAsNumber,
+  };
+  return Object.fromEntries(
+    Object.entries(chosen).filter(([name, value]) => value !== Reflect.get(present, name)),
+  );
+}
+
+function tellPrivacy() {
+  const isBeingChosen = Object.keys(privacyChanges()).length > 0;
+  const news = privacyNews || (isBeingChosen ? "Chosen, and not in use yet." : "");
+  setText(page.privacyAnswer, `${news} ${removedText(privacy?.removed ?? null, timeText)}`.trim());
 }
 
 /** @param {number} ms */
@@ -100,36 +126,40 @@ function timeText(ms) {
   return new Date(ms).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
 
-/**
- * Asks the host for another choice of privacy, and shows what it says.
- *
- * @param {{ privacy?: Privacy, keep_days?: number, keep_mib?: number }} wanted
- */
-async function choosePrivacy(wanted) {
+/** Asks the host for what is chosen, and shows what it says. */
+async function usePrivacy() {
   try {
-    await ask({ ask: "set_privacy", ...wanted });
-    hasPrivacyTrouble = false;
+    await ask({ ask: "set_privacy", ...privacyChanges() });
+    privacyNews = "In use.";
   } catch (error) {
-    hasPrivacyTrouble = true;
-    setText(page.privacyAnswer, `Not changed: ${error instanceof Error ? error.message : error}`);
+    privacyNews = `Not changed: ${error instanceof Error ? error.message : error}`;
   }
-  await refresh();
 }
 
 /** @param {PolicyAnswer} answer */
-function show({ policy, defaults, settings, presets, policy_hash, file }) {
+function show({ policy: saved, defaults, settings, presets, policy_hash, file }) {
   shownHash = policy_hash;
   setText(page.file, file === null ? "" : `Kept in ${file}, which you can edit as well.`);
-  page.presets.replaceChildren(
-    ...presets.map((preset) => {
-      const button = make("button", { text: preset });
-      button.type = "button";
-      button.addEventListener("click", () => void change({ preset }, `Now it is “${preset}”.`));
-      return button;
-    }),
-  );
-  form = new PolicyForm(page.groups, settings, policy, defaults, countChanges);
+  if (form === null) {
+    form = new PolicyForm(page.groups, settings, saved, defaults, countChanges);
+    page.presets.replaceChildren(...presets.map(presetButton));
+  } else {
+    // In the same controls, so that the focus stays where it is.
+    form.take(saved);
+  }
   countChanges();
+}
+
+/** @param {PolicyAnswer["presets"][number]} preset */
+function presetButton({ name, policy }) {
+  const button = make("button", { text: name });
+  button.type = "button";
+  button.addEventListener("click", () => {
+    form?.fill(policy);
+    countChanges();
+    if (page.save.disabled) setText(page.answer, `It is “${name}” as it stands.`);
+  });
+  return button;
 }
 
 function countChanges() {
@@ -142,13 +172,12 @@ function countChanges() {
 /**
  * Asks the host for a change, and shows what it says.
  *
- * @param {{ policy?: Record<string, unknown>, preset?: string }} wanted
- * @param {string} done
+ * @param {Record<string, unknown>} policy what is to be changed of it
  */
-async function change(wanted, done) {
+async function change(policy) {
   try {
-    show(await ask({ ask: "change_policy", ...wanted }));
-    setText(page.answer, done);
+    show(await ask({ ask: "change_policy", policy }));
+    setText(page.answer, "Saved.");
   } catch (error) {
     const field = error instanceof Refused ? error.field : null;
     const text = error instanceof Error ? error.message : String(error);
@@ -177,15 +206,13 @@ page.mode.addEventListener("change", (event) => {
   const { value } = /** @type {HTMLInputElement} */ (event.target);
   void run(() => ask({ ask: "set_mode", mode: value === "enforce" ? "enforce" : "observe" }));
 });
-page.privacy.addEventListener("change", (event) => {
-  const { value } = /** @type {HTMLInputElement} */ (event.target);
-  void run(() => choosePrivacy({ privacy: /** @type {Privacy} */ (value) }));
+page.privacyForm.addEventListener("input", () => {
+  privacyNews = "";
+  tellPrivacy();
 });
-page.keepDays.addEventListener("change", () => {
-  void run(() => choosePrivacy({ keep_days: page.keepDays.valueAsNumber }));
-});
-page.keepMib.addEventListener("change", () => {
-  void run(() => choosePrivacy({ keep_mib: page.keepMib.valueAsNumber }));
+page.privacyForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void run(usePrivacy);
 });
 page.seeForms.addEventListener("click", () => void run(requestPages));
 page.forgetForms.addEventListener("click", () => void run(giveUpPages));
@@ -193,9 +220,18 @@ page.revert.addEventListener("click", () => {
   form?.revert();
   countChanges();
 });
+// A field that is not in sight cannot say what is wrong with it.
+page.policy.addEventListener(
+  "invalid",
+  ({ target }) => {
+    const group = /** @type {HTMLElement} */ (target).closest("details");
+    if (group !== null) group.open = true;
+  },
+  true,
+);
 page.policy.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (form !== null) void change({ policy: documentOf(form.changes()) }, "Saved.");
+  if (form !== null) void change(documentOf(form.changes()));
 });
 window.addEventListener("beforeunload", (event) => {
   if ((form?.changes().length ?? 0) > 0) event.preventDefault();

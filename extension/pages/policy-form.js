@@ -177,6 +177,16 @@ export class PolicyForm {
     this.revert();
   }
 
+  /**
+   * Takes another policy for the saved one, and shows it.
+   *
+   * @param {Record<string, unknown>} saved
+   */
+  take(saved) {
+    this.#saved = saved;
+    this.revert();
+  }
+
   /** The values that differ from the saved ones. */
   changes() {
     /** @type {[string, Value][]} */
@@ -191,6 +201,18 @@ export class PolicyForm {
   /** Puts back what is saved. */
   revert() {
     for (const field of this.#fields) this.#show(field, valueAt(this.#saved, field.setting.path));
+  }
+
+  /**
+   * Puts values into the form, as if they were typed.
+   *
+   * @param {Record<string, unknown>} values some members of a policy
+   */
+  fill(values) {
+    for (const field of this.#fields) {
+      const value = valueAt(values, field.setting.path);
+      if (value !== null) this.#show(field, value);
+    }
   }
 
   /**

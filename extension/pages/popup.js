@@ -56,7 +56,8 @@ const page = {
   pausedText: element("paused-text"),
   resume: element("resume", HTMLButtonElement),
   prune: element("prune", HTMLButtonElement),
-  pause: element("pause", HTMLSelectElement),
+  pause: element("pause", HTMLButtonElement),
+  pauseFor: element("pause-for"),
   answer: element("answer"),
   recent: element("recent"),
   recentTitle: element("recent-title"),
@@ -188,14 +189,35 @@ function showControl(status) {
       : "All tabs are treated alike.",
   );
   const isPaused = paused_until_ms !== null && paused_until_ms > Date.now();
-  page.paused.hidden = !isPaused;
-  page.pause.hidden = isPaused;
   if (isPaused) {
     setText(
       page.pausedText,
       paused_until_ms >= FOREVER_MS ? "Paused until you resume" : `Paused until ${timeText(paused_until_ms)}`,
     );
   }
+  if (page.paused.hidden === isPaused) showPause(isPaused);
+}
+
+/**
+ * Shows what begins a pause, or what ends it. With what is hidden the focus would be lost, so what
+ * comes in its place takes it over.
+ *
+ * @param {boolean} isPaused
+ */
+function showPause(isPaused) {
+  const hasFocus = [page.pause, page.pauseFor, page.resume].some((it) =>
+    it.contains(document.activeElement),
+  );
+  page.paused.hidden = !isPaused;
+  page.pause.hidden = isPaused;
+  openPauseFor(false);
+  if (hasFocus) (isPaused ? page.resume : page.pause).focus();
+}
+
+/** @param {boolean} isOpen */
+function openPauseFor(isOpen) {
+  page.pauseFor.hidden = !isOpen;
+  page.pause.ariaExpanded = String(isOpen);
 }
 
 /** @param {Status} status */
@@ -276,11 +298,10 @@ page.mode.addEventListener("change", (event) => {
 page.focus.addEventListener("change", () => {
   wish({ ask: "change_policy", policy: { focus: { enabled: page.focus.checked } } });
 });
-page.pause.addEventListener("change", () => {
-  const { value } = page.pause;
-  page.pause.value = "";
-  if (value === "") return;
-  const until_ms = value === "forever" ? FOREVER_MS : Date.now() + Number(value);
+page.pause.addEventListener("click", () => openPauseFor(page.pauseFor.hidden === true));
+page.pauseFor.addEventListener("click", ({ target }) => {
+  if (!(target instanceof HTMLButtonElement)) return;
+  const until_ms = target.value === "forever" ? FOREVER_MS : Date.now() + Number(target.value);
   wish({ ask: "pause", until_ms });
 });
 page.resume.addEventListener("click", () => wish({ ask: "pause", until_ms: null }));

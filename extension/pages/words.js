@@ -4,7 +4,7 @@
  * Pure, so that tests can read it. A word that is not known is shown as it is: an honest code is
  * better than a guess.
  *
- * @import {Connection, ConnectionState, Health, HealthState, PrivacyStatus, RecentDecision} from "../types"
+ * @import {Connection, ConnectionState, Health, HealthState, PrivacyStatus, RecentDecision, Refusal} from "../types"
  */
 
 /** A pause with no end of its own: the last moment of the year 9999. */
@@ -151,6 +151,16 @@ export function troubleText({ state, detail, fix }) {
     .join(" ");
 }
 
+/**
+ * What was refused and what to do about it. It may begin with the name of a setting or a file, which
+ * stays as it is.
+ *
+ * @param {Refusal} refusal
+ */
+export function refusalText({ message, fix }) {
+  return fix ? `${ended(message)} ${sentence(fix)}` : message;
+}
+
 /** @param {ConnectionState} state */
 export function isTrouble(state) {
   return state !== "connected" && state !== "connecting";
@@ -261,7 +271,12 @@ function wordFor(words, code) {
 
 /** @param {string} text */
 function sentence(text) {
-  return text === "" || /[.!?]$/.test(text) ? capitalised(text) : `${capitalised(text)}.`;
+  return capitalised(ended(text));
+}
+
+/** @param {string} text */
+function ended(text) {
+  return text === "" || /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 /**

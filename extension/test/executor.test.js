@@ -27,7 +27,7 @@ const ORDER = { type: "discard_tab", decision: 7, tab: 2, host: "host2.example" 
 
 async function openTab(tab) {
   const parts = await working();
-  parts.browser.haveTab(1, { active: true });
+  parts.browser.haveTab(1, { active: true, splitViewId: 5 });
   parts.browser.haveTab(2, tab);
   parts.tracker.snapshot(1, await parts.browser.everything(), null, {});
   parts.events.length = 0;
@@ -72,6 +72,7 @@ function refused(name, why, tab, order = {}) {
 }
 
 refused("it came to the front", "ACTIVE", { active: true });
+refused("it is in sight beside the one in front", "ACTIVE", { splitViewId: 5 });
 refused("it was pinned", "PINNED", { pinned: true });
 refused("it makes a sound", "AUDIBLE", { audible: true });
 refused("it opted out", "NOT_AUTO_DISCARDABLE", { autoDiscardable: false });
@@ -137,6 +138,15 @@ test("a touched form holds its tab", async () => {
   );
 });
 
+test("a page is asked though it was never heard: its word can be lost with a worker", async () => {
+  const { browser, events, executor } = await openTab();
+  browser.touchedPages.set(2, true);
+  executor.discard(ORDER);
+  await executor.idle();
+  assert.deepEqual(browser.discarded, []);
+  assert.deepEqual(outcomes(events), [{ decision: 7, tab: 2, ok: false, why: "UNSAVED" }]);
+});
+
 test("a page that does not answer, as frozen ones do, is taken by what it said before", async () => {
   const silent = new Promise(() => {});
   assert.deepEqual(await withForms(({ browser }) => browser.touchedPages.set(2, silent)), {
@@ -175,15 +185,22 @@ test("the browser's own refusal is told in its words, and the discard is not our
   assert.equal(events.at(-1).by, "other");
 });
 
-test("a tab that came to the front in the very moment is loaded again", async () => {
-  const { browser, events, executor } = await openTab();
-  browser.beforeDiscard = (tab) => {
-    tab.active = true;
-  };
+test("a tab of a split view that is not in front is in no one's sight", async () => {
+  const { browser, executor } = await openTab({ splitViewId: 6 });
   executor.discard(ORDER);
   await executor.idle();
-  assert.equal(outcomes(events)[0].ok, true);
-  assert.deepEqual(browser.reloaded, [100]);
+  assert.deepEqual(browser.discarded, [2]);
+});
+
+test("a tab that came to the front in the very moment, or beside it, is loaded again", async () => {
+  for (const sight of [{ active: true }, { splitViewId: 5 }]) {
+    const { browser, events, executor } = await openTab();
+    browser.beforeDiscard = (tab) => Object.assign(tab, sight);
+    executor.discard(ORDER);
+    await executor.idle();
+    assert.equal(outcomes(events)[0].ok, true);
+    assert.deepEqual(browser.reloaded, [100]);
+  }
 });
 
 test("an order whose tab the browser discarded first finds it under its new id", async () => {

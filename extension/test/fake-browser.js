@@ -23,6 +23,8 @@ export class FakeBrowser {
   reloaded = [];
   grantsPages = false;
   watched = false;
+  /** Whether open pages were gone through anew, for each time they were to be watched. */
+  watchedAnew = [];
   touchedPages = new Map();
   user = "active";
   /** Called with the tab before it is discarded; may throw. */
@@ -131,6 +133,13 @@ export class FakeBrowser {
     return structuredClone(tab);
   };
 
+  isShown = async ({ windowId, active, splitViewId }) =>
+    active ||
+    [...this.tabs.values()].some(
+      (tab) =>
+        tab.active && tab.windowId === windowId && splitViewId !== -1 && tab.splitViewId === splitViewId,
+    );
+
   discard = async (id) => {
     const tab = this.tabs.get(id);
     if (tab === undefined) throw new Error(`No tab with id: ${id}.`);
@@ -140,7 +149,7 @@ export class FakeBrowser {
     const tell = this.discardTab(id);
     if (this.answersFirst) setImmediate(tell);
     else tell();
-    return { id: tab.id, discarded: true, active: tab.active };
+    return structuredClone(tab);
   };
 
   /** Discards a tab; returns what tells of it. */
@@ -171,8 +180,9 @@ export class FakeBrowser {
     this.badge = text;
   };
   mayReadPages = async () => this.grantsPages;
-  watchForms = async () => {
+  watchForms = async (_files, isNew) => {
     this.watched = true;
+    this.watchedAnew.push(isNew);
   };
   unwatchForms = async () => {
     this.watched = false;
@@ -204,6 +214,7 @@ export class FakeBrowser {
       incognito: false,
       status: "complete",
       groupId: -1,
+      splitViewId: -1,
       lastAccessed: 999_000.25,
       highlighted: false,
       selected: false,

@@ -14,11 +14,17 @@ class FakeElement {
   defaultValue = "";
   textContent = "";
   form = null;
+  /** Its root, closed to its page. */
+  shadow = null;
+  editContext = null;
 
   constructor(tag, more = {}) {
     this.tag = tag;
     this.type = tag === "input" ? "text" : tag;
     Object.assign(this, more);
+  }
+  get outerHTML() {
+    return this;
   }
   matches(selector) {
     if (selector === ":autofill") return this.isAutofilled;
@@ -33,6 +39,12 @@ class FakeForm extends FakeElement {
     super("form");
   }
 }
+/** A parser whose markup is the element it describes. */
+class FakeParser {
+  parseFromString({ defaultValue: value, defaultChecked: checked, defaultOptions: selectedOptions }) {
+    return { body: { firstChild: { value, checked, selectedOptions } } };
+  }
+}
 
 /** A page with the script in it, and the bits it told. */
 function pageWith(fields = [], { isTop = true } = {}) {
@@ -44,10 +56,13 @@ function pageWith(fields = [], { isTop = true } = {}) {
   let asked = null;
   const world = vm.createContext({
     Element: FakeElement,
+    HTMLElement: FakeElement,
     HTMLFormElement: FakeForm,
     addEventListener: listen,
+    DOMParser: FakeParser,
     document: { addEventListener: listen, querySelectorAll: () => fields },
     chrome: {
+      dom: { openOrClosedShadowRoot: ({ shadow }) => shadow },
       runtime: {
         sendMessage: async ({ touched }) => void told.push(touched),
         onMessage: { addListener: (listener) => (asked = listener) },
@@ -59,9 +74,11 @@ function pageWith(fields = [], { isTop = true } = {}) {
   const run = () => vm.runInContext(SCRIPT, world);
   /** The extension is reloaded: its functions throw from now on. */
   const leaveBehind = () => {
-    world.chrome.runtime.sendMessage = () => {
+    const fails = () => {
       throw new Error("Extension context invalidated.");
     };
+    world.chrome.runtime.sendMessage = fails;
+    world.chrome.dom.openOrClosedShadowRoot = fails;
   };
   run();
   const fire = (type, target, more = {}) => {
@@ -127,7 +144,66 @@ test("searching, passwords, and what a script or the browser fills in touch noth
   page.fire("input", new FakeElement("input", { value: "x" }), { isTrusted: false });
   page.fire("input", new FakeElement("input", { value: "me", isAutofilled: true }));
   page.fire("change", new FakeElement("input", { value: "me", isAutofilled: true }));
-  page.fire("input", new FakeElement("div"));
+  assert.deepEqual(page.told, [false]);
+});
+
+test("a field in a closed shadow root, whose events come as if from the root's host", () => {
+  const page = pageWith();
+  const field = new FakeElement("textarea");
+  const host = new FakeElement("div", { shadow: { activeElement: field } });
+  const outer = new FakeElement("div", { shadow: { activeElement: host } });
+  page.fire("beforeinput", outer);
+  field.value = "half a text";
+  page.fire("input", outer);
+  assert.deepEqual(page.told, [false, true]);
+  field.value = "";
+  page.fire("input", outer);
+  assert.deepEqual(page.told, [false, true, false]);
+
+  field.type = "search";
+  page.types(outer, "tabs");
+  assert.deepEqual(page.told, [false, true, false]);
+});
+
+test("what the browser says was changed touches, though its field is not found", () => {
+  const page = pageWith();
+  const host = new FakeElement("div", { shadow: { activeElement: null } });
+  page.fire("beforeinput", host);
+  page.fire("input", host);
+  assert.deepEqual(page.told, [false, true]);
+});
+
+/** An editor that draws its text itself, and what the browser tells its context. */
+function drawnEditor() {
+  const listeners = [];
+  const editContext = { addEventListener: (_type, listener) => listeners.push(listener) };
+  const editor = new FakeElement("div", { editContext });
+  return { editor, listeners, types: (isTrusted) => listeners.forEach((listener) => listener({ isTrusted })) };
+}
+
+test("an editor that draws its text itself hears of it by its context alone", () => {
+  for (const type of ["focusin", "keydown"]) {
+    const page = pageWith();
+    const { editor, listeners, types } = drawnEditor();
+    page.fire(type, editor);
+    page.fire(type, editor);
+    assert.equal(listeners.length, 1);
+    types(false);
+    assert.deepEqual(page.told, [false], "its page wrote that");
+    types(true);
+    assert.deepEqual(page.told, [false, true]);
+  }
+});
+
+test("what is pasted, cut or deleted in it comes as an event of the page", () => {
+  for (const type of ["paste", "cut", "beforeinput"]) {
+    const page = pageWith();
+    page.fire(type, drawnEditor().editor);
+    page.fire(type, new FakeElement("div"));
+    assert.deepEqual(page.told, [false, true], type);
+  }
+  const page = pageWith();
+  page.fire("paste", new FakeElement("div"));
   assert.deepEqual(page.told, [false]);
 });
 
@@ -200,6 +276,53 @@ test("in a page that was open before, what differs from its own text was typed",
   const page = pageWith([clean, typed], { isTop: false });
   assert.deepEqual(page.told, [true]);
   assert.equal(page.ask(), true);
+});
+
+test("in a page that was open before, whatever is not as it was given is touched", () => {
+  const option = (index) => ({ index });
+  const kinds = {
+    input: [
+      { type: "checkbox", checked: true, defaultChecked: false },
+      { type: "checkbox", checked: true, defaultChecked: true },
+    ],
+    select: [
+      { selectedOptions: [option(1)], defaultOptions: [option(0)] },
+      { selectedOptions: [option(1)], defaultOptions: [option(1)] },
+    ],
+    div: [
+      { isContentEditable: true, textContent: "Dear all" },
+      { isContentEditable: true, textContent: "\n  " },
+    ],
+    section: [{ editContext: { text: "x" } }, { editContext: { text: "" } }],
+    textarea: [
+      { value: "typed", isAutofilled: false },
+      { value: "filled in", isAutofilled: true },
+    ],
+  };
+  for (const [tag, [touched, clean]] of Object.entries(kinds)) {
+    for (const isWithin of [false, true]) {
+      const told = (more) => {
+        const element = new FakeElement(tag, more);
+        const host = new FakeElement("div", { shadow: { querySelectorAll: () => [element] } });
+        return pageWith([isWithin ? host : element]).told;
+      };
+      assert.deepEqual(told(touched), [true], tag);
+      assert.deepEqual(told(clean), [false], tag);
+    }
+  }
+});
+
+test("in a page that was open before, a form may have fields by the names of its members", () => {
+  const typed = new FakeElement("textarea", { value: "typed" });
+  const form = Object.assign(new FakeForm(), { matches: typed, closest: typed });
+  assert.deepEqual(pageWith([form, typed]).told, [true]);
+});
+
+test("an editor that was full before, and is emptied as chats do, is clean", () => {
+  const editor = new FakeElement("div", { isContentEditable: true, textContent: "half a letter" });
+  const page = pageWith([editor]);
+  page.types(editor, "");
+  assert.deepEqual(page.told, [true, false]);
 });
 
 test("put into a page twice, it watches once", () => {

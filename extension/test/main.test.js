@@ -61,6 +61,22 @@ test("events that fire before the store is read, and while the snapshot is taken
   assert.equal(browser.port.events()[1].pinned, true);
 });
 
+test("a browser that cannot be looked at in the first moment is looked at again", async () => {
+  const browser = new FakeBrowser();
+  browser.openWindow(1, { focused: true });
+  browser.haveTab(1, { active: true });
+  const { everything } = browser;
+  browser.everything = async () => {
+    browser.everything = everything;
+    throw new Error("Tabs cannot be queried right now.");
+  };
+  start(browser);
+  await settle();
+  await browser.port.says(hello());
+  await settle();
+  assert.deepEqual(types(browser.port), ["session_started"]);
+});
+
 test("a host that comes back gets what it missed and then a fresh snapshot", async () => {
   const browser = await started();
   await browser.port.says(hello());
@@ -202,7 +218,6 @@ test("the user's wishes reach the host", async () => {
     [{ ask: "set_privacy", privacy: "site" }, { type: "set_privacy", privacy: "site" }],
     [{ ask: "set_privacy", keep_days: 7 }, { type: "set_privacy", keep_days: 7 }],
     [{ ask: "policy" }, { type: "policy" }],
-    [{ ask: "change_policy", preset: "eager" }, { type: "change_policy", preset: "eager" }],
     [
       { ask: "change_policy", policy: { ttl_minutes: 3 } },
       { type: "change_policy", policy: { ttl_minutes: 3 } },
@@ -248,6 +263,15 @@ test("forms are watched when access is granted, and no longer when it is taken b
   assert.equal(browser.watched, false);
 });
 
+test("open pages are gone through anew when the extension is, and not when its worker is", async () => {
+  const browser = new FakeBrowser();
+  browser.grantsPages = true;
+  await started(browser);
+  browser.killWorker();
+  await started(browser);
+  assert.deepEqual(browser.watchedAnew, [true, false]);
+});
+
 test("a touched form: one clean frame does not clear its tab, a clean page does", async () => {
   const browser = await started();
   await browser.port.says(hello());
@@ -274,6 +298,39 @@ test("a touched form: one clean frame does not clear its tab, a clean page does"
 
   browser.listeners.formTold(1, { ...browser.tabs.get(2), incognito: true }, { touched: true });
   browser.listeners.formTold(1, browser.tabs.get(2), { touched: "secret text" });
+  await settle();
+  assert.deepEqual(bits(), [true, false]);
+});
+
+test("a late answer undoes nothing that was told or asked since", async () => {
+  const browser = await started();
+  await browser.port.says(hello());
+  const told = async (touched) => {
+    browser.listeners.formTold(browser.time, browser.tabs.get(2), { touched });
+    await settle();
+  };
+  const bits = () =>
+    browser.port.events().flatMap((event) => ("unsaved" in event ? [event.unsaved] : []));
+  const answers = [];
+  browser.askForms = () => new Promise((resolve) => answers.push(resolve));
+
+  await told(true);
+  await told(false);
+  await told(true);
+  answers[0](false);
+  await settle();
+  assert.deepEqual(bits(), [true], "it was touched after it was asked");
+
+  await told(false);
+  await told(false);
+  answers[1](false);
+  await settle();
+  assert.deepEqual(bits(), [true], "it was asked anew");
+  answers[2](true);
+  await settle();
+  assert.deepEqual(bits(), [true]);
+  await told(false);
+  answers[3](false);
   await settle();
   assert.deepEqual(bits(), [true, false]);
 });

@@ -13,6 +13,7 @@ import {
   observedText,
   outcomeText,
   reasonText,
+  refusalText,
   removedText,
   stateText,
   troubleText,
@@ -40,6 +41,14 @@ const DECISION = {
   familiarity: 1,
   bytes: 86 * MEGABYTE,
 };
+
+test("what was refused says what to do about it", () => {
+  const refusal = { code: "bad_policy", message: "policy.toml: no space left", fix: "make room" };
+  assert.equal(refusalText(refusal), "policy.toml: no space left. Make room.");
+  assert.equal(refusalText({ ...refusal, message: "It is full." }), "It is full. Make room.");
+  assert.equal(refusalText({ ...refusal, fix: null }), "policy.toml: no space left");
+  assert.equal(refusalText({ code: "no_host", message: "There is no host." }), "There is no host.");
+});
 
 test("amounts and times as people say them", () => {
   assert.equal(bytesText(0), "0 MB");

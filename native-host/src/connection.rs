@@ -5,17 +5,18 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use engine::{HostKnowledge, Mode, PolicyDocument, PolicyError, SEMANTICS};
+use engine::{HostKnowledge, PolicyDocument, PolicyError, Preset, SEMANTICS};
 use recorder::{Naming, PolicySource, Privacy, Storage, WriteError};
 
 use crate::clock::Reading;
 use crate::framing::{FramingError, MAX_MESSAGE_BYTES};
 use crate::health::{self, Face, Live, LiveLog, Machine, Registry, Report, Steady, Subject};
-use crate::host_key;
-use crate::kept::{self, KeptKnowledge};
+use crate::host_key::{self, Found};
+use crate::kept::{KeptKnowledge, KnowledgeFile};
 use crate::metrics::Sampler;
+use crate::mode_file::{ModeChoice, ModeFile};
 use crate::paths::Paths;
-use crate::policy_file::{PolicyFile, Refusal, lay_over};
+use crate::policy_file::{PolicyFile, Refusal, StoreError, lay_over};
 use crate::privacy_file::{PrivacyChoice, PrivacyFile};
 use crate::protocol::{
     Cluster, ErrorCode, ErrorMessage, ExtensionHello, FocusStatus, HostHello, Incoming, LogState,
@@ -24,8 +25,8 @@ use crate::protocol::{
 };
 use crate::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
 
-/// How often the policy file is looked at.
-const POLICY_POLL_MS: i64 = 2_500;
+/// How often the files are looked at that people and other hosts change.
+const POLL_MS: i64 = 2_500;
 
 /// How often what was learnt of the hosts is kept. A host that is killed learns it again from the
 /// log, unless the browser goes with it.
@@ -39,6 +40,9 @@ const FIRST_RETRY_MS: i64 = 1_000;
 
 /// The longest wait for a try.
 const LONGEST_RETRY_MS: i64 = 30_000;
+
+/// What to do about a policy file that was refused.
+const CORRECT_THE_FILE: &str = "correct the file; the policy before stays in force";
 
 const EXTENSION_BUG: &str = "report it as a bug of the extension";
 
@@ -72,7 +76,8 @@ pub struct Connection {
     outside: Outside,
     policy_file: PolicyFile,
     policy: PolicyDocument,
-    mode: Mode,
+    mode_file: ModeFile,
+    mode: ModeChoice,
     privacy_file: PrivacyFile,
     privacy: PrivacyChoice,
     hello: Option<ExtensionHello>,
@@ -82,7 +87,7 @@ pub struct Connection {
     /// What was removed last for its age or its size.
     removed: Option<RemovedTraces>,
     next_retention_ms: i64,
-    next_policy_poll_ms: i64,
+    next_poll_ms: i64,
     next_knowledge_ms: i64,
     ending: Option<Ending>,
     checks: Registry<Subject>,
@@ -113,12 +118,13 @@ impl Connection {
     pub fn new(outside: Outside, now: Reading) -> Self {
         let paths = &outside.paths;
         let (policy_file, policy) = PolicyFile::open(paths.policy(), paths.last_good_policy());
-        let mode = kept::read_mode(&paths.mode());
+        let (mode_file, mode) = ModeFile::open(paths.mode());
         let (privacy_file, privacy) = PrivacyFile::open(paths.privacy());
         Self {
             outside,
             policy_file,
             policy,
+            mode_file,
             mode,
             privacy_file,
             privacy,
@@ -127,7 +133,7 @@ impl Connection {
             first_n: None,
             removed: None,
             next_retention_ms: now.boot_ms,
-            next_policy_poll_ms: now.boot_ms + POLICY_POLL_MS,
+            next_poll_ms: now.boot_ms + POLL_MS,
             next_knowledge_ms: now.boot_ms + KNOWLEDGE_MS,
             ending: None,
             checks: health::checks::registry(),
@@ -176,19 +182,18 @@ impl Connection {
 
     /// Does what is due.
     pub fn tick(&mut self, now: Reading) {
-        if now.boot_ms >= self.next_policy_poll_ms {
-            self.next_policy_poll_ms = now.boot_ms + POLICY_POLL_MS;
+        if now.boot_ms >= self.next_poll_ms {
+            self.next_poll_ms = now.boot_ms + POLL_MS;
             self.poll_policy(now);
-            if let Some(choice) = self.privacy_file.poll() {
-                self.use_privacy(choice, now);
-            }
+            self.poll_mode(now);
+            self.poll_privacy(now);
         }
         self.retry_log(now);
         self.with_log(now, |session, tools| session.tick(now, tools));
         if now.boot_ms >= self.next_knowledge_ms {
             self.next_knowledge_ms = now.boot_ms + KNOWLEDGE_MS;
             if let Log::Open(session) = &self.log {
-                keep_knowledge(&self.outside.paths, &session.knowledge());
+                keep_knowledge(&self.outside.paths, session.knowledge(), now);
             }
         }
         if now.boot_ms >= self.next_retention_ms && matches!(self.log, Log::Open(_)) {
@@ -209,7 +214,7 @@ impl Connection {
             Log::Closed | Log::Failed(_) => i64::MAX,
         };
         of_log
-            .min(self.next_policy_poll_ms)
+            .min(self.next_poll_ms)
             .min(self.next_knowledge_ms)
             .min(of_retention)
     }
@@ -248,7 +253,7 @@ impl Connection {
             crate::report(format_args!("the log stays unsealed: {error}"));
             return Ending::DataLost;
         }
-        keep_knowledge(&self.outside.paths, &knowledge);
+        keep_knowledge(&self.outside.paths, knowledge, now);
         ending
     }
 
@@ -334,17 +339,20 @@ impl Connection {
                 policy,
                 preset,
             } => {
+                // What somebody has just saved is what is changed.
+                self.poll_policy(now);
                 let policy = match (policy, preset) {
                     (Some(members), None) => lay_over(&self.policy, &members),
                     (None, Some(name)) => {
-                        PolicyDocument::preset(&name).ok_or_else(|| PolicyError {
+                        let preset = Preset::named(&name).ok_or_else(|| PolicyError {
                             line: None,
                             field: Some("preset".to_owned()),
                             problem: format!(
                                 "found {name:?}, expected one of {}",
                                 engine::PRESETS.join(", ")
                             ),
-                        })
+                        });
+                        preset.map(|preset| preset.over(&self.policy))
                     }
                     (Some(_), Some(_)) | (None, None) => {
                         let problem = "change_policy: expected either `policy` or `preset`";
@@ -357,24 +365,10 @@ impl Connection {
                 self.change_policy(request, policy, now);
             }
             Incoming::SetMode { request, mode } => {
-                if self.with_log(now, |session, tools| session.set_mode(mode, now, tools)) {
-                    self.mode = mode;
-                    if let Err(error) = kept::write_mode(&self.outside.paths.mode(), mode) {
-                        crate::report(format_args!(
-                            "the mode holds for this session only: {error}"
-                        ));
-                    }
-                    self.send_status(request, now);
-                } else {
-                    self.send_log_error(request);
-                }
+                self.choose_mode(request, |choice| choice.mode = mode, now);
             }
             Incoming::Pause { request, until_ms } => {
-                if self.with_log(now, |session, tools| session.pause(until_ms, now, tools)) {
-                    self.send_status(request, now);
-                } else {
-                    self.send_log_error(request);
-                }
+                self.choose_mode(request, |choice| choice.paused_until_ms = until_ms, now);
             }
             Incoming::SetPrivacy {
                 request,
@@ -382,6 +376,7 @@ impl Connection {
                 keep_days,
                 keep_mib,
             } => {
+                self.poll_privacy(now);
                 let choice = PrivacyChoice {
                     privacy: privacy.unwrap_or(self.privacy.privacy),
                     keep_days: keep_days.unwrap_or(self.privacy.keep_days),
@@ -394,6 +389,48 @@ impl Connection {
                 self.send(Outgoing::Pong { request, health });
             }
         }
+    }
+
+    // ---- Mode ---------------------------------------------------------------------------------
+
+    fn choose_mode(&mut self, request: u64, change: impl FnOnce(&mut ModeChoice), now: Reading) {
+        // What another host was told meanwhile stays.
+        self.poll_mode(now);
+        let mut choice = self.mode;
+        change(&mut choice);
+        if !self.tell_mode(choice, now) {
+            self.send_log_error(request);
+            return;
+        }
+        self.mode = choice;
+        if let Err(error) = self.mode_file.store(&choice) {
+            crate::report(format_args!(
+                "mode and pause hold for this session only: {error}"
+            ));
+        }
+        self.send_status(request, now);
+    }
+
+    fn poll_mode(&mut self, now: Reading) {
+        if let Some(choice) = self.mode_file.poll() {
+            // Where the log cannot be written it is told there when it can.
+            self.tell_mode(choice, now);
+            self.mode = choice;
+        }
+    }
+
+    /// Logs what of a choice is new. False if the log could not be written.
+    fn tell_mode(&mut self, choice: ModeChoice, now: Reading) -> bool {
+        let before = self.mode;
+        self.with_log(now, |session, tools| {
+            if choice.mode != before.mode {
+                session.set_mode(choice.mode, now, tools)?;
+            }
+            if choice.paused_until_ms != before.paused_until_ms {
+                session.pause(choice.paused_until_ms, now, tools)?;
+            }
+            Ok(())
+        })
     }
 
     // ---- Privacy ------------------------------------------------------------------------------
@@ -429,6 +466,12 @@ impl Connection {
         }
     }
 
+    fn poll_privacy(&mut self, now: Reading) {
+        if let Some(choice) = self.privacy_file.poll() {
+            self.use_privacy(choice, now);
+        }
+    }
+
     fn use_privacy(&mut self, choice: PrivacyChoice, now: Reading) {
         self.privacy = choice;
         if matches!(&self.log, Log::Open(session) if session.privacy() != choice.privacy) {
@@ -443,8 +486,7 @@ impl Connection {
         let Log::Open(session) = std::mem::replace(&mut self.log, Log::Closed) else {
             unreachable!("it is called with an open log");
         };
-        let paused_until_ms = session.paused_until_ms();
-        keep_knowledge(&self.outside.paths, &session.knowledge());
+        keep_knowledge(&self.outside.paths, session.knowledge(), now);
         let Outside { port, sampler, .. } = &mut self.outside;
         let mut tools = Tools {
             port: &mut **port,
@@ -463,11 +505,6 @@ impl Connection {
             self.first_n = Some(in_log_before + 1);
         }
         self.open_log(0, FIRST_RETRY_MS, now);
-        if paused_until_ms.is_some() {
-            self.with_log(now, |session, tools| {
-                session.pause(paused_until_ms, now, tools)
-            });
-        }
     }
 
     /// Removes logs that are too old, and the oldest of what is too much.
@@ -532,10 +569,25 @@ impl Connection {
         // The file first: it is the truth, and a policy that it does not have would be gone with
         // the next start.
         if let Err(error) = self.policy_file.store(&policy) {
-            let problem = format!("{}: {error}", self.policy_file.name());
-            let fix = "make the policy file writable";
-            let error = ErrorMessage::new(ErrorCode::BadPolicy, problem.clone(), fix)
-                .adding("problem", problem);
+            let message = error.to_string();
+            let error = match error {
+                // Without the field: in an answer that is one of the request.
+                StoreError::Refused(Refusal {
+                    file,
+                    line,
+                    problem,
+                    ..
+                }) => ErrorMessage::new(ErrorCode::BadPolicy, message, CORRECT_THE_FILE)
+                    .adding("file", file)
+                    .adding("line", line)
+                    .adding("problem", problem),
+                StoreError::Io(_) => {
+                    let problem = format!("{}: {message}", self.policy_file.name());
+                    let fix = "make the policy file writable";
+                    ErrorMessage::new(ErrorCode::BadPolicy, problem.clone(), fix)
+                        .adding("problem", problem)
+                }
+            };
             self.send(error.answering(request));
             return;
         }
@@ -694,7 +746,7 @@ impl Connection {
             engine: SEMANTICS,
             session: session.id(),
             last_n: session.last_n(),
-            mode: self.mode,
+            mode: self.mode.mode,
             policy_hash: self.policy.hash(),
         };
         self.log = Log::Open(session);
@@ -765,8 +817,8 @@ impl Connection {
     fn status_without_log(&self, request: u64, error: Option<&String>) -> Status {
         Status {
             request,
-            mode: self.mode,
-            paused_until_ms: None,
+            mode: self.mode.mode,
+            paused_until_ms: self.mode.paused_until_ms,
             score: None,
             level: None,
             reasons: Vec::new(),
@@ -846,7 +898,14 @@ fn naming(privacy: Privacy, paths: &Paths) -> std::io::Result<(Naming, bool)> {
 /// What the sessions before had learnt, under the names of a log. What is kept beside the logs
 /// tells no more than they do: it is written anew where its names are others.
 fn knowledge(naming: &Naming, is_key_new: bool, paths: &Paths) -> Vec<HostKnowledge> {
-    let Some(kept) = kept::read_knowledge(&paths.knowledge()) else {
+    let file = match KnowledgeFile::lock(paths.knowledge()) {
+        Ok(file) => file,
+        Err(error) => {
+            crate::report(format_args!("what was learnt before is not known: {error}"));
+            return Vec::new();
+        }
+    };
+    let Some(kept) = file.read() else {
         return Vec::new();
     };
     let (before, count) = (kept.privacy, kept.hosts.len());
@@ -861,27 +920,40 @@ fn knowledge(naming: &Naming, is_key_new: bool, paths: &Paths) -> Vec<HostKnowle
         hosts,
     };
     if before != knowledge.privacy || why_dropped.is_some() {
-        let is_kept = keep_knowledge(paths, &knowledge);
         // A full disk takes no new file and lets an old one go.
-        if !is_kept && let Err(error) = std::fs::remove_file(paths.knowledge()) {
-            crate::report(format_args!("what was learnt before stays: {error}"));
+        if let Err(error) = file.write(&knowledge) {
+            crate::report(format_args!("what was learnt is not kept: {error}"));
+            if let Err(error) = std::fs::remove_file(paths.knowledge()) {
+                crate::report(format_args!("what was learnt before stays: {error}"));
+            }
         }
     }
     knowledge.hosts
 }
 
-/// Keeps what was learnt. False if that did not work.
-fn keep_knowledge(paths: &Paths, knowledge: &KeptKnowledge) -> bool {
-    kept::write_knowledge(&paths.knowledge(), knowledge)
-        .inspect_err(|error| {
-            crate::report(format_args!("what was learnt is not kept: {error}"));
-        })
-        .is_ok()
+/// Keeps what a session learnt, beside what those of other browsers did.
+fn keep_knowledge(paths: &Paths, learnt: KeptKnowledge, now: Reading) {
+    let keep = || -> std::io::Result<()> {
+        let file = KnowledgeFile::lock(paths.knowledge())?;
+        let all = match file.read() {
+            None => learnt,
+            Some(kept) => {
+                let key = match host_key::find(&paths.host_key()) {
+                    Ok(Found::Key(key)) => Some(key),
+                    Ok(Found::Nothing | Found::Damaged) | Err(_) => None,
+                };
+                kept.with_session(learnt, key, now.wall_ms)
+            }
+        };
+        file.write(&all)
+    };
+    if let Err(error) = keep() {
+        crate::report(format_args!("what was learnt is not kept: {error}"));
+    }
 }
 
 fn bad_file(refusal: &Refusal) -> Box<ErrorMessage> {
-    let fix = "correct the file; the policy before stays in force";
-    ErrorMessage::new(ErrorCode::BadPolicy, refusal.to_string(), fix)
+    ErrorMessage::new(ErrorCode::BadPolicy, refusal.to_string(), CORRECT_THE_FILE)
         .adding("file", refusal.file.clone())
         .adding("line", refusal.line)
         .adding("field", refusal.field.clone())

@@ -125,10 +125,16 @@ pub fn create_private_folder(folder: &Path) -> io::Result<()> {
 /// Replaces a file in one step, or leaves it as it was: whoever reads it, and whenever the power
 /// fails, finds the old content or the new. Its folder is created where it is missing.
 ///
+/// A link stays one: the file that it leads to is replaced, and keeps its own rights.
+///
 /// # Errors
-/// What the system says.
+/// What the system says; a link that leads nowhere.
 pub fn write_private_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    if path.is_symlink() {
+        return write_where_it_leads(path, content);
+    }
     let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
+    create_private_folder(folder)?;
     draft(folder, content)?.persist(path)?;
     fs::File::open(folder)?.sync_all()
 }
@@ -139,13 +145,26 @@ pub fn write_private_file(path: &Path, content: &[u8]) -> io::Result<()> {
 /// What the system says; `AlreadyExists` where somebody was faster.
 pub fn create_private_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
+    create_private_folder(folder)?;
     draft(folder, content)?.persist_noclobber(path)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+fn write_where_it_leads(link: &Path, content: &[u8]) -> io::Result<()> {
+    let path = fs::canonicalize(link).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), "it is a link that leads nowhere"),
+        _ => error,
+    })?;
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
+    let file = draft(folder, content)?;
+    let rights = fs::metadata(&path)?.permissions();
+    file.as_file().set_permissions(rights)?;
+    file.persist(&path)?;
     fs::File::open(folder)?.sync_all()
 }
 
 /// Writes a file without a name yet, to the disk, with mode 0600.
 fn draft(folder: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    create_private_folder(folder)?;
     let mut file = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .tempfile_in(folder)?;
@@ -209,6 +228,28 @@ mod tests {
         fs::set_permissions(folder.path().join("a/b"), Permissions::from_mode(0o755)).unwrap();
         create_private_folder(&folder.path().join("a/b")).unwrap();
         assert_eq!(mode(&folder.path().join("a/b")), 0o700);
+    }
+
+    #[test]
+    fn a_link_stays_one_and_what_it_leads_to_is_not_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, theirs) = (folder.path().join("own"), folder.path().join("theirs"));
+        let (link, file) = (own.join("link"), theirs.join("file"));
+        fs::create_dir(&own).unwrap();
+        fs::create_dir(&theirs).unwrap();
+        std::os::unix::fs::symlink("../theirs/file", &link).unwrap();
+        let error = write_private_file(&link, b"one").unwrap_err();
+        assert_eq!(error.to_string(), "it is a link that leads nowhere");
+        assert!(link.is_symlink() && !file.exists());
+
+        fs::write(&file, "one").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(&theirs, Permissions::from_mode(0o750)).unwrap();
+        write_private_file(&link, b"two").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(read_file(&file, 3).unwrap().as_deref(), Some("two"));
+        assert_eq!((mode(&theirs), mode(&file)), (0o750, 0o640));
+        assert_eq!(fs::read_dir(&theirs).unwrap().count(), 1);
     }
 
     #[test]

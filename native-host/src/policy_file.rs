@@ -2,19 +2,17 @@
 //!
 //! People edit it, and the options page changes it through the host. A bad one is refused with
 //! the line and the reason, and the policy that was in force stays.
-//!
-//! It is watched by looking at it now and then, not by a notification of the system: that is the
-//! same on every platform, costs one system call, and an editor that writes a new file and renames
-//! it over the old one is seen as well as one that writes in place.
 
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use engine::{PolicyDocument, PolicyError};
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::paths::{read_file, write_private_file};
+use crate::policy_text::changed;
+use crate::watched_file::WatchedFile;
 
 /// The longest policy, in bytes: it has to fit on a line of the log and in a message to the
 /// browser, with room for both to be written in another way than the file.
@@ -23,9 +21,8 @@ pub const MAX_POLICY_BYTES: usize = 256 << 10;
 /// The policy file and what is known of it.
 #[derive(Debug)]
 pub struct PolicyFile {
-    path: PathBuf,
+    watched: WatchedFile,
     last_good: PathBuf,
-    seen: Option<Stamp>,
     refusal: Option<Refusal>,
 }
 
@@ -36,12 +33,12 @@ impl PolicyFile {
     /// where there never was one: a slip in an edit must not lay the protected domains bare.
     pub fn open(path: PathBuf, last_good: PathBuf) -> (Self, PolicyDocument) {
         let mut file = Self {
-            path,
+            watched: WatchedFile::new(path),
             last_good,
-            seen: None,
             refusal: None,
         };
-        file.seen = Stamp::of(&file.path);
+        // What is read here counts as seen.
+        file.watched.has_changed();
         let policy = match file.read() {
             Ok(Some(policy)) => policy,
             Ok(None) => {
@@ -64,22 +61,29 @@ impl PolicyFile {
     ///
     /// A file that is gone changes nothing: an editor may be about to put a new one in its place.
     pub fn poll(&mut self) -> Option<Result<PolicyDocument, Refusal>> {
-        let stamp = Stamp::of(&self.path);
-        if stamp.is_none() || stamp == self.seen {
+        if !self.watched.has_changed() {
             return None;
         }
-        self.seen = stamp;
         let result = self.read().transpose()?;
         self.refusal = result.as_ref().err().cloned();
         Some(result)
     }
 
-    /// Writes a policy as the new truth, with what each setting means as comments.
+    /// Writes a policy as the new truth. Of a file that says a policy only what differs is changed;
+    /// any other is written anew, with what each setting means as comments.
     ///
     /// # Errors
+    /// [`StoreError::Refused`] where the file as it stands was refused: somebody's edit is in it.
     /// What the system says, or that the policy is too long. The file is as it was then.
-    pub fn store(&mut self, policy: &PolicyDocument) -> io::Result<()> {
-        self.write(policy)?;
+    pub fn store(&mut self, policy: &PolicyDocument) -> Result<(), StoreError> {
+        if let Some(refusal) = self
+            .refusal
+            .clone()
+            .filter(|_| self.watched.path().exists())
+        {
+            return Err(StoreError::Refused(refusal));
+        }
+        self.write(policy).map_err(StoreError::Io)?;
         self.refusal = None;
         Ok(())
     }
@@ -91,24 +95,28 @@ impl PolicyFile {
 
     /// The file's name without its folders: where a user keeps files is nobody's business.
     pub fn name(&self) -> String {
-        name_of(&self.path)
+        name_of(self.watched.path())
     }
 
     fn write(&mut self, policy: &PolicyDocument) -> io::Result<()> {
-        let text = policy.to_toml();
+        let present = read_file(self.watched.path(), MAX_POLICY_BYTES)
+            .ok()
+            .flatten();
+        let text = present
+            .and_then(|present| changed(&present, policy))
+            .unwrap_or_else(|| policy.to_toml());
         if text.len() > MAX_POLICY_BYTES {
             let problem = format!("it is longer than {MAX_POLICY_BYTES} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
         }
-        write_private_file(&self.path, text.as_bytes())?;
-        self.seen = Stamp::of(&self.path);
+        self.watched.write(text.as_bytes())?;
         self.keep_as_good(&text);
         Ok(())
     }
 
     fn read(&self) -> Result<Option<PolicyDocument>, Refusal> {
-        let text =
-            read_file(&self.path, MAX_POLICY_BYTES).map_err(|error| self.refusal_of_io(&error))?;
+        let text = read_file(self.watched.path(), MAX_POLICY_BYTES)
+            .map_err(|error| self.refusal_of_io(&error))?;
         let Some(text) = text else { return Ok(None) };
         let policy = PolicyDocument::from_toml(&text).map_err(|error| {
             let PolicyError {
@@ -177,6 +185,17 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+/// Why a policy was not stored.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// What is in the file would be lost.
+    #[error("the file has to be corrected first: {0}")]
+    Refused(Refusal),
+    /// The file could not be written.
+    #[error("{0}")]
+    Io(io::Error),
+}
+
 /// Lays some members of a policy over a whole one, inside its tables too. A `null` switches an
 /// optional setting off.
 ///
@@ -213,29 +232,10 @@ fn name_of(path: &Path) -> String {
         .into_owned()
 }
 
-/// What tells one content of a file from another without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    inode: u64,
-    bytes: u64,
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    /// Looks at a file; `None` where there is none.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Self {
-            inode: metadata.ino(),
-            bytes: metadata.size(),
-            // The time of change, not of modification: an editor can set that one back.
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     struct Folder(tempfile::TempDir);
@@ -299,6 +299,9 @@ mod tests {
         let expect = "policy.toml: line 2: ttl_minutes: found 0.0, expected 1 to 10080 minutes";
         assert_eq!(refusal.to_string(), expect);
         assert_eq!(file.refusal(), Some(&refusal));
+        // What somebody has written is not written over.
+        let error = file.store(&with_ttl(32.0)).unwrap_err();
+        assert!(matches!(error, StoreError::Refused(it) if it == refusal));
 
         // So it is after a restart, which has nothing but the bad file and the copy.
         let (mut file, policy) = folder.open();
@@ -312,6 +315,31 @@ mod tests {
         fs::write(folder.path(), "ttl_minutes = 31").unwrap();
         assert_eq!(file.poll(), Some(Ok(with_ttl(31.0))));
         assert_eq!(file.refusal(), None);
+
+        // One that is gone has nothing to lose.
+        fs::write(folder.path(), "ttl_minutes = 0").unwrap();
+        file.poll().unwrap().unwrap_err();
+        fs::remove_file(folder.path()).unwrap();
+        file.store(&with_ttl(32.0)).unwrap();
+        assert_eq!(file.refusal(), None);
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_told_and_followed_once_it_leads_somewhere() {
+        let folder = Folder::new();
+        let (target, link) = (folder.0.path().join("mine.toml"), folder.path());
+        fs::create_dir(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let (mut file, policy) = folder.open();
+        assert_eq!(policy, PolicyDocument::default());
+        let refusal = file.refusal().unwrap().to_string();
+        assert_eq!(refusal, "policy.toml: it is a link that leads nowhere");
+        file.store(&with_ttl(20.0)).unwrap_err();
+        fs::write(&target, "ttl_minutes = 21").unwrap();
+        assert_eq!(file.poll(), Some(Ok(with_ttl(21.0))));
+        file.store(&with_ttl(22.0)).unwrap();
+        assert!(link.is_symlink() && file.refusal().is_none());
+        assert_eq!(folder.open().1, with_ttl(22.0));
     }
 
     #[test]

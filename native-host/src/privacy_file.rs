@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use recorder::{Privacy, Retention};
 use serde::{Deserialize, Serialize};
 
-use crate::paths::{read_file, write_private_file};
-use crate::policy_file::Stamp;
+use crate::paths::read_file;
+use crate::watched_file::WatchedFile;
 
 const MAX_FILE_BYTES: usize = 4 << 10;
 
@@ -73,14 +73,15 @@ impl PrivacyChoice {
 /// The file with the choice, and what was read of it.
 #[derive(Debug)]
 pub struct PrivacyFile {
-    path: PathBuf,
-    seen: Option<Stamp>,
+    watched: WatchedFile,
 }
 
 impl PrivacyFile {
     /// Reads the choice to start with. Where there is none, nothing was chosen.
     pub fn open(path: PathBuf) -> (Self, PrivacyChoice) {
-        let mut file = Self { path, seen: None };
+        let mut file = Self {
+            watched: WatchedFile::new(path),
+        };
         let choice = file.poll().unwrap_or_default();
         (file, choice)
     }
@@ -90,17 +91,15 @@ impl PrivacyFile {
     /// Where it cannot be read, names are hashed: what somebody may have wanted hidden is not told
     /// for a slip of an editor.
     pub fn poll(&mut self) -> Option<PrivacyChoice> {
-        let stamp = Stamp::of(&self.path);
-        if stamp.is_none() || stamp == self.seen {
+        if !self.watched.has_changed() {
             return None;
         }
-        self.seen = stamp;
-        let choice =
-            Self::read(&self.path).and_then(|choice| choice.ok_or("it is gone".to_owned()));
+        let choice = Self::read(self.watched.path())
+            .and_then(|choice| choice.ok_or("it is gone".to_owned()));
         let choice = choice.unwrap_or_else(|problem| {
             crate::report(format_args!(
                 "hostnames are hashed, because {} cannot be read: {problem}",
-                self.path.display()
+                self.watched.path().display()
             ));
             PrivacyChoice {
                 privacy: Privacy::KeyedHash,
@@ -117,9 +116,7 @@ impl PrivacyFile {
     pub fn store(&mut self, choice: &PrivacyChoice) -> io::Result<()> {
         let mut text = serde_json::to_vec(choice)?;
         text.push(b'\n');
-        write_private_file(&self.path, &text)?;
-        self.seen = Stamp::of(&self.path);
-        Ok(())
+        self.watched.write(&text)
     }
 
     /// Reads a file with a choice; `None` where there is none.

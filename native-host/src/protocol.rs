@@ -1,7 +1,8 @@
 //! What extension and host say to each other: `PROTOCOL.md` as types.
 
 use engine::{
-    Explanation, Level, Mode, PRESETS, PolicyDocument, Reason, SETTINGS, Seq, Setting, TabId,
+    Explanation, Level, Mode, PRESETS, PolicyDocument, Preset, Reason, SETTINGS, Seq, Setting,
+    TabId,
 };
 use recorder::{Metrics, Privacy};
 use serde::{Deserialize, Serialize};
@@ -54,7 +55,7 @@ pub enum Incoming {
         request: u64,
         /// A whole document, or some members to lay over the present one.
         policy: Option<Map<String, Value>>,
-        /// The name of a preset.
+        /// The name of a preset, which is laid over it likewise.
         preset: Option<String>,
     },
     /// Carry decisions out from here on, or only note them.
@@ -443,8 +444,8 @@ pub struct PolicyAnswer {
     pub defaults: PolicyDocument,
     /// Every setting: where it stands, what it does, what values it takes.
     pub settings: &'static [Setting],
-    /// The names of the presets.
-    pub presets: [&'static str; PRESETS.len()],
+    /// The presets.
+    pub presets: Vec<NamedPreset>,
     /// The file's name, without folders.
     pub file: String,
 }
@@ -458,10 +459,24 @@ impl PolicyAnswer {
             policy,
             defaults: PolicyDocument::default(),
             settings: SETTINGS,
-            presets: PRESETS,
+            presets: (PRESETS.iter())
+                .filter_map(|name| {
+                    let policy = Preset::named(name)?;
+                    Some(NamedPreset { name, policy })
+                })
+                .collect(),
             file,
         }
     }
+}
+
+/// A preset by its name.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NamedPreset {
+    /// What it is called.
+    pub name: &'static str,
+    /// The members of a policy that it sets.
+    pub policy: Preset,
 }
 
 /// Something did not work.

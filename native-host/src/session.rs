@@ -20,6 +20,7 @@ use crate::clock::{Reading, TraceClock};
 use crate::history::History;
 use crate::kept::KeptKnowledge;
 use crate::metrics::{Detail, Sampler};
+use crate::mode_file::ModeChoice;
 use crate::names::Names;
 use crate::orders::Orders;
 use crate::protocol::{
@@ -64,8 +65,8 @@ pub struct Beginning {
     pub extension_session: Uuid,
     /// The policy in force.
     pub policy: PolicyDocument,
-    /// Whether decisions are carried out.
-    pub mode: Mode,
+    /// Whether decisions are carried out, and made.
+    pub mode: ModeChoice,
     /// What the session before had learnt of the hosts, under the names that they have in the log.
     pub knowledge: Vec<HostKnowledge>,
     /// The names that hosts have in the log.
@@ -211,9 +212,10 @@ impl Session {
         self.record(
             now,
             Body::ModeChanged(ModeChanged {
-                mode: beginning.mode,
+                mode: beginning.mode.mode,
             }),
         )?;
+        self.tell_pause(beginning.mode, now)?;
         self.tell_lost_samples(now)?;
         self.writer.sync()
     }
@@ -253,19 +255,30 @@ impl Session {
         Ok(session)
     }
 
-    /// Writes policy and mode where the log has others: they were changed while nothing could be
-    /// written.
+    /// Writes policy, mode and pause where the log has others: they were changed while nothing
+    /// could be written.
     fn tell_settings(
         &mut self,
         policy: &PolicyDocument,
-        mode: Mode,
+        choice: ModeChoice,
         now: Reading,
     ) -> Result<(), WriteError> {
         if *self.history.engine().policy().document() != self.naming.policy(policy) {
             self.record_policy(policy, PolicySource::Start, now)?;
         }
+        let mode = choice.mode;
         if self.history.engine().world().mode() != mode {
             self.record(now, Body::ModeChanged(ModeChanged { mode }))?;
+        }
+        self.tell_pause(choice, now)
+    }
+
+    fn tell_pause(&mut self, choice: ModeChoice, now: Reading) -> Result<(), WriteError> {
+        let until_ms = choice.paused_until_ms;
+        let until_ms = until_ms.map(|wall_ms| self.clock.t_ms_of_wall(wall_ms));
+        let until_ms = until_ms.filter(|&until_ms| until_ms > self.clock.t_ms(now));
+        if self.history.engine().world().paused_until_ms() != until_ms {
+            self.record(now, Body::Paused(Paused { until_ms }))?;
         }
         Ok(())
     }
@@ -281,7 +294,7 @@ impl Session {
     pub fn recover(
         &mut self,
         policy: &PolicyDocument,
-        mode: Mode,
+        mode: ModeChoice,
         lost_samples: u64,
         now: Reading,
         tools: &mut Tools<'_>,

@@ -156,12 +156,7 @@ impl TraceComposer {
     /// [`WriteError::BadLine`] and [`WriteError::TooLong`], of which nothing was written: others
     /// may follow. After what the file system refuses, none may; it is told some lines later, or
     /// at the end.
-    pub fn append(
-        &mut self,
-        t_ms: i64,
-        at_ms: Option<i64>,
-        mut body: Body,
-    ) -> Result<Seq, WriteError> {
+    pub fn append(&mut self, t_ms: i64, at_ms: Option<i64>, body: Body) -> Result<Seq, WriteError> {
         check_is_owners(&body)?;
         let unknown = || LineError {
             column: None,
@@ -180,11 +175,14 @@ impl TraceComposer {
             }
         }
         let next_n = self.place.last_n + 1;
-        if let Body::Dropped(Dropped { from, .. }) = &mut body {
+        let mut line = self.next_line(t_ms, body);
+        line.src = source;
+        line.n = (source == Source::Ext).then_some(next_n);
+        line.at_ms = at_ms;
+        if let Body::Dropped(Dropped { from, .. }) = &mut line.body {
             *from = from.map(|_| next_n);
         }
-        let n = (source == Source::Ext).then_some(next_n);
-        self.put(t_ms, source, n, at_ms, body)
+        self.put(&line)
     }
 
     /// Returns the seq that the next line will have, unless a checkpoint or a segment's end comes
@@ -221,7 +219,7 @@ impl TraceComposer {
         self.account.sum(&self.block);
         let Account { lines, crc32c, .. } = self.account;
         let body = Body::Checkpoint(tally::checkpoint(lines, crc32c, None));
-        self.put(t_ms, Source::Host, None, None, body)?;
+        self.put(&self.next_line(t_ms, body))?;
         self.lines_since_checkpoint = 0;
         Ok(())
     }
@@ -233,7 +231,7 @@ impl TraceComposer {
         let sink = sink.map_err(|error| self.fail(error))?;
         let seal = tally::seal(self.account.lines, &sink.sha256(), next_segment);
         let body = Body::LogClosed(seal);
-        self.put(t_ms, Source::Host, None, None, body)?;
+        self.put(&self.next_line(t_ms, body))?;
         let ended = sink.end(&self.block);
         self.block.clear();
         ended.map_err(|error| self.fail(error))
@@ -256,32 +254,30 @@ impl TraceComposer {
         self.outflow = Some(begun.map_err(|error| self.fail(error))?);
         self.account = Account::default();
         let body = Body::LogOpened(self.header.clone());
-        self.put(t_ms, Source::Host, None, None, body)?;
+        self.put(&self.next_line(t_ms, body))?;
         Ok(())
     }
 
-    fn put(
-        &mut self,
-        t_ms: i64,
-        src: Source,
-        n: Option<u64>,
-        at_ms: Option<i64>,
-        body: Body,
-    ) -> Result<Seq, WriteError> {
+    /// A line of the host's at the next place. (Inlined, a body is moved into it once.)
+    #[inline(always)]
+    fn next_line(&self, t_ms: i64, body: Body) -> Line {
+        Line {
+            seq: Seq(self.place.next_seq),
+            t_ms: t_ms.max(self.place.last_t_ms),
+            src: Source::Host,
+            n: None,
+            at_ms: None,
+            body,
+        }
+    }
+
+    fn put(&mut self, line: &Line) -> Result<Seq, WriteError> {
         if self.block.len() >= BLOCK_BYTES {
             let outflow = self.hand_on().map_err(|error| self.fail(error))?;
             self.outflow = Some(outflow);
         }
-        let line = Line {
-            seq: Seq(self.place.next_seq),
-            t_ms: t_ms.max(self.place.last_t_ms),
-            src,
-            n,
-            at_ms,
-            body,
-        };
-        encode_next(&line, &self.place, &mut self.block)?;
-        self.place.advance(&line);
+        encode_next(line, &self.place, &mut self.block)?;
+        self.place.advance(line);
         self.account.lines += 1;
         self.lines_since_checkpoint += 1;
         Ok(line.seq)

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::panic::resume_unwind;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
@@ -17,8 +17,8 @@ use crate::compress::compressor;
 /// woken, and the system called, too often; with more they do not stay in the processor's cache.
 pub(crate) const BLOCK_BYTES: usize = 128 << 10;
 
-/// How many blocks wait to be taken. One more is being filled, and one is being written.
-const BLOCKS_BEHIND: usize = 4;
+/// How many blocks go round between the two threads.
+const BLOCKS_BEHIND: usize = 5;
 
 /// Where the blocks of a segment go.
 pub(crate) enum Outflow {
@@ -26,7 +26,7 @@ pub(crate) enum Outflow {
     Here(Box<Sink>),
     /// They are taken in a thread of their own.
     Behind {
-        full: SyncSender<Vec<u8>>,
+        full: Sender<Vec<u8>>,
         empty: Receiver<Vec<u8>>,
         thread: JoinHandle<io::Result<Sink>>,
     },
@@ -38,8 +38,12 @@ impl Outflow {
         if !is_behind {
             return Ok(Self::Here(Box::new(sink)));
         }
-        let (full, blocks) = sync_channel(BLOCKS_BEHIND);
+        let (full, blocks) = channel();
         let (emptied, empty) = channel();
+        for _ in 0..BLOCKS_BEHIND {
+            // Its receiver is right here.
+            let _ = emptied.send(new_block());
+        }
         let thread = thread::Builder::new()
             .name("outflow".to_owned())
             .spawn(move || sink.take_all(&blocks, &emptied))?;
@@ -61,10 +65,12 @@ impl Outflow {
                 block.clear();
             }
             Self::Behind { full, empty, .. } => {
-                let mut copy = empty.try_recv().unwrap_or_else(|_| new_block());
-                copy.extend_from_slice(block);
+                let given = empty.recv().is_ok_and(|mut copy| {
+                    copy.extend_from_slice(block);
+                    full.send(copy).is_ok()
+                });
                 block.clear();
-                if full.send(copy).is_err() {
+                if !given {
                     // The thread ended before its time, and says why.
                     self.end()?;
                     return Err(io::Error::other("the thread that writes ended too early"));

@@ -99,19 +99,16 @@ impl Naming {
     /// The name that a host has in the trace.
     pub fn name_of(&self, host: &str) -> String {
         match self {
-            Self::Hostname => host.to_owned(),
+            Self::Hostname => host.trim_end_matches('.').to_owned(),
             Self::Site(_) => site_of(host).to_owned(),
             Self::KeyedHash(key) => key.name("site", site_of(host)),
         }
     }
 
-    /// Renames what an event of the extension tells, and marks each host that `policy` protects:
-    /// from the name in the trace that cannot be told any more. What is said in words becomes
-    /// "error", unless it is a guard's name, since a browser may name a page in it.
+    /// Renames what an event of the extension tells. Unless hosts keep their names, it marks each
+    /// that `policy` protects, since the name in the trace does not tell that any more; and what is
+    /// said in words becomes "error", unless it is a guard's name: a browser may name a page in it.
     pub fn rename(&self, body: &mut Body, policy: &PolicyDocument) {
-        if *self == Self::Hostname {
-            return;
-        }
         match body {
             Body::SessionStarted(it) => {
                 for tab in &mut it.tabs {
@@ -121,7 +118,8 @@ impl Naming {
             Body::TabOpened(it) => self.rename_tab(it, policy),
             Body::TabNavigated(it) => self.rename_page(&mut it.host, &mut it.protected, policy),
             Body::DiscardOutcome(it) => {
-                if it.why.as_ref().is_some_and(|why| !is_reason(why)) {
+                let is_hidden = *self != Self::Hostname;
+                if is_hidden && it.why.as_ref().is_some_and(|why| !is_reason(why)) {
                     it.why = Some("error".to_owned());
                 }
             }
@@ -169,7 +167,9 @@ impl Naming {
         policy: &PolicyDocument,
     ) {
         if let Some(host) = host {
-            *protected = Some(policy.protects(host.trim_end_matches('.')));
+            if *self != Self::Hostname {
+                *protected = Some(policy.protects(host.trim_end_matches('.')));
+            }
             *host = self.name_of(host).into();
         }
     }
@@ -412,6 +412,22 @@ mod tests {
             1 => "org|co\\.uk|github\\.io|nas",
             1 => "(1\\.){3}[12]",
         ]
+    }
+
+    #[test]
+    fn the_roots_dot_makes_no_other_host() {
+        let policy = protecting(&["docs.example.org"]);
+        for naming in &namings() {
+            let [plain, dotted] = ["docs.example.org", "docs.example.org."].map(|host| {
+                let mut body = Body::TabOpened(Tab {
+                    host: Some(host.into()),
+                    ..Tab::new(engine::TabId(1), engine::WindowId(1))
+                });
+                naming.rename(&mut body, &policy);
+                body
+            });
+            assert_eq!(plain, dotted);
+        }
     }
 
     proptest! {

@@ -122,13 +122,13 @@ class FirefoxLab extends HostSide {
     });
   }
 
-  /** Types into the first field of the page at an address, as a keyboard does. */
+  /** Types into the field of the page at an address, as a keyboard does. */
   async type(url, text) {
     const context = await waitFor(`a page at ${url}`, async () => {
       const found = (await this.contexts({})).find((context) => context.url === url);
       return found?.context;
     });
-    await this.evaluate(context, () => document.querySelector('input').focus(), []);
+    await this.evaluate(context, () => (globalThis.field ?? document.querySelector('input')).focus(), []);
     const strokes = [...text].flatMap((value) => ['keyDown', 'keyUp'].map((type) => ({ type, value })));
     await this.session.send('input.performActions', { context, actions: [{ type: 'key', id: 'keyboard', actions: strokes }] });
   }

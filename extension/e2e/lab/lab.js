@@ -342,13 +342,50 @@ class Lab extends HostSide {
     return this.inController(call, path, args);
   }
 
-  /** Types into the first field of the page at an address, as a keyboard does. */
+  /** Types into the field of the page at an address, as a keyboard does. */
   async type(url, text) {
+    await this.inPage(url, async (client) => {
+      await evaluate(client, () => (globalThis.field ?? document.querySelector('input')).focus(), []);
+      await client.Input.insertText({ text });
+    });
+  }
+
+  /** Does something with a connection to the page at an address, which is closed after it. */
+  async inPage(url, job) {
     const target = await this.target((target) => target.url === url);
     const client = await CDP({ port: this.browser.port, target });
-    await evaluate(client, () => document.querySelector('input').focus(), []);
-    await client.Input.insertText({ text });
-    await client.close();
+    try {
+      return await inTime(`the page at ${url} answers`, job(client));
+    } finally {
+      await client.close();
+    }
+  }
+
+  /** Runs a function in the page at an address and returns what it returns. */
+  async evaluate(url, body, ...args) {
+    return this.inPage(url, (client) => evaluate(client, body, args));
+  }
+
+  /**
+   * Ends the extension and begins it anew, as an update does, or as a person who switches it off and
+   * on. Its pages are closed by that, and with them the controller.
+   *
+   * @param {'updated' | 'switched off and on'} how
+   */
+  async restartExtension(how) {
+    const page = 'chrome://extensions/';
+    const traces = this.logs().length;
+    await this.withBrowser((browser) => browser.Target.createTarget({ url: page }));
+    const restart = async (id, how) => {
+      if (how === 'updated') {
+        await globalThis.chrome.developerPrivate.updateProfileConfiguration({ inDeveloperMode: true });
+        await globalThis.chrome.developerPrivate.reload(id, { failQuietly: true });
+      } else {
+        for (const isOn of [false, true]) await globalThis.chrome.management.setEnabled(id, isOn);
+      }
+    };
+    await this.evaluate(page, restart, this.id, how);
+    await waitFor('the extension has a session of its own', () => this.logs().length > traces);
   }
 
   /** Switches between observing and enforcing, as a person does: in the popup. */

@@ -1,4 +1,4 @@
-// Local pages for a real browser to show: plain ones, heavy ones, one that sounds, one with a form.
+// Local pages for a real browser to show: plain ones, heavy ones, one that sounds, some to write in.
 //
 // Every `*.localhost` name resolves to this machine, so one server makes many hosts.
 
@@ -37,7 +37,7 @@ export async function servePages() {
 
 function titleOf(site, argument) {
   const name = site.replace(/[^a-z]/g, '').replace(/^./, (letter) => letter.toUpperCase());
-  return argument === undefined ? name : `${name}, page ${Number(argument)}`;
+  return Number.isNaN(Number(argument)) ? name : `${name}, page ${Number(argument)}`;
 }
 
 /** @type {Record<string, (argument: string | undefined) => string>} */
@@ -55,6 +55,19 @@ const BODIES = {
   </script>`,
   sound: () => '<h1>Sound</h1><audio autoplay loop src="/tone.wav"></audio>',
   form: () => '<h1>Form</h1><form><label>Name <input name="name"></label></form>',
+  editor: () => '<h1>Editor</h1><div id="field" contenteditable></div>',
+  box: () => '<h1>Box</h1><label><input id="field" type="checkbox"> Yes</label>',
+  choice: () => '<h1>Choice</h1><select id="field"><option>one</option><option>two</option></select>',
+  // A field in a shadow root, open or closed to its page.
+  shadow: (mode) => `<h1>Shadow</h1><div id="host"></div><script>
+    const root = host.attachShadow({ mode: '${mode}' });
+    root.innerHTML = '<textarea></textarea>';
+    window.field = root.firstChild;
+  </script>`,
+  // An editor that draws its text itself.
+  drawn: () => `<h1>Drawn</h1><canvas id="field" tabindex="0"></canvas><script>
+    field.editContext = new EditContext();
+  </script>`,
 };
 
 /** A sine tone as a WAV file of 16-bit mono samples. */

@@ -1,5 +1,6 @@
 //! The log: every acknowledged event once, whatever happens to the host.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -333,6 +334,66 @@ fn what_a_session_learnt_is_carried_into_the_next() {
         .find(|known| known.host == "host-2.example")
         .unwrap();
     assert_eq!(known.familiarity, 2, "{:?}", before.state_hash);
+}
+
+/// What a browser that is started now is told of the hosts.
+fn carried(home: &Home) -> BTreeMap<String, u8> {
+    fs::remove_dir_all(home.traces()).unwrap();
+    Host::connect(home, &new_session()).0.close();
+    let trace = home.read_trace();
+    let carried = trace.of_type("knowledge_carried");
+    let [Body::KnowledgeCarried(carried)] =
+        carried.iter().map(|line| &line.body).collect::<Vec<_>>()[..]
+    else {
+        panic!("{carried:?}")
+    };
+    (carried.hosts.iter())
+        .map(|known| (known.host.clone(), known.familiarity))
+        .collect()
+}
+
+#[test]
+fn what_each_of_two_browsers_learnt_is_kept_in_whatever_order_they_end() {
+    for order in [[0, 1], [1, 0]] {
+        let home = Home::new();
+        let visit = |tab| json!({"type": "tab_activated", "tab": tab, "win": 1});
+        let (mut seldom, _) = Host::connect(&home, &new_session());
+        let (mut often, _) = Host::connect(&home, &new_session());
+        seldom.log_events(&[session_started(3), opened(10), visit(10), visit(2)]);
+        let visits = [visit(2), visit(1), visit(2), visit(1)];
+        often.log_events(&[session_started(2)]);
+        often.log_events(&visits);
+        let mut hosts = [Some(seldom), Some(often)];
+        for index in order {
+            hosts[index].take().unwrap().close();
+        }
+        let carried = carried(&home);
+        assert_eq!(carried.get("new.example"), Some(&1), "{carried:?}");
+        assert_eq!(carried.get("host-2.example"), Some(&2), "{carried:?}");
+    }
+}
+
+#[test]
+fn browsers_that_end_at_the_same_moment_keep_what_each_has_learnt() {
+    let home = Home::new();
+    let mut hosts: Vec<Host> = (0..12)
+        .map(|browser| {
+            let (mut host, _) = Host::connect(&home, &new_session());
+            let mut tab = opened(10);
+            tab["host"] = format!("browser-{browser}.example").into();
+            let visit = json!({"type": "tab_activated", "tab": 10, "win": 1});
+            host.log_events(&[session_started(1), tab, visit]);
+            host
+        })
+        .collect();
+    for host in &mut hosts {
+        host.hang_up();
+    }
+    for host in hosts {
+        host.close();
+    }
+    let carried = carried(&home);
+    assert_eq!(carried.len(), 12 + 1, "{carried:?}");
 }
 
 #[test]

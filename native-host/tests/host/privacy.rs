@@ -42,7 +42,7 @@ fn bytes_below(folder: &Path) -> String {
 }
 
 /// The traces of a folder, in their order.
-fn traces(home: &Home) -> Vec<ReadTrace> {
+pub(crate) fn traces(home: &Home) -> Vec<ReadTrace> {
     let mut files: Vec<_> = fs::read_dir(home.traces())
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -259,7 +259,7 @@ fn a_choice_that_cannot_be_is_refused_and_the_one_before_holds() {
 
     // A place where nothing can be kept.
     fs::remove_file(home.state().join("privacy.json")).unwrap();
-    fs::create_dir_all(home.state().join("privacy.json/full")).unwrap();
+    std::os::unix::fs::symlink("nowhere/privacy.json", home.state().join("privacy.json")).unwrap();
     let error = host.ask(json!({"type": "set_privacy", "privacy": "site"}));
     assert_eq!(error["code"], "bad_privacy", "{error}");
     assert_eq!(host.status()["privacy"], expect);
@@ -338,6 +338,36 @@ fn what_one_browser_is_told_holds_in_the_other() {
     other.close();
     one.close();
     assert!(!bytes_below(&home.state()).contains("one.test"));
+}
+
+#[test]
+fn a_choice_takes_nothing_back_that_another_browser_was_told_just_now() {
+    let home = Home::new();
+    let (mut one, _) = Host::connect(&home, &new_session());
+    let (mut other, _) = Host::connect(&home, &new_session());
+    choose(&mut one, "keyed-hash");
+    // Before it has looked by itself.
+    let status = other.ask(json!({"type": "set_privacy", "keep_days": 7}));
+    assert_eq!(status["privacy"]["privacy"], "keyed-hash");
+    assert_eq!(status["privacy"]["keep_days"], 7);
+    one.close();
+    other.close();
+}
+
+#[test]
+fn what_a_browser_learnt_is_kept_as_the_other_was_told() {
+    let home = Home::new();
+    let (mut one, _) = Host::connect(&home, &new_session());
+    let (mut other, _) = Host::connect(&home, &new_session());
+    other.log_events(&[started(&["www.one.test", "www.two.test"])]);
+    choose(&mut one, "site");
+    // Before it has looked.
+    other.close();
+    one.close();
+    let kept = fs::read_to_string(home.state().join("knowledge.json")).unwrap();
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!(kept["privacy"], "site");
+    assert_eq!(kept["hosts"][0]["host"], "one.test", "{kept}");
 }
 
 /// `PRIVACY.md` shows a line of each mode.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use engine::{Mode, PolicyDocument};
 use native_host::clock::Reading;
 use native_host::metrics::{Detail, Sampler};
+use native_host::mode_file::ModeChoice;
 use native_host::protocol::Outgoing;
 use native_host::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
 use recorder::{Body, Line, Metrics, Naming, WriteError};
@@ -62,6 +63,13 @@ impl Sampler for ShortOfMemory {
     }
 }
 
+pub(crate) fn choice(mode: Mode) -> ModeChoice {
+    ModeChoice {
+        mode,
+        paused_until_ms: None,
+    }
+}
+
 /// A session and everything around it.
 pub(crate) struct Bench {
     pub(crate) folder: tempfile::TempDir,
@@ -105,7 +113,7 @@ impl Bench {
         let beginning = Beginning {
             extension_session: uuid::Uuid::from_u128(7),
             policy: self.policy.clone(),
-            mode,
+            mode: choice(mode),
             knowledge: Vec::new(),
             naming: self.naming.clone(),
             may_go_on: true,
@@ -257,7 +265,9 @@ fn a_failed_sync_acknowledges_nothing_and_orders_nothing() {
     let error = bench.tick(&mut session).unwrap_err();
     assert!(matches!(error, WriteError::SyncFailed { .. }), "{error}");
     let recover = |bench: &mut Bench, session: &mut Session| {
-        bench.with(|now, tools| session.recover(&Bench::policy(), Mode::Observe, 1, now, tools))
+        bench.with(|now, tools| {
+            session.recover(&Bench::policy(), choice(Mode::Observe), 1, now, tools)
+        })
     };
     recover(&mut bench, &mut session).unwrap_err();
     recover(&mut bench, &mut session).unwrap_err();

@@ -305,6 +305,7 @@ fn until(absence: &Absence) -> String {
     let end = match absence.end {
         HoldEnd::Needed => "is needed",
         HoldEnd::Closed => "is closed",
+        HoldEnd::TakenOver => "is discarded by another program, too",
         HoldEnd::Trace => "is lost sight of as the trace ends",
     };
     let at = absence

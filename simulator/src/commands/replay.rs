@@ -649,10 +649,14 @@ fn write_scores(score: &Score, row: &mut Row<'_>) -> anyhow::Result<()> {
             span(THRASH_MS),
         ),
     )?;
+    let taken_over = match score.taken_over {
+        0 => String::new(),
+        tabs => format!("{} discarded by another program, too, ", number(tabs)),
+    };
     row(
         "",
         format!(
-            "{} closed without having been needed, {} still discarded at the end",
+            "{} closed without having been needed, {taken_over}{} still discarded at the end",
             number(score.closed_while_held),
             number(score.held_at_end)
         ),

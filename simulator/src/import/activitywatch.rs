@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::{Allowance, Bounded};
 use super::error::ImportError;
-use super::page::{Page, page_key};
+use super::page::{Pages, page_key};
 use super::sorter::{Sortable, Sorter};
 use super::staging::{Dates, Progress, ROWS_A_TICK, Source, Staging, Visit};
 
@@ -30,6 +30,9 @@ const AFK_WATCHER: &str = "aw-watcher-afk";
 
 /// The AFK watcher looks every 5 seconds; a shorter hole between two events is none.
 const POLL_MS: i64 = 5_000;
+
+/// How many bytes of what the AFK watchers saw may wait in memory.
+const PRESENCES_BYTES: usize = 8 << 20;
 
 const RULES: [&str; 5] = [
     "site-threads",
@@ -71,7 +74,8 @@ pub fn read(
         source: Source::default(),
         web: Vec::new(),
         afk: Vec::new(),
-        presences: Sorter::new(),
+        presences: Sorter::new(PRESENCES_BYTES),
+        pages: Pages::default(),
         failed: None,
     });
     let mut json = serde_json::Deserializer::from_reader(BufReader::new(reader));
@@ -113,6 +117,7 @@ struct Importer<'a, 'p> {
     afk: Vec<(i64, Option<String>)>,
     /// When somebody was there, by those buckets.
     presences: Sorter<Presence>,
+    pages: Pages,
     /// What went wrong on our side while the file was read.
     failed: Option<ImportError>,
 }
@@ -138,6 +143,10 @@ impl Sortable for Presence {
 
     fn key(&self) -> Self::Key {
         (self.bucket, self.from_ms, self.until_ms)
+    }
+
+    fn held_bytes(&self) -> usize {
+        0
     }
 }
 
@@ -202,7 +211,7 @@ impl Importer<'_, '_> {
             Bucket::Other => {}
             Bucket::Afk { bucket } => {
                 if event.data.status.as_deref() == Some("not-afk") {
-                    self.presences.add(&Presence {
+                    self.presences.add(Presence {
                         bucket,
                         from_ms: t_ms,
                         until_ms,
@@ -212,11 +221,10 @@ impl Importer<'_, '_> {
             Bucket::Web { .. } if event.data.incognito == Some(true) => skips.private += 1,
             Bucket::Web { person } => {
                 let url = event.data.url.as_deref().unwrap_or_default();
-                match Page::of_url(url) {
+                match self.pages.of_url(url) {
                     Ok(page) => {
                         let visit = Visit {
                             page_key: Some(page_key(url)),
-                            foreground_ms: Some((until_ms - t_ms).max(1)),
                             until_ms: Some(until_ms),
                             ..Visit::new(t_ms, page)
                         };
@@ -271,22 +279,26 @@ fn note_presences(
     watched: &BTreeMap<i64, Vec<i64>>,
     staging: &mut Staging,
 ) -> Result<bool, ImportError> {
-    let mut presences = presences.sorted()?;
+    let mut presences = presences.sorted()?.cursor()?;
     let mut is_any = false;
-    while let Some(first) = presences.next()? {
-        let people = watched.get(&first.bucket).map_or(&[][..], Vec::as_slice);
-        is_any |= !people.is_empty();
-        let mut until_ms = first.until_ms;
-        let goes_on = |next: &Presence, until_ms: i64| {
-            next.bucket == first.bucket && next.from_ms - until_ms <= POLL_MS
-        };
-        while presences.peek().is_some_and(|next| goes_on(next, until_ms)) {
-            until_ms = presences
-                .next()?
-                .map_or(until_ms, |next| next.until_ms.max(until_ms));
+    while let Some(&Presence {
+        bucket,
+        from_ms,
+        mut until_ms,
+    }) = presences.peek()
+    {
+        presences.advance()?;
+        while let Some(next) = presences.peek()
+            && next.bucket == bucket
+            && next.from_ms - until_ms <= POLL_MS
+        {
+            until_ms = until_ms.max(next.until_ms);
+            presences.advance()?;
         }
+        let people = watched.get(&bucket).map_or(&[][..], Vec::as_slice);
+        is_any |= !people.is_empty();
         for &person in people {
-            staging.note_presence(person, first.from_ms, false)?;
+            staging.note_presence(person, from_ms, false)?;
             staging.note_presence(person, until_ms, true)?;
         }
     }

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::error::ImportError;
+use super::page::Pages;
 use super::sqlite::{Copy, integer, page};
 use super::staging::{Dates, Progress, ROWS_A_TICK, Source, Staging, Visit};
 
@@ -83,6 +84,7 @@ pub fn read(
     let person = staging.person(&name_of(path));
     let mut visits = copy.db.prepare(&columns.query()).map_err(wrong)?;
     let mut rows = visits.query([]).map_err(wrong)?;
+    let mut pages = Pages::default();
     let (mut done, mut kept) = (0, 0_u64);
     while let Some(row) = rows.next().map_err(wrong)? {
         done += 1;
@@ -113,7 +115,7 @@ pub fn read(
             skips.dates += 1;
             continue;
         };
-        let page = match page(row, 2).map_err(wrong)? {
+        let page = match page(row, 2, &mut pages).map_err(wrong)? {
             Ok(page) => page,
             Err(error) => {
                 skips.pages += 1;
@@ -130,7 +132,7 @@ pub fn read(
             .map(|ms| t_ms.saturating_add(ms))
             .filter(|&closed_ms| dates.have(closed_ms));
         let visit = Visit {
-            foreground_ms: ms(number(9)?),
+            is_behind: ms(number(9)?) == Some(0),
             closed_ms,
             win: positive(10)?,
             tab: positive(11)?,

@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use super::error::ImportError;
+use super::page::Pages;
 use super::sqlite::{Copy, integer, page};
 use super::staging::{Dates, Progress, ROWS_A_TICK, Source, Staging, Visit};
 
@@ -89,6 +90,7 @@ pub fn read(
     }
     let mut visits = copy.db.prepare(&query(has_views)).map_err(wrong)?;
     let mut rows = visits.query([]).map_err(wrong)?;
+    let mut pages = Pages::default();
     let (mut done, mut kept) = (0, 0_u64);
     while let Some(row) = rows.next().map_err(wrong)? {
         done += 1;
@@ -114,7 +116,7 @@ pub fn read(
             skips.dates += 1;
             continue;
         };
-        let page = match page(row, 2).map_err(wrong)? {
+        let page = match page(row, 2, &mut pages).map_err(wrong)? {
             Ok(page) => page,
             Err(error) => {
                 skips.pages += 1;
@@ -124,7 +126,7 @@ pub fn read(
             }
         };
         let visit = Visit {
-            foreground_ms: number(6)?.filter(|&ms| ms >= 0),
+            is_behind: number(6)? == Some(0),
             from,
             ..Visit::new(t_ms, page)
         };

@@ -1,6 +1,8 @@
 //! What may be known of a page: its host, or its scheme where it has none.
 
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
@@ -12,15 +14,16 @@ use url::{Host, Url};
 const HOST_BYTES_MAX: usize = 253;
 
 /// Pages of which is remembered what was worked out.
-pub(super) const PAGES_MAX: NonZeroUsize = NonZeroUsize::new(1 << 14).unwrap();
+const PAGES_MAX: NonZeroUsize = NonZeroUsize::new(1 << 14).unwrap();
 
 /// A page, without its path, query, title or user.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Page {
-    /// A page of the web, by its host: lower case, punycode.
-    Web(String),
-    /// A page of the browser, an extension or the disk, by its scheme.
-    Internal(String),
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// The host, lower case and punycode; of a page of the browser, an extension or the disk the
+    /// scheme.
+    name: Arc<str>,
+    /// Where in the host the name of its site begins; `None` for a page without a host.
+    site_at: Option<u8>,
 }
 
 /// Why a text names no page.
@@ -52,7 +55,7 @@ impl Page {
         let url = Url::parse(text).map_err(|_| PageError::NoUrl)?;
         match url.host() {
             Some(host) if matches!(url.scheme(), "http" | "https") => Self::of_parsed(&host),
-            _ => Ok(Self::Internal(url.scheme().to_owned())),
+            _ => Ok(Self::internal(url.scheme())),
         }
     }
 
@@ -69,41 +72,73 @@ impl Page {
     }
 
     fn of_parsed<S: AsRef<str>>(host: &Host<S>) -> Result<Self, PageError> {
-        let name = match host {
-            Host::Domain(name) => name.as_ref().trim_end_matches('.').to_owned(),
-            Host::Ipv4(address) => address.to_string(),
-            Host::Ipv6(address) => format!("[{address}]"),
+        let name: Arc<str> = match host {
+            Host::Domain(name) => name.as_ref().trim_end_matches('.').into(),
+            Host::Ipv4(address) => address.to_string().into(),
+            Host::Ipv6(address) => format!("[{address}]").into(),
         };
         if name.is_empty() || name.len() > HOST_BYTES_MAX {
             return Err(PageError::NoHost);
         }
-        Ok(Self::Web(name))
+        let site_at = name.len() - recorder::site_of(&name).len();
+        Ok(Self {
+            site_at: Some(u8::try_from(site_at).expect("a host has at most 253 bytes")),
+            name,
+        })
     }
 
-    /// The site that a page belongs to: the registrable domain of its host, by the list of public
-    /// suffixes; the host itself where it has none, such as an address; the scheme of an internal
-    /// page, after a colon so that it is nobody's name.
-    pub fn site(&self) -> String {
-        match self {
-            Self::Web(host) => recorder::site_of(host).to_owned(),
-            Self::Internal(scheme) => format!(":{scheme}"),
+    fn internal(scheme: &str) -> Self {
+        Self {
+            name: scheme.into(),
+            site_at: None,
         }
     }
 
     /// The host, where there is one.
-    pub fn host(&self) -> Option<&str> {
-        match self {
-            Self::Web(host) => Some(host),
-            Self::Internal(_) => None,
-        }
+    pub fn host(&self) -> Option<&Arc<str>> {
+        self.site_at.and(Some(&self.name))
     }
 
     /// The scheme of a page without a host.
     pub fn scheme(&self) -> Option<&str> {
-        match self {
-            Self::Web(_) => None,
-            Self::Internal(scheme) => Some(scheme),
-        }
+        self.site_at.is_none().then_some(&*self.name)
+    }
+
+    /// The site that it belongs to.
+    pub(super) fn site(&self) -> Site {
+        Site(self.clone())
+    }
+
+    pub(super) fn name_bytes(&self) -> usize {
+        self.name.len()
+    }
+}
+
+/// What a page belongs to: the registrable domain of its host, by the list of public suffixes; the
+/// host itself where it has none, such as an address; the scheme of a page without a host. Pages of
+/// one site make equal ones.
+#[derive(Clone, Debug)]
+pub(super) struct Site(Page);
+
+impl Site {
+    fn name(&self) -> (bool, &str) {
+        let Page { name, site_at } = &self.0;
+        let start = site_at.map_or(0, usize::from);
+        (site_at.is_some(), &name[start..])
+    }
+}
+
+impl PartialEq for Site {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Site {}
+
+impl Hash for Site {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
     }
 }
 
@@ -170,7 +205,13 @@ pub(super) fn page_key(text: &str) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn host_of(page: Result<Page, PageError>) -> Result<String, PageError> {
+        page.map(|page| page.host().unwrap().to_string())
+    }
 
     #[test]
     fn only_the_host_of_a_url_is_left() {
@@ -181,7 +222,7 @@ mod tests {
             ("http://[::1]/", "[::1]"),
             ("http://example.org./", "example.org"),
         ] {
-            assert_eq!(Page::of_url(url), Ok(Page::Web(expect.to_owned())));
+            assert_eq!(host_of(Page::of_url(url)), Ok(expect.to_owned()));
         }
         for (url, scheme) in [
             ("chrome://history/", "chrome"),
@@ -189,7 +230,8 @@ mod tests {
             ("file:///home/someone/secret.txt", "file"),
             ("moz-extension://0b5c/options.html", "moz-extension"),
         ] {
-            assert_eq!(Page::of_url(url), Ok(Page::Internal(scheme.to_owned())));
+            let page = Page::of_url(url).unwrap();
+            assert_eq!((page.host(), page.scheme()), (None, Some(scheme)));
         }
         assert_eq!(Page::of_url("example.org"), Err(PageError::NoUrl));
         assert_eq!(Page::of_url(""), Err(PageError::Empty));
@@ -197,14 +239,31 @@ mod tests {
 
     #[test]
     fn a_host_is_a_host_alone() {
-        let web = |host: &str| Ok(Page::Web(host.to_owned()));
-        assert_eq!(Page::of_host("Example.org"), web("example.org"));
-        assert_eq!(Page::of_host("localhost"), web("localhost"));
+        for (host, expect) in [("Example.org", "example.org"), ("localhost", "localhost")] {
+            assert_eq!(host_of(Page::of_host(host)), Ok(expect.to_owned()));
+        }
         assert_eq!(
             Page::of_host("https://example.org/"),
             Err(PageError::NoHost)
         );
         assert_eq!(Page::of_host(&"a.".repeat(200)), Err(PageError::NoHost));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_remembered_is_what_would_be_read(
+            urls in prop::collection::vec(
+                "(https?|ftp|chrome)://[aB.:@%-]{0,6}([12]{1,3}\\.){0,4}[a-z1]{0,4}(:[0-9]{0,6})?[/?#]?[a-z]?",
+                1..20,
+            ),
+        ) {
+            let (mut pages, mut hosts) = (Pages::default(), Pages::default());
+            for url in urls {
+                prop_assert_eq!(pages.of_url(&url), Page::of_url(&url), "{}", url);
+                let host = url.split('/').nth(2).unwrap_or_default();
+                prop_assert_eq!(hosts.of_host(host), Page::of_host(host), "{}", host);
+            }
+        }
     }
 
     #[test]
@@ -215,8 +274,12 @@ mod tests {
             ("localhost", "localhost"),
             ("127.0.0.1", "127.0.0.1"),
         ] {
-            assert_eq!(Page::Web(host.to_owned()).site(), site);
+            let page = Page::of_host(host).unwrap();
+            assert_eq!(page.site().name(), (true, site));
+            assert_eq!(page.site(), Page::of_host(site).unwrap().site());
         }
-        assert_eq!(Page::Internal("chrome".to_owned()).site(), ":chrome");
+        let internal = Page::of_url("chrome://history/").unwrap();
+        assert_eq!(internal.site().name(), (false, "chrome"));
+        assert_ne!(internal.site(), Page::of_host("chrome").unwrap().site());
     }
 }

@@ -1,25 +1,22 @@
 //! Sorts more than memory holds.
 //!
-//! What is to be sorted waits as bytes. When there are many of them, they go in order to a temporary
-//! file without a name, as a run; in the end the runs are merged, and what still waits with them.
+//! What is to be sorted waits in memory. When it is too much, it goes in order to a temporary file
+//! without a name, as a run; in the end the runs are merged, and what still waits with them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Seek as _};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
-use std::{mem, vec};
+use std::rc::Rc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// How many bytes may wait in memory, and as many again of their order.
-const WAITING_BYTES_MAX: usize = 24 << 20;
-
 /// How much of a run is read at one go.
-const BUFFER_BYTES: usize = 32 << 10;
+const BUFFER_BYTES: usize = 16 << 10;
 
 /// What can be sorted.
 pub(super) trait Sortable: Serialize + DeserializeOwned {
@@ -27,32 +24,28 @@ pub(super) trait Sortable: Serialize + DeserializeOwned {
     type Key: Ord + Copy;
 
     fn key(&self) -> Self::Key;
+
+    /// How many bytes it holds outside of itself.
+    fn held_bytes(&self) -> usize;
 }
 
 /// Takes things in any order. Those of the same key stay in the order in which they came.
-pub(super) struct Sorter<T: Sortable> {
-    /// Each thing's key, and where its bytes begin and end.
-    order: Vec<(T::Key, usize, usize)>,
-    bytes: Vec<u8>,
+pub(super) struct Sorter<T> {
+    waiting: Vec<T>,
+    held_bytes: usize,
     bytes_max: usize,
     spilled: Option<BufWriter<File>>,
-    spilled_bytes: u64,
     runs: Vec<Range<u64>>,
 }
 
 impl<T: Sortable> Sorter<T> {
-    pub(super) fn new() -> Self {
-        Self::with_bytes_max(WAITING_BYTES_MAX)
-    }
-
-    /// Lets fewer or more bytes wait in memory.
-    pub(super) fn with_bytes_max(bytes_max: usize) -> Self {
+    /// Lets so many bytes wait in memory.
+    pub(super) fn new(bytes_max: usize) -> Self {
         Self {
-            order: Vec::new(),
-            bytes: Vec::new(),
+            waiting: Vec::new(),
+            held_bytes: 0,
             bytes_max,
             spilled: None,
-            spilled_bytes: 0,
             runs: Vec::new(),
         }
     }
@@ -61,132 +54,157 @@ impl<T: Sortable> Sorter<T> {
     ///
     /// # Errors
     /// There is no room for it.
-    pub(super) fn add(&mut self, thing: &T) -> io::Result<()> {
-        if self.bytes.len().max(size_of_val(&*self.order)) >= self.bytes_max {
+    pub(super) fn add(&mut self, thing: T) -> io::Result<()> {
+        if size_of_val(&*self.waiting) + self.held_bytes >= self.bytes_max {
             self.spill()?;
         }
-        let start = self.bytes.len();
-        rmp_serde::encode::write(&mut self.bytes, thing).map_err(io::Error::other)?;
-        self.order.push((thing.key(), start, self.bytes.len()));
+        self.held_bytes += thing.held_bytes();
+        self.waiting.push(thing);
         Ok(())
     }
 
-    /// Gives everything back in order.
+    /// Puts everything in order.
     ///
     /// # Errors
-    /// The temporary file cannot be written or read.
+    /// The temporary file cannot be written.
     pub(super) fn sorted(mut self) -> io::Result<Sorted<T>> {
-        self.order.sort_unstable();
-        let mut sources = Vec::new();
-        if let Some(spilled) = self.spilled {
-            let file = Arc::new(spilled.into_inner()?);
-            for range in self.runs {
-                let run = Run {
-                    file: Arc::clone(&file),
+        sort(&mut self.waiting);
+        let runs = match self.spilled {
+            None => Vec::new(),
+            Some(spilled) => {
+                let file = Rc::new(spilled.into_inner()?);
+                let run = |range| Run {
+                    file: Rc::clone(&file),
                     range,
                 };
-                sources.push(Source::Run(BufReader::with_capacity(BUFFER_BYTES, run)));
+                self.runs.into_iter().map(run).collect()
             }
-        }
-        sources.push(Source::Waiting {
-            order: self.order.into_iter(),
-            bytes: self.bytes,
-        });
-        let mut sorted = Sorted {
-            first: BinaryHeap::with_capacity(sources.len()),
-            things: sources.iter().map(|_| None).collect(),
-            sources,
         };
-        for index in 0..sorted.sources.len() {
-            sorted.advance(index)?;
-        }
-        Ok(sorted)
+        Ok(Sorted {
+            runs,
+            waiting: Rc::new(self.waiting),
+        })
     }
 
     /// Writes what waits as a run.
     fn spill(&mut self) -> io::Result<()> {
-        self.order.sort_unstable();
+        sort(&mut self.waiting);
         let file = match &mut self.spilled {
             Some(file) => file,
             none => none.insert(BufWriter::new(tempfile::tempfile()?)),
         };
-        for &(_, start, end) in &self.order {
-            file.write_all(&self.bytes[start..end])?;
+        let start = file.stream_position()?;
+        for thing in self.waiting.drain(..) {
+            rmp_serde::encode::write(file, &thing).map_err(io::Error::other)?;
         }
-        let start = self.spilled_bytes;
-        self.spilled_bytes += self.bytes.len() as u64;
-        self.runs.push(start..self.spilled_bytes);
-        self.order.clear();
-        self.bytes.clear();
+        self.held_bytes = 0;
+        self.runs.push(start..file.stream_position()?);
         Ok(())
+    }
+}
+
+/// Most sources are in order already.
+fn sort<T: Sortable>(things: &mut [T]) {
+    if !things.is_sorted_by_key(T::key) {
+        things.sort_by_cached_key(T::key);
     }
 }
 
 /// Everything in order.
-pub(super) struct Sorted<T: Sortable> {
-    sources: Vec<Source<T::Key>>,
-    /// The first thing of each source, and their order. Of two alike the earlier source's is first.
-    things: Vec<Option<T>>,
-    first: BinaryHeap<Reverse<(T::Key, usize)>>,
-}
-
-enum Source<K> {
-    Run(BufReader<Run>),
-    Waiting {
-        order: vec::IntoIter<(K, usize, usize)>,
-        bytes: Vec<u8>,
-    },
+pub(super) struct Sorted<T> {
+    runs: Vec<Run>,
+    waiting: Rc<Vec<T>>,
 }
 
 impl<T: Sortable> Sorted<T> {
-    /// What comes next.
-    pub(super) fn peek(&self) -> Option<&T> {
-        let Reverse((_, index)) = self.first.peek()?;
-        self.things[*index].as_ref()
-    }
-
-    /// Takes what comes next.
+    /// Begins to go through all of it.
     ///
     /// # Errors
     /// The temporary file cannot be read.
-    pub(super) fn next(&mut self) -> io::Result<Option<T>> {
-        let Some(Reverse((_, index))) = self.first.pop() else {
-            return Ok(None);
-        };
-        let thing = self.things[index].take();
-        self.advance(index)?;
-        Ok(thing)
+    pub(super) fn cursor(&self) -> io::Result<Cursor<T>> {
+        let mut firsts = BinaryHeap::with_capacity(self.runs.len() + 1);
+        let mut runs = Vec::with_capacity(self.runs.len());
+        for run in &self.runs {
+            let mut run = BufReader::with_capacity(BUFFER_BYTES, run.clone());
+            let first: Option<T> = read(&mut run)?;
+            firsts.extend(first.as_ref().map(|it| Reverse((it.key(), runs.len()))));
+            runs.push((run, first));
+        }
+        let first = self.waiting.first();
+        firsts.extend(first.map(|it| Reverse((it.key(), runs.len()))));
+        Ok(Cursor {
+            runs,
+            waiting: Rc::clone(&self.waiting),
+            passed: 0,
+            firsts,
+        })
+    }
+}
+
+/// A place in what is in order.
+pub(super) struct Cursor<T: Sortable> {
+    /// Each run with its first thing that is not passed yet.
+    runs: Vec<(BufReader<Run>, Option<T>)>,
+    /// What waited in memory, and how many of it are passed.
+    waiting: Rc<Vec<T>>,
+    passed: usize,
+    /// The first key of each run, and of what waited after them. Of two alike the earlier is first.
+    firsts: BinaryHeap<Reverse<(T::Key, usize)>>,
+}
+
+impl<T: Sortable> Cursor<T> {
+    /// What comes next.
+    pub(super) fn peek(&self) -> Option<&T> {
+        let Reverse((_, index)) = self.firsts.peek()?;
+        match self.runs.get(*index) {
+            Some((_, first)) => first.as_ref(),
+            None => self.waiting.get(self.passed),
+        }
     }
 
-    /// Reads the next thing of a source.
-    fn advance(&mut self, index: usize) -> io::Result<()> {
-        let thing: Option<T> = match &mut self.sources[index] {
-            Source::Run(run) => match run.fill_buf()? {
-                [] => None,
-                _ => Some(rmp_serde::from_read(run).map_err(io::Error::other)?),
-            },
-            Source::Waiting { order, bytes } => match order.next() {
-                Some((_, start, end)) => {
-                    let bytes = &bytes[start..end];
-                    Some(rmp_serde::from_slice(bytes).map_err(io::Error::other)?)
-                }
-                None => {
-                    mem::take(bytes);
-                    None
-                }
-            },
+    /// Passes what comes next.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub(super) fn advance(&mut self) -> io::Result<()> {
+        let Some(mut passed) = self.firsts.peek_mut() else {
+            return Ok(());
         };
-        if let Some(thing) = &thing {
-            self.first.push(Reverse((thing.key(), index)));
+        let Reverse((key, index)) = &mut *passed;
+        let first = match self.runs.get_mut(*index) {
+            Some((run, first)) => {
+                *first = read(run)?;
+                first.as_ref()
+            }
+            None => {
+                self.passed += 1;
+                self.waiting.get(self.passed)
+            }
+        };
+        match first {
+            Some(first) => *key = first.key(),
+            None => {
+                PeekMut::pop(passed);
+            }
         }
-        self.things[index] = thing;
         Ok(())
     }
 }
 
+/// Reads the next thing of a run.
+fn read<T: Sortable>(run: &mut BufReader<Run>) -> io::Result<Option<T>> {
+    if run.fill_buf()?.is_empty() {
+        return Ok(None);
+    }
+    rmp_serde::from_read(run)
+        .map(Some)
+        .map_err(io::Error::other)
+}
+
 /// A part of the temporary file.
+#[derive(Clone)]
 struct Run {
-    file: Arc<File>,
+    file: Rc<File>,
     range: Range<u64>,
 }
 
@@ -212,42 +230,52 @@ mod tests {
         fn key(&self) -> u8 {
             self.0
         }
+
+        fn held_bytes(&self) -> usize {
+            self.1.len()
+        }
     }
 
-    fn sorted(things: &[(u8, String)], bytes_max: usize) -> (Vec<(u8, String)>, usize) {
-        let mut sorter = Sorter::with_bytes_max(bytes_max);
-        for thing in things {
-            sorter.add(thing).unwrap();
-        }
-        let runs = sorter.runs.len();
-        let mut sorted = sorter.sorted().unwrap();
+    fn all(sorted: &Sorted<(u8, String)>) -> Vec<(u8, String)> {
+        let mut cursor = sorted.cursor().unwrap();
         let mut all = Vec::new();
-        while let Some(next) = sorted.peek().cloned() {
-            assert_eq!(sorted.next().unwrap().as_ref(), Some(&next));
+        while let Some(next) = cursor.peek().cloned() {
+            cursor.advance().unwrap();
             all.push(next);
         }
-        assert_eq!(sorted.next().unwrap(), None);
-        (all, runs)
+        cursor.advance().unwrap();
+        assert_eq!(cursor.peek(), None);
+        all
+    }
+
+    fn sorted(things: &[(u8, String)], bytes_max: usize) -> Sorted<(u8, String)> {
+        let mut sorter = Sorter::new(bytes_max);
+        for thing in things {
+            sorter.add(thing.clone()).unwrap();
+        }
+        sorter.sorted().unwrap()
     }
 
     proptest! {
         #[test]
         fn all_of_it_comes_back_in_order_however_little_memory_there_is(
             things in prop::collection::vec((0..6_u8, "[a-z]{0,30}"), 0..120),
-            bytes_max in 1..2_000_usize,
+            bytes_max in 1..4_000_usize,
         ) {
             let mut expected = things.clone();
             expected.sort_by_key(Sortable::key);
-            prop_assert_eq!(&sorted(&things, bytes_max).0, &expected);
-            prop_assert_eq!(sorted(&things, usize::MAX), (expected, 0));
+            let little = sorted(&things, bytes_max);
+            prop_assert_eq!(&all(&little), &expected);
+            prop_assert_eq!(all(&little), all(&sorted(&things, usize::MAX)));
         }
     }
 
     #[test]
     fn what_does_not_fit_goes_to_the_disk() {
         let things: Vec<_> = (0..100).map(|number| (number, "x".repeat(20))).collect();
-        let (all, runs) = sorted(&things, 200);
-        assert_eq!(all, things);
-        assert!(runs > 5, "{runs}");
+        let in_runs = sorted(&things, 500);
+        assert_eq!(all(&in_runs), things);
+        assert!(in_runs.runs.len() > 5, "{}", in_runs.runs.len());
+        assert!(sorted(&things, usize::MAX).runs.is_empty());
     }
 }

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 use tempfile::TempDir;
 
 use super::error::ImportError;
-use super::page::{Page, PageError};
+use super::page::{Page, PageError, Pages};
 
 /// How often a file that is being written to is copied anew.
 const COPIES_MAX: u32 = 5;
@@ -266,11 +266,15 @@ pub(super) fn integer(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<i6
 }
 
 /// Reads the page that a URL names, whatever type a stranger's file gave the cell.
-pub(super) fn page(row: &Row<'_>, index: usize) -> rusqlite::Result<Result<Page, PageError>> {
+pub(super) fn page(
+    row: &Row<'_>,
+    index: usize,
+    pages: &mut Pages,
+) -> rusqlite::Result<Result<Page, PageError>> {
     Ok(match row.get_ref(index)? {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => std::str::from_utf8(bytes)
             .map_err(|_| PageError::NoUtf8)
-            .and_then(Page::of_url),
+            .and_then(|url| pages.of_url(url)),
         _ => Err(PageError::Empty),
     })
 }

@@ -2,9 +2,11 @@
 //!
 //! They wait in a sorter, and where they name each other, how they do in a temporary SQLite
 //! database. What of both does not fit in memory is in files without a name, so that memory does
-//! not grow with the source. Of a page they hold the host, or the scheme.
+//! not grow with the source. Of a page they hold the host, or the scheme. They are taken out twice:
+//! first to decide which tab each was in, then to tell what happened.
 
 use std::fmt;
+use std::io;
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -12,13 +14,16 @@ use serde::{Deserialize, Serialize};
 use super::HashMap;
 use super::error::ImportError;
 use super::page::Page;
-use super::sorter::{Sortable, Sorted, Sorter};
+use super::sorter::{Cursor, Sortable, Sorter};
 
 /// The oldest date that is believed: 1990, before there was a web.
 const EARLIEST_MS: i64 = 631_152_000_000;
 
 /// How far the clock of a source may run ahead: a day, which also covers any time zone.
 const AHEAD_MS: i64 = 86_400_000;
+
+/// How many bytes of visits may wait in memory.
+const MEMORY_BYTES: usize = 48 << 20;
 
 /// What is kept in memory of the temporary database, in KiB.
 const CACHE_KIB: i64 = 32 << 10;
@@ -114,8 +119,8 @@ pub struct Visit {
     /// Tells this page from others of its host, within the source: the same number, the same
     /// page, and coming back to it is no load. `None` where every visit is a load.
     pub page_key: Option<i64>,
-    /// How long it was in front, in all.
-    pub foreground_ms: Option<i64>,
+    /// Whether it was in front for no time at all.
+    pub is_behind: bool,
     /// Until when it was in front without a break.
     pub until_ms: Option<i64>,
     /// When its tab was closed, where that ended it.
@@ -137,7 +142,7 @@ impl Visit {
             t_ms,
             page,
             page_key: None,
-            foreground_ms: None,
+            is_behind: false,
             until_ms: None,
             closed_ms: None,
             tab: None,
@@ -192,12 +197,20 @@ impl Sortable for Moment {
         let is_visit = matches!(self.what, What::Visit { .. });
         (self.person, self.t_ms, is_visit, self.id)
     }
+
+    fn held_bytes(&self) -> usize {
+        match &self.what {
+            What::Presence { .. } => 0,
+            What::Visit { visit, .. } => visit.page.name_bytes(),
+        }
+    }
 }
 
 /// The staging area.
 pub struct Staging {
     /// How visits name each other.
     pub(super) db: Connection,
+    memory_bytes: usize,
     moments: Sorter<Moment>,
     /// How many moments have no id of their own.
     unnamed: i64,
@@ -211,6 +224,11 @@ impl Staging {
     /// # Errors
     /// There is no room for it.
     pub fn new() -> Result<Self, ImportError> {
+        Self::within(MEMORY_BYTES)
+    }
+
+    /// Makes one that lets so many bytes wait in memory.
+    pub(super) fn within(memory_bytes: usize) -> Result<Self, ImportError> {
         // An empty name makes a database that spills to a file without one.
         let db = Connection::open("")?;
         db.pragma_update(None, "journal_mode", "OFF")?;
@@ -223,7 +241,8 @@ impl Staging {
         )?;
         Ok(Self {
             db,
-            moments: Sorter::new(),
+            memory_bytes,
+            moments: Sorter::new(memory_bytes),
             unnamed: 0,
             people: Vec::new(),
             numbers: HashMap::default(),
@@ -260,9 +279,16 @@ impl Staging {
         known.visits += 1;
         known.from_ms = known.from_ms.min(t_ms);
         known.to_ms = known.to_ms.max(t_ms);
-        let is_named = id.is_some();
-        let what = What::Visit { visit, is_named };
-        self.stage(person, t_ms, id, what)
+        let moment = Moment {
+            person,
+            t_ms,
+            id: id.unwrap_or_else(|| self.next_unnamed()),
+            what: What::Visit {
+                visit,
+                is_named: id.is_some(),
+            },
+        };
+        Ok(self.moments.add(moment)?)
     }
 
     /// Notes a visit that is left out, so that what came from it can be followed back.
@@ -282,27 +308,18 @@ impl Staging {
         is_idle: bool,
     ) -> Result<(), ImportError> {
         self.known(person).knows_presence = true;
-        self.stage(person, t_ms, None, What::Presence { is_idle })
-    }
-
-    fn stage(
-        &mut self,
-        person: i64,
-        t_ms: i64,
-        id: Option<i64>,
-        what: What,
-    ) -> Result<(), ImportError> {
-        let id = id.unwrap_or_else(|| {
-            self.unnamed += 1;
-            self.unnamed
-        });
         let moment = Moment {
             person,
             t_ms,
-            id,
-            what,
+            id: self.next_unnamed(),
+            what: What::Presence { is_idle },
         };
-        Ok(self.moments.add(&moment)?)
+        Ok(self.moments.add(moment)?)
+    }
+
+    fn next_unnamed(&mut self) -> i64 {
+        self.unnamed += 1;
+        self.unnamed
     }
 
     fn known(&mut self, person: i64) -> &mut Person {
@@ -316,9 +333,12 @@ impl Staging {
     /// The temporary file cannot be written or read.
     pub fn sorted(self) -> Result<Staged, ImportError> {
         let has_visit = |person: &Person| person.visits > 0;
+        let moments = self.moments.sorted()?;
         Ok(Staged {
             db: self.db,
-            moments: self.moments.sorted()?,
+            memory_bytes: self.memory_bytes,
+            to_place: moments.cursor()?,
+            to_tell: moments.cursor()?,
             people: self.people.into_iter().filter(has_visit).collect(),
         })
     }
@@ -327,7 +347,10 @@ impl Staging {
 /// What was staged, in order: one person after another.
 pub struct Staged {
     pub(super) db: Connection,
-    moments: Sorted<Moment>,
+    pub(super) memory_bytes: usize,
+    /// The same twice: what has no tab yet is always ahead of what is not told yet.
+    pub(super) to_place: Cursor<Moment>,
+    pub(super) to_tell: Cursor<Moment>,
     people: Vec<Person>,
 }
 
@@ -336,17 +359,14 @@ impl Staged {
     pub fn people(&self) -> &[Person] {
         &self.people
     }
+}
 
-    /// Takes somebody's next moment. People are asked for in their order.
-    pub(super) fn next_of(&mut self, person: i64) -> Result<Option<Moment>, ImportError> {
-        while let Some(next) = self.moments.peek()
-            && next.person <= person
-        {
-            let moment = self.moments.next()?;
-            if let Some(moment) = moment.filter(|moment| moment.person == person) {
-                return Ok(Some(moment));
-            }
+impl Cursor<Moment> {
+    /// Somebody's next moment. People are asked for in their order.
+    pub(super) fn peek_of(&mut self, person: i64) -> io::Result<Option<&Moment>> {
+        while self.peek().is_some_and(|next| next.person < person) {
+            self.advance()?;
         }
-        Ok(None)
+        Ok(self.peek().filter(|next| next.person == person))
     }
 }

@@ -4,7 +4,6 @@
 //! with `--user user --time t_ms --host site --page url_id`.
 
 use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
@@ -24,6 +23,9 @@ const RULES: [&str; 5] = [
     "no-switches",
     "no-sound-no-pins",
 ];
+
+/// How much of a file is read at one go.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// What the columns are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,7 +196,7 @@ impl Place {
 struct Table {
     path: PathBuf,
     bytes: u64,
-    reader: Reader<BufReader<Bounded<File>>>,
+    reader: Reader<Bounded<File>>,
     allowance: Allowance,
     names: Vec<String>,
     record: ByteRecord,
@@ -225,7 +227,8 @@ impl Table {
         let (bounded, allowance) = Bounded::new(file);
         let mut reader = ReaderBuilder::new()
             .delimiter(layout.delimiter)
-            .from_reader(BufReader::new(bounded));
+            .buffer_capacity(BUFFER_BYTES)
+            .from_reader(bounded);
         let header = reader.byte_headers().map_err(|error| {
             ImportError::unusable(path, format!("found no header line: {error}"))
         })?;

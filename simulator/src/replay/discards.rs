@@ -183,6 +183,7 @@ impl<P: Policy> Run<P> {
             t_ms: self.t_ms,
             tab,
             weighed: (recording.weights().weighed(tab, since.active)).unwrap_or_default(),
+            is_taken_over: false,
         };
         self.held.insert(tab, held);
         self.revalue(recording, tab);
@@ -211,7 +212,9 @@ impl<P: Policy> Run<P> {
         let weights = recording.weights();
         let weighed = match end {
             HoldEnd::Closed => weights.weighed_when_gone(tab),
-            HoldEnd::Needed | HoldEnd::Trace => weights.weighed(tab, at.active),
+            HoldEnd::Needed | HoldEnd::TakenOver | HoldEnd::Trace => {
+                weights.weighed(tab, at.active)
+            }
         };
         let until = (end != HoldEnd::Trace).then_some(self.seq);
         let weighed = weighed.unwrap_or(held.weighed);
@@ -250,10 +253,12 @@ impl<P: Policy> Run<P> {
         let Some(held) = self.held.remove(tab) else {
             return;
         };
-        self.score.note_reload(held.since, self.at);
-        self.note_hold(recording, tab, held, HoldEnd::Needed);
         self.revalue(recording, tab);
-        self.await_load(recording, tab);
+        if !held.is_taken_over {
+            self.score.note_reload(held.since, self.at);
+            self.note_hold(recording, tab, held, HoldEnd::Needed);
+            self.await_load(recording, tab);
+        }
         if how == Return::Untold {
             self.feed(recording, Input::TabRestored { tab });
         }
@@ -284,6 +289,18 @@ impl<P: Policy> Run<P> {
         if how == Return::Untold && !is_loading {
             self.feed(recording, Input::TabLoaded { tab, load_ms: None });
         }
+    }
+
+    /// Notes that another program has discarded a tab that the policy holds, too: it would be gone
+    /// without the policy as well.
+    pub(super) fn take_over(&mut self, recording: &Recording, tab: TabId) {
+        let Some(held) = self.held.get_mut(tab).filter(|held| !held.is_taken_over) else {
+            return;
+        };
+        held.is_taken_over = true;
+        let held = *held;
+        self.score.taken_over += 1;
+        self.note_hold(recording, tab, held, HoldEnd::TakenOver);
     }
 
     /// Counts the time that a reload takes: of the load that the recording has at the same moment,

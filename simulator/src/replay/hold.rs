@@ -29,6 +29,9 @@ pub(super) struct Held {
     pub(super) tab: TabId,
     /// What it had weighed until then.
     pub(super) weighed: Weighed,
+    /// Whether another program has discarded it since as well. What becomes of it then is no
+    /// longer the policy's matter: the hold has ended, and only its page is still as it was.
+    pub(super) is_taken_over: bool,
 }
 
 impl Held {
@@ -124,6 +127,8 @@ pub enum HoldEnd {
     Needed,
     /// The tab was closed.
     Closed,
+    /// Another program discarded it as well.
+    TakenOver,
     /// The trace ended.
     Trace,
 }

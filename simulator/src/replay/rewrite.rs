@@ -45,6 +45,8 @@ pub(super) enum Then {
     Hold(TabId, Box<Intent>),
     /// These tabs, which the policy holds, are needed.
     Return(Vec<TabId>, Return),
+    /// Another program discards the tab, which the policy may hold, as well.
+    TakeOver(TabId),
 }
 
 impl Then {
@@ -249,7 +251,7 @@ impl<P: Policy> Run<P> {
                 (Kept::AsItIs, then)
             }
             (DiscardedBy::Orchestrator, _) => (Kept::TakenOut, Then::Nothing),
-            (DiscardedBy::Other, _) if is_discarded => (Kept::Impossible, Then::Nothing),
+            (DiscardedBy::Other, _) if is_discarded => (Kept::Impossible, Then::TakeOver(tab)),
             (DiscardedBy::Other, _) => (Kept::AsItIs, Then::Nothing),
         }
     }

@@ -281,6 +281,7 @@ impl<P: Policy> Run<P> {
                     self.bring_back(recording, tab, how);
                 }
             }
+            Then::TakeOver(tab) => self.take_over(recording, tab),
         }
     }
 
@@ -374,12 +375,16 @@ impl<P: Policy> Run<P> {
         decided: &mut Vec<Replayed>,
     ) -> (Score, Vec<Hold>) {
         self.settle(recording, decided);
+        let mut held_at_end = 0;
         for (tab, &held) in self.held.clone().iter() {
-            self.note_hold(recording, tab, held, HoldEnd::Trace);
+            if !held.is_taken_over {
+                held_at_end += 1;
+                self.note_hold(recording, tab, held, HoldEnd::Trace);
+            }
         }
         let mut score = self.score;
         score.unanswered += count(self.awaiting.values().filter(|awaited| awaited.is_open()));
-        score.held_at_end = count(self.held.values());
+        score.held_at_end = held_at_end;
         score.anomalies = recording.world().anomalies();
         score.span.end(self.at);
         score.finish(
@@ -443,7 +448,8 @@ impl<P: Policy> Run<P> {
                     let awaited = self.awaiting.remove(tab);
                     let is_open = awaited.is_some_and(|awaited| awaited.is_open());
                     self.score.unanswered += u64::from(is_open);
-                    if let Some(held) = self.held.remove(tab) {
+                    let held = self.held.remove(tab).filter(|held| !held.is_taken_over);
+                    if let Some(held) = held {
                         self.score.closed_while_held += 1;
                         self.note_hold(recording, tab, held, HoldEnd::Closed);
                     }

@@ -92,7 +92,7 @@ scores! {
     saved_pressed_gib_h: Option<f64>, "GiB·h, active clock";
     /// Decisions that were carried out.
     discards: u64, "discards";
-    /// Discarded tabs that were needed again.
+    /// Discarded tabs that were needed again. One that another program has discarded meanwhile as well does not count.
     reloads: u64, "reloads";
     /// Reloads over the time that the user was there. Absent where that is none.
     reloads_per_active_hour: Option<f64>, "reloads / h";
@@ -132,6 +132,8 @@ scores! {
     timed_reloads: u64;
     /// Discarded tabs that were closed without having been needed.
     closed_while_held: u64;
+    /// Discarded tabs that another program discarded as well, before anybody needed them.
+    taken_over: u64;
     /// Tabs that were still discarded at the end.
     held_at_end: u64;
     /// What the discards were expected to give back, in bytes, all together.
@@ -326,6 +328,7 @@ impl Score {
             (&mut self.early_returns, other.early_returns),
             (&mut self.timed_reloads, other.timed_reloads),
             (&mut self.closed_while_held, other.closed_while_held),
+            (&mut self.taken_over, other.taken_over),
             (&mut self.held_at_end, other.held_at_end),
             (&mut self.expected_bytes, other.expected_bytes),
             (&mut self.samples, other.samples),

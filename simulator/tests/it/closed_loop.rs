@@ -100,7 +100,7 @@ fn replay(bodies: &[Body], decide: &[(u64, &[i64])]) -> Told {
     let score = replay.finish(&mut decided);
     let ended = score.discards + score.refused + score.unanswered;
     assert_eq!(score.decisions, ended, "each decision comes to one end");
-    let gone = score.reloads + score.closed_while_held + score.held_at_end;
+    let gone = score.reloads + score.closed_while_held + score.taken_over + score.held_at_end;
     assert_eq!(score.discards, gone, "each discard comes to one end");
     // What is decided last is carried out at the end; look at it there, too.
     last.take(&line(1_000, user(UserState::Active)), &mut Vec::new());
@@ -434,6 +434,28 @@ fn discards_by_others_are_facts() {
         (score.discards, score.refused, score.reloads),
         (0, 1, 0),
         "not ours to count"
+    );
+}
+
+#[test]
+fn a_tab_that_others_discard_as_well_is_held_by_nobody() {
+    let it = replay(
+        &[
+            user(UserState::Active),
+            user(UserState::Active),
+            discarded(2, DiscardedBy::Other),
+            activated(2),
+            restored(2),
+            loaded(2),
+        ],
+        &[(1, &[2])],
+    );
+    let score = it.score;
+    assert_eq!((score.discards, score.taken_over), (1, 1));
+    assert_eq!(
+        (score.reloads, score.early_returns, score.timed_reloads),
+        (0, 0, 0),
+        "it would have been loaded again without the policy, too"
     );
 }
 

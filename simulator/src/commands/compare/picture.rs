@@ -12,7 +12,7 @@ use simulator::plot::{Axis, Color, Form, Label, Mark, Plot, Scale, Series, Shape
 use simulator::replay::Point;
 
 use super::{Comparison, Kind, Row};
-use crate::console::{Safe, cut};
+use crate::console::{Safe, count, cut};
 use crate::reading::shown;
 use crate::writing::write_whole;
 
@@ -165,10 +165,11 @@ fn description(comparison: &Comparison) -> String {
         )
     });
     let base = comparison.base_row();
-    let (reloads, saved) = place(base);
+    let (_, saved) = place(base);
     format!(
-        "{frontier}{} saves {saved:.3} GiB·h with {reloads} reloads. The table has every point.",
-        Safe(&base.name)
+        "{frontier}{} saves {saved:.3} GiB·h with {}. The table has every point.",
+        Safe(&base.name),
+        count(base.pooled.reloads, "reload")
     )
 }
 

@@ -1,0 +1,168 @@
+// Popup and settings in a real Chromium, used as people use them without a mouse.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+
+import { openLabOrSkip, waitFor } from './lab/lab.js';
+
+const POLICY = `# Mine, since March.
+ttl_minutes = 33 # long
+protected_domains = ["mybank.example"]
+`;
+
+const KEYS = { ArrowDown: 40, Enter: 13, Tab: 9 };
+
+/** @type {import('./lab/lab.js').Lab} */
+let lab;
+
+before(async () => {
+  lab = await openLabOrSkip({ policy: POLICY });
+});
+
+after(() => lab?.close());
+
+/** Presses a key and lets it go. */
+async function press(key) {
+  const text = key === 'Enter' ? { text: '\r' } : {};
+  const event = { key, code: key, windowsVirtualKeyCode: KEYS[key], ...text };
+  await lab.controller.Input.dispatchKeyEvent({ type: text.text ? 'keyDown' : 'rawKeyDown', ...event });
+  await lab.controller.Input.dispatchKeyEvent({ type: 'keyUp', ...event });
+}
+
+const focus = (selector) => lab.inController((it) => document.querySelector(it).focus(), selector);
+const focused = () => lab.inController(() => document.activeElement.id || document.activeElement.textContent);
+const text = (selector) => lab.inController((it) => document.querySelector(it).textContent.trim(), selector);
+const click = (selector) => lab.inController((it) => document.querySelector(it).click(), selector);
+const waitForText = (selector, expect) =>
+  waitFor(`${selector} says ${expect}`, async () => expect.test(await text(selector)));
+
+/** What is typed into a field of the settings, whether its group is open or not. */
+const fill = (name, value) =>
+  lab.inController(
+    (name, value) => {
+      const field = document.querySelector(`[name="${name}"]`);
+      field.value = value;
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+    },
+    name,
+    value,
+  );
+
+const policy = () => readFileSync(lab.policyFile, 'utf8');
+
+async function openSettings() {
+  await lab.goTo('pages/options.html');
+  // A page that nobody looks at does not refresh.
+  const { id } = await lab.chrome('tabs.getCurrent');
+  await lab.chrome('tabs.update', id, { active: true });
+  await waitFor('the settings are there', () =>
+    lab.inController(
+      () => document.querySelector('#presets button')?.checkVisibility() && !document.querySelector('fieldset:disabled'),
+    ),
+  );
+}
+
+test('a pause is chosen by keyboard, and the focus is not lost over it', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  const pauses = () => lab.log().filter(({ type }) => type === 'paused');
+  await waitFor('the popup is there', () =>
+    lab.inController(() => document.querySelector('#pause')?.checkVisibility()),
+  );
+  await focus('#pause');
+  await press('Enter');
+  await press('Tab');
+  assert.equal(await focused(), '15 minutes');
+  await press('Tab');
+  assert.equal(await focused(), 'An hour');
+  assert.deepEqual(pauses(), [], 'nothing is paused by looking');
+
+  await press('Enter');
+  await waitFor('the focus is where the pause can be ended', async () => (await focused()) === 'resume');
+  const [{ until_ms, t_ms }, ...more] = pauses();
+  assert.deepEqual(more, []);
+  assert.ok(Math.abs(until_ms - t_ms - 3_600_000) < 30_000, `${until_ms - t_ms} ms`);
+  assert.match(await text('#paused-text'), /^Paused until /);
+
+  await press('Enter');
+  await waitFor('the focus is back', async () => (await focused()) === 'pause');
+  assert.equal(pauses().at(-1).until_ms, undefined);
+});
+
+test('a preset fills in what it is about, and what is its owner’s stays', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await openSettings();
+  await fill('cooldown_seconds', '77');
+  await lab.inController(() => {
+    [...document.querySelectorAll('#presets button')].find((it) => it.textContent === 'eager').click();
+  });
+  assert.match(await text('#answer'), /^5 changes not saved$/);
+  assert.equal(policy(), POLICY, 'nothing is saved yet');
+  await focus('[name=cooldown_seconds]');
+  await press('Enter');
+  await waitForText('#answer', /^Saved\.$/);
+  assert.equal(await focused(), 'setting-cooldown_seconds');
+  const [own, focusMode] = policy().split('[focus]');
+  assert.equal(own.trimEnd(), `${POLICY.replace('33', '5.0')}cooldown_seconds = 77`);
+  assert.match(focusMode, /proactive = true/);
+  await lab.inController(() => {
+    [...document.querySelectorAll('#presets button')].find((it) => it.textContent === 'eager').click();
+  });
+  assert.match(await text('#answer'), /^It is “eager” as it stands\.$/);
+});
+
+test('what is refused says what to do about it', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await openSettings();
+  const before = policy();
+  await fill('protected_domains', 'https://mybank.example');
+  await click('#save');
+  const expect = /^found "https:\/\/mybank.example", expected .*\. Correct the setting; .*\.$/;
+  await waitForText('#setting-protected_domains-problem', expect);
+  assert.equal(await focused(), 'setting-protected_domains');
+  assert.equal(policy(), before);
+});
+
+test('a choice of privacy is looked through and not taken before it is said so', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await openSettings();
+  const chosen = () => lab.inController(() => document.querySelector('#privacy input:checked').value);
+  await focus('#privacy input[value=hostname]');
+  await press('ArrowDown');
+  await press('ArrowDown');
+  assert.equal(await chosen(), 'keyed-hash');
+  assert.equal(await text('#privacy-answer'), 'Chosen, and not in use yet.');
+  // When the page has been refreshed it is still chosen, and still not in use.
+  await lab.inController(() => globalThis.chrome.runtime.sendMessage({ ask: 'set_mode', mode: 'enforce' }));
+  await waitFor('the page is refreshed', () =>
+    lab.inController(() => document.querySelector('#mode input[value=enforce]').checked),
+  );
+  assert.equal(await chosen(), 'keyed-hash');
+  assert.deepEqual(lab.logs().map(({ lines: [opened] }) => opened.privacy), ['hostname']);
+
+  await press('ArrowUp');
+  await press('Tab');
+  await press('Tab');
+  await press('Tab');
+  assert.equal(await focused(), 'use-privacy');
+  await press('Enter');
+  await waitForText('#privacy-answer', /^In use\.$/);
+  assert.equal(await chosen(), 'site');
+  assert.equal(await focused(), 'use-privacy');
+  await waitFor('another log is begun', () => lab.logs().length === 2);
+  assert.equal(lab.logs()[1].lines[0].privacy, 'site');
+});
+
+test('a setting that is out of its range is shown, in a closed group, too', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await openSettings();
+  const before = policy();
+  const isShown = () =>
+    lab.inController(() => document.querySelector('#setting-pressure-ram_weight').checkVisibility());
+  assert.ok(!(await isShown()));
+  await fill('pressure.ram_weight', '999');
+  await click('#save');
+  assert.ok(await isShown());
+  assert.equal(await focused(), 'setting-pressure-ram_weight');
+  assert.equal(policy(), before);
+});
