@@ -965,8 +965,9 @@ pub(crate) struct SweepCollectArgs {
 /// before it (--windows). Of the candidates one is chosen whose neighbours do as well.
 ///
 /// --output holds tune.json (every variant, the fronts in training and held out, sensitivities, the
-/// evidence) and, where what was chosen is better than the base beyond the noise, policy.toml, ready
-/// for the host. Exits with 1 where nothing can be recommended.
+/// evidence) and, where what was chosen is better than the base beyond the noise and keeps the limits
+/// wherever it was held out, policy.toml, ready for the host. Exits with 1 where nothing can be
+/// recommended, as with fewer than 10 people.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -14,7 +14,7 @@ use crate::baselines::AnyPolicy;
 use crate::packed::{Damaged, PackedTrace};
 use crate::replay::{Abreast, Clairvoyance, Foresight, Frontier, Hold, Replay, Score, Step, Tally};
 
-pub use bootstrap::{Estimate, RESAMPLES, Ratio, difference_of_ratios};
+pub use bootstrap::{Estimate, FEW, RESAMPLES, Ratio, difference_of_ratios};
 
 /// A policy that takes part.
 #[derive(Clone, Debug)]

@@ -15,7 +15,8 @@ use crate::replay::Score;
 /// The shares of the background bytes × active time at which reloads are read off.
 pub const SHARES: [f64; 3] = [0.7, 0.8, 0.9];
 
-/// The scales run from 1/64 to 32 times the family's own TTLs, by doublings and halfway between.
+/// The scales run from 1/64 to 22.6 times the family's own TTLs (the last is halfway from 16 to 32),
+/// by doublings and halfway between. A TTL that this would take below a minute stays there.
 const OCTAVES: std::ops::RangeInclusive<i32> = -6..=4;
 
 /// Policies that differ only in the scale of their TTLs.

@@ -49,7 +49,7 @@ pub use score::{
     scores_table,
 };
 pub use step::{RecordedDecision, Step};
-pub use tally::{Rates, Tally};
+pub use tally::{Rates, Sums, Tally};
 pub use weights::{Source, WITHHELD_BEYOND_PERCENT};
 
 /// How often a policy that acts at every sample looks where there is none: once a minute.

@@ -123,6 +123,22 @@ pub struct Measures {
     pub(super) only_threads: bool,
 }
 
+/// Departures from sites that were away for so long.
+struct Departures {
+    gap_ms: u64,
+    /// How many came back then.
+    returned: u64,
+    /// How many were observed for as long, those among them.
+    observed: u64,
+}
+
+impl Departures {
+    /// The share of those that were away for so long that are so for longer.
+    fn stay_away(&self) -> f64 {
+        1.0 - self.returned as f64 / self.observed as f64
+    }
+}
+
 /// A Weibull distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Weibull {
@@ -258,20 +274,26 @@ impl Measures {
         Ok(count as f64 / of as f64)
     }
 
-    /// The share of departures, idle for so long, that are returned from within the time after.
-    /// Those that were not observed for long enough are left out.
+    /// The share of departures, idle for so long, that are returned from within the time after: by
+    /// Kaplan and Meier's estimate, so that it does not depend on how long the trace is. Known only
+    /// where a departure was observed for all of that time, or all came back before.
     pub(super) fn returns(&self, idle_ms: i64, within_ms: i64) -> Answer {
-        let returned = &self.histograms[Of::ReturnGap as usize];
-        let censored = &self.histograms[Of::CensoredGap as usize];
-        let until = idle_ms + within_ms;
-        let before = if idle_ms == 0 {
-            0
-        } else {
-            up_to(returned, idle_ms - 1)
-        };
-        let yes = up_to(returned, until) - before;
-        let of = returned.len() - before + (censored.len() - up_to(censored, until - 1));
-        self.ratio(yes, of, "no departure was observed for that long")
+        let until_ms = idle_ms + within_ms;
+        let mut away = 1.0;
+        for departure in self.departures() {
+            let gap_ms = i64::try_from(departure.gap_ms).unwrap_or(i64::MAX);
+            if (idle_ms..=until_ms).contains(&gap_ms) {
+                away *= departure.stay_away();
+            }
+        }
+        let is_observed = [Of::ReturnGap, Of::CensoredGap].iter().any(|&of| {
+            let gaps = &self.histograms[of as usize];
+            gaps.len() > up_to(gaps, until_ms - 1)
+        });
+        if away > 0.0 && !is_observed {
+            return Err("no departure was observed for that long");
+        }
+        Ok(1.0 - away)
     }
 
     pub(super) fn switches_after_close(&self, within_ms: i64) -> Answer {
@@ -321,9 +343,9 @@ impl Measures {
     pub fn still_away(&self) -> Vec<(f64, f64)> {
         let mut away = 1.0;
         let mut points = Vec::new();
-        for (gap_ms, returned, at_risk) in self.departures() {
-            away *= 1.0 - returned as f64 / at_risk as f64;
-            points.push((gap_ms as f64, away));
+        for departure in self.departures() {
+            away *= departure.stay_away();
+            points.push((departure.gap_ms as f64, away));
         }
         points
     }
@@ -342,18 +364,23 @@ impl Measures {
         points
     }
 
-    /// For each return gap: how many had it, and how many departures were observed for as long.
-    fn departures(&self) -> Vec<(u64, u64, u64)> {
-        let censored = &self.histograms[Of::CensoredGap as usize];
-        let mut left = self.histograms[Of::ReturnGap as usize].len();
-        let mut departures = Vec::new();
-        for (gap_ms, returned) in self.values(Of::ReturnGap) {
-            let gap = i64::try_from(gap_ms).unwrap_or(i64::MAX);
-            let observed = censored.len() - up_to(censored, gap - 1);
-            departures.push((gap_ms, returned, left + observed));
+    /// The return gaps, the shortest first.
+    fn departures(&self) -> impl Iterator<Item = Departures> {
+        let count = |of: Of| self.histograms[of as usize].len();
+        let mut left = count(Of::ReturnGap) + count(Of::CensoredGap);
+        let mut censored = self.values(Of::CensoredGap).peekable();
+        self.values(Of::ReturnGap).map(move |(gap_ms, returned)| {
+            while let Some((_, unseen)) = censored.next_if(|&(seen_ms, _)| seen_ms < gap_ms) {
+                left -= unseen;
+            }
+            let observed = left;
             left -= returned;
-        }
-        departures
+            Departures {
+                gap_ms,
+                returned,
+                observed,
+            }
+        })
     }
 
     /// The share of a distribution's values that are greater, by value.
@@ -428,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn departures_that_were_not_observed_for_long_enough_do_not_count() {
+    fn departures_that_were_not_observed_for_long_enough_count_for_as_long_as_they_were() {
         let mut measures = measured(Of::ReturnGap, [MINUTE_MS, 2 * HOUR_MS]);
         measures.note(Of::CensoredGap, 30 * MINUTE_MS);
         measures.note(Of::CensoredGap, DAY_MS);
@@ -436,11 +463,17 @@ mod tests {
             let got = measures.returns(idle_ms, within_ms).unwrap();
             assert!((got - expect).abs() < 1e-9, "{got}, expected {expect}");
         };
+        // Four at the first return, two at the second.
         check(0, 10 * MINUTE_MS, 0.25);
-        check(0, HOUR_MS, 1.0 / 3.0);
+        check(0, HOUR_MS, 0.25);
+        check(0, 3 * HOUR_MS, 1.0 - 0.75 * 0.5);
         check(HOUR_MS, HOUR_MS, 0.5);
         check(HOUR_MS, 30 * MINUTE_MS, 0.0);
         assert!(measures.returns(DAY_MS, HOUR_MS).is_err());
+        // A quick return near the end says nothing of what the rest would have done.
+        assert!(measures.returns(HOUR_MS, DAY_MS).is_err());
+        let all = measured(Of::ReturnGap, [MINUTE_MS, 2 * HOUR_MS]);
+        assert_eq!(all.returns(HOUR_MS, DAY_MS), Ok(1.0), "nobody is left");
     }
 
     #[test]

@@ -669,7 +669,7 @@ fn write_scores(score: &Score, row: &mut Row<'_>) -> anyhow::Result<()> {
     row("pressure", machine(&here))?;
     row(
         "",
-        format!("without any discard: {}", machine(&score.never)),
+        format!("had no policy discarded: {}", machine(&score.never)),
     )?;
     row("metrics", feedback(score))?;
     if let Some(excess) = score.excess_reloads {

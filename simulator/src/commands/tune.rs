@@ -4,6 +4,7 @@ mod bench;
 mod found;
 mod policy_file;
 mod text;
+mod verdict;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,9 +29,11 @@ use crate::reading::shown;
 use crate::writing::write_whole;
 
 use bench::Bench;
-use found::{PartTold, PersonTold};
+use found::{HeldOut, PartTold, PersonTold};
+use verdict::Verdict;
 
 pub(super) use found::{Changed, Judged, Member, Sensitivity, SplitTold, TUNED, TraceTold, Tuned};
+pub(super) use text::lead;
 
 /// What is varied unless something is named: what a policy does most of its work by. With more a
 /// search of a few hundred variants finds less: the space grows faster than what it tries.
@@ -158,6 +161,14 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
         .cells(std::slice::from_ref(&task.base.entrant()))?
         .remove(0);
     base.check()?;
+    if let Some(limit) = task.limits.max_high_minutes_per_awake_hour
+        && base.sum(&whole(&splits)?.training).sums().sampled_hours == 0.0
+    {
+        bail!(
+            "--max-high-minutes-per-hour {limit}: no trace has samples of memory, so nobody knows \
+             how long the pressure was HIGH"
+        );
+    }
     let others = std::iter::once(&task.original).chain(&task.others);
     let others: Vec<_> = others.map(NamedPolicy::entrant).collect();
     let mut others = bench.cells(&others)?;
@@ -381,6 +392,11 @@ fn best(
         .collect()
 }
 
+/// The last split, which holds nothing out.
+fn whole(splits: &[Split]) -> anyhow::Result<&Split> {
+    splits.last().context("the last split is the whole")
+}
+
 /// Judges what the searches chose on what they did not see.
 fn judge(
     task: &Task,
@@ -390,7 +406,7 @@ fn judge(
     others: &[Arc<Cells>],
     bench: &mut Bench,
 ) -> anyhow::Result<Tuned> {
-    let whole = splits.last().context("the last split is the whole")?;
+    let whole = whole(splits)?;
     let last = searches.last().context("each split was searched")?;
     // Whoever chose nothing keeps the base.
     let cells_of = |search: &Searched| {
@@ -410,8 +426,11 @@ fn judge(
         });
         by_person(tallies, bench.people.len())
     };
+    let told = splits.iter().zip(searches);
+    let told = told.map(|(split, search)| split_told(task, split, search, against.base, bench));
+    let told: Vec<SplitTold> = told.collect();
     let kinds = [SplitKind::ByPerson, SplitKind::WalkForward];
-    let judged = kinds.map(|kind| {
+    let [on_people, forward] = kinds.map(|kind| {
         let tuned = held_out(kind, &|index| cells_of(&searches[index]));
         let compare = |policy: &NamedPolicy, cells: &Arc<Cells>| {
             let theirs = held_out(kind, &|_| cells.clone());
@@ -419,40 +438,19 @@ fn judge(
         };
         let base = compare(&task.base, against.base);
         let original = compare(&task.original, against.original);
-        let rates = tuned.iter().copied().sum::<Tally>().rates();
-        let both = HeldAgainst {
-            base: &base,
-            original: &original,
-        };
-        let verdict = verdict(task, &rates, both);
         let others = task.others.iter().zip(others);
         let others = others.map(|(policy, cells)| compare(policy, cells));
-        (!base.is_empty()).then(|| {
-            let told = found::HeldOut {
-                tuned: rates,
-                against: [base, original].into_iter().chain(others).collect(),
-            };
-            (told, verdict)
+        (!base.is_empty()).then(|| HeldOut {
+            limits: task.limits_held_out([base.rates, original.rates]),
+            tuned: tuned.iter().copied().sum::<Tally>().rates(),
+            against: [base, original].into_iter().chain(others).collect(),
+            gap_saved_share: found::gap(&told, kind),
         })
     });
-    let [(on_people, by_people), (forward, by_time)] = judged.map(Option::unzip);
-    let (recommended, why) = match by_people.or(by_time) {
-        _ if last.chosen.is_none() => (
-            false,
-            "no variant that was tried keeps the limits".to_owned(),
-        ),
-        None => (false, "nothing was held out to judge it on".to_owned()),
-        Some(verdict) => verdict,
+    let Verdict { recommended, why } = match last.chosen {
+        None => Verdict::no("no variant that was tried keeps the limits"),
+        Some(_) => Verdict::of(bench.people.len(), on_people.as_ref(), forward.as_ref()),
     };
-
-    let told = splits.iter().zip(searches);
-    let told = told.map(|(split, search)| split_told(task, split, search, against.base, bench));
-    let splits: Vec<SplitTold> = told.collect();
-    let gap = |told: &SplitTold| {
-        let chosen = told.chosen.as_ref()?;
-        Some(chosen.training.saved_share? - chosen.held_out?.saved_share?)
-    };
-    let gaps: Vec<f64> = splits.iter().filter_map(gap).collect();
     let sensitivity = match &last.chosen {
         Some(chosen) => sensitivity(task, &whole.training, &chosen.variant, bench)?,
         None => Vec::new(),
@@ -463,6 +461,7 @@ fn judge(
         frontier = frontier.pooled(&foresight.frontier());
     }
     let points: Vec<_> = frontier.points().collect();
+    let sums = against.base.sum(&whole.training).sums();
     let member = |(variant, cells): &(Variant, Arc<Cells>)| {
         Member::new(
             &task.space,
@@ -507,13 +506,12 @@ fn judge(
         in_training: found::in_training(task, &whole.training, against, others),
         on_held_out_people: on_people,
         walking_forward: forward,
-        gap_saved_share: (!gaps.is_empty()).then(|| gaps.iter().sum::<f64>() / gaps.len() as f64),
         evaluations: last.tried.iter().map(member).collect(),
         sensitivity,
         frontier: thinned(&points, FRONTIER_POINTS),
-        background_gib_h: against.base.sum(&whole.training).background_gib_h(),
-        active_hours: against.base.sum(&whole.training).active_hours(),
-        splits,
+        background_gib_h: sums.background_gib_h,
+        active_hours: sums.active_hours,
+        splits: told,
     })
 }
 
@@ -527,48 +525,6 @@ fn by_person(parts: impl Iterator<Item = (Vec<usize>, Vec<Tally>)>, people: usiz
         }
     }
     all.into_iter().flatten().collect()
-}
-
-/// Whether what was chosen can be recommended, by what it came to where it was held out, and why or
-/// why not.
-fn verdict(task: &Task, tuned: &Rates, against: HeldAgainst<&Judged>) -> (bool, String) {
-    let HeldAgainst { base, original } = against;
-    let limits = task.limits_held_out([base.rates, original.rates]);
-    let excess = limits.excess(tuned);
-    if excess > 0.0 {
-        let why = format!(
-            "where it was held out it exceeds a limit by {:.0} %",
-            100.0 * excess
-        );
-        return (false, why);
-    }
-    match base.evidence.saved_share {
-        Some(estimate) if estimate.low > 0.0 => (
-            true,
-            format!(
-                "where it was held out it saves more than {} and keeps the limits; the interval \
-                 leaves 0 out",
-                base.name
-            ),
-        ),
-        Some(estimate) if estimate.value > 0.0 => (
-            false,
-            format!(
-                "where it was held out it saves more than {}, but within the noise: the interval \
-                 holds 0",
-                base.name
-            ),
-        ),
-        Some(_) => (
-            false,
-            format!("where it was held out it saves no more than {}", base.name),
-        ),
-        None => (
-            false,
-            "there are too few people to say how sure a difference is: at least two are needed"
-                .to_owned(),
-        ),
-    }
 }
 
 /// What a split tells: what was chosen and the front, in training and where it was held out.

@@ -23,7 +23,7 @@ pub(super) struct Recording {
     #[serde(skip)]
     touched: Vec<TabId>,
     weights: Weights,
-    /// The pressure as it would have been without any discard.
+    /// The pressure had no policy discarded anything.
     never: Gauge,
     /// How long each open tab last took to load, where that was measured.
     load_ms: TabMap<u64>,
@@ -78,7 +78,7 @@ impl Recording {
         &self.weights
     }
 
-    /// The pressure as it would have been without any discard.
+    /// The pressure had no policy discarded anything.
     pub(super) fn never(&self) -> &Gauge {
         &self.never
     }

@@ -100,7 +100,7 @@ scores! {
     reload_wait_s: Option<f64>, "s";
     /// Discards whose tab was back within 10 minutes of the user's own time, over all discards. Absent where nothing was discarded.
     early_return_rate: Option<f64>, "share";
-    /// Awake time at MEDIUM, by the default policy's measure of pressure and the memory as it would have been. Absent without samples of memory.
+    /// Awake time at MEDIUM since the first sample of memory, by the default policy's measure of pressure and the memory as it would have been. Absent without samples of memory.
     pressure_medium_minutes: Option<f64>, "min, awake clock";
     /// Awake time at HIGH, in the same way.
     pressure_high_minutes: Option<f64>, "min, awake clock";
@@ -380,6 +380,11 @@ impl Score {
         gib_h(self.totals.bounded)
     }
 
+    /// How long the machine was awake since its memory was first sampled, in milliseconds.
+    pub fn sampled_ms(&self) -> i64 {
+        self.totals.here.known_ms.unwrap_or(0)
+    }
+
     /// The sums at a moment of a replay under way.
     pub(super) fn tally(
         &self,
@@ -397,7 +402,7 @@ impl Score {
             saved_pressed_byte_ms: saved.pressed,
             background_byte_ms,
             active_ms: since(at.active),
-            awake_ms: since(at.awake),
+            sampled_ms: here.known_ms.unwrap_or(0).max(0).unsigned_abs(),
             medium_ms: here.medium_ms.max(0).unsigned_abs(),
             high_ms: here.high_ms.max(0).unsigned_abs(),
             discards: self.discards,
@@ -492,17 +497,18 @@ impl Totals {
 /// What a gauge showed over a trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
+    /// Awake time since a sample first told of memory; absent where none did.
+    known_ms: Option<i64>,
+    /// How much of that was at MEDIUM, and at HIGH.
     medium_ms: i64,
     high_ms: i64,
     peak_used: Option<u64>,
-    /// Whether any sample told of memory.
-    is_known: bool,
 }
 
 impl Seen {
     fn machine(&self) -> Option<Machine> {
         let minutes = |ms: i64| Some(ms as f64 / 60_000.0);
-        self.is_known.then(|| Machine {
+        self.known_ms.map(|_| Machine {
             pressure_medium_minutes: minutes(self.medium_ms),
             pressure_high_minutes: minutes(self.high_ms),
             peak_used: self.peak_used,
@@ -513,7 +519,9 @@ impl Seen {
         self.medium_ms = self.medium_ms.saturating_add(other.medium_ms);
         self.high_ms = self.high_ms.saturating_add(other.high_ms);
         self.peak_used = self.peak_used.max(other.peak_used);
-        self.is_known |= other.is_known;
+        if let Some(theirs) = other.known_ms {
+            self.known_ms = Some(self.known_ms.unwrap_or(0).saturating_add(theirs));
+        }
     }
 }
 
@@ -536,13 +544,17 @@ impl Gauge {
 
     /// The pressure, once it is known.
     pub(super) fn pressure(&self) -> Option<&PressureState> {
-        self.seen.is_known.then_some(&self.pressure)
+        self.seen.known_ms.map(|_| &self.pressure)
     }
 
     /// What it has shown up to a moment, since the last sample of which nothing has changed.
     pub(super) fn seen_at(&self, at: Moment) -> Seen {
         let mut seen = self.seen;
+        let Some(known_ms) = &mut seen.known_ms else {
+            return seen;
+        };
         let passed_ms = at.awake.saturating_sub(self.counted_to);
+        *known_ms = known_ms.saturating_add(passed_ms);
         match self.pressure.level {
             Level::Low => {}
             Level::Medium => seen.medium_ms = seen.medium_ms.saturating_add(passed_ms),
@@ -553,8 +565,11 @@ impl Gauge {
 
     pub(super) fn sample(&mut self, metrics: &Metrics, at: Moment) {
         self.pass(at);
-        self.seen.is_known |= metrics.ram_total.is_some()
-            && (metrics.ram_used.is_some() || metrics.ram_available.is_some());
+        if metrics.ram_total.is_some()
+            && (metrics.ram_used.is_some() || metrics.ram_available.is_some())
+        {
+            self.seen.known_ms.get_or_insert(0);
+        }
         self.seen.peak_used = self.seen.peak_used.max(metrics.ram_used);
         self.metrics = *metrics;
         self.pressure.sample(metrics, at);

@@ -77,7 +77,7 @@ const LABELS: [(&str, Holds, &str); 9] = [
 ];
 
 /// The columns behind the scores: what else a replay tells, and what sums over traces are made of.
-const BESIDES: [(&str, Holds, &str); 10] = [
+const BESIDES: [(&str, Holds, &str); 11] = [
     (
         "early_returns",
         Holds::Count,
@@ -103,6 +103,11 @@ const BESIDES: [(&str, Holds, &str); 10] = [
         "awake_hours",
         Holds::Number,
         "how long the machine was awake",
+    ),
+    (
+        "sampled_hours",
+        Holds::Number,
+        "how long of that since its memory was first sampled",
     ),
     (
         "background_gib_h",
@@ -169,6 +174,7 @@ impl Row {
             Value::from(score.departed_saved_share),
             hours(score.span.active_ms),
             hours(score.span.awake_ms),
+            hours(score.sampled_ms()),
             Value::from(score.background_gib_h()),
             Value::from(score.bounded_gib_h()),
             Value::from(score.never.pressure_medium_minutes),

@@ -25,7 +25,7 @@ pub struct Limits {
     pub max_reloads_per_active_hour: Option<f64>,
     /// Discards whose tab was back within 10 minutes, as a share.
     pub max_early_return_rate: Option<f64>,
-    /// Minutes at HIGH in an hour awake.
+    /// Minutes at HIGH in an hour awake. Not kept where the memory was never sampled.
     pub max_high_minutes_per_awake_hour: Option<f64>,
 }
 
@@ -33,7 +33,9 @@ impl Limits {
     /// By how much a policy exceeds the limits, as a share of the one that it exceeds most; 0 or
     /// less where it keeps all. No limit lets a hard guard be violated.
     pub fn excess(&self, rates: &Rates) -> f64 {
-        if rates.violations > 0 {
+        let high = rates.high_minutes_per_awake_hour;
+        let is_unknown = high.is_none() && self.max_high_minutes_per_awake_hour.is_some();
+        if rates.violations > 0 || is_unknown {
             return f64::INFINITY;
         }
         let pairs = [
@@ -42,10 +44,7 @@ impl Limits {
                 self.max_reloads_per_active_hour,
             ),
             (rates.early_return_rate, self.max_early_return_rate),
-            (
-                rates.high_minutes_per_awake_hour,
-                self.max_high_minutes_per_awake_hour,
-            ),
+            (high, self.max_high_minutes_per_awake_hour),
         ];
         let excess = pairs.into_iter().filter_map(|(found, limit)| {
             // Below a thousandth a share of the limit says nothing.
@@ -251,5 +250,17 @@ mod tests {
         assert!(Limits::default().excess(&rates) < 0.0);
         rates.violations = 1;
         assert!(Limits::default().excess(&rates).is_infinite());
+    }
+
+    #[test]
+    fn a_limit_of_what_is_not_known_is_not_kept() {
+        let limits = Limits {
+            max_high_minutes_per_awake_hour: Some(5.0),
+            ..Limits::default()
+        };
+        let mut rates = rates(0.1, 0.0);
+        assert!(limits.excess(&rates).is_infinite());
+        rates.high_minutes_per_awake_hour = Some(5.0);
+        assert!(limits.excess(&rates) <= 0.0);
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::comparison::{Estimate, difference_of_ratios};
-use crate::replay::Tally;
+use crate::replay::{Sums, Tally};
 use crate::synth::draw::Draw;
 
 /// Up to so many people every assignment of signs is gone through; beyond, some are drawn.
@@ -35,10 +35,10 @@ pub struct Evidence {
 impl Evidence {
     /// Compares two policies, person by person. `seed` is what intervals are drawn from.
     pub fn between(base: &[Tally], other: &[Tally], seed: u64) -> Self {
-        let estimate = |part: fn(&Tally) -> (f64, f64)| {
+        let estimate = |part: fn(&Sums) -> (f64, f64)| {
             let pairs = base.iter().zip(other);
             let pairs: Vec<_> = pairs
-                .map(|(base, other)| (part(base), part(other)))
+                .map(|(base, other)| (part(&base.sums()), part(&other.sums())))
                 .collect();
             difference_of_ratios(&pairs, seed)
         };
@@ -47,10 +47,13 @@ impl Evidence {
         });
         Self {
             people: base.len(),
-            saved_share: estimate(|it| (it.saved_gib_h(), it.background_gib_h())),
-            reloads_per_active_hour: estimate(|it| (it.reloads as f64, it.active_hours())),
+            saved_share: estimate(|it| (it.saved_gib_h, it.background_gib_h)),
+            reloads_per_active_hour: estimate(|it| (it.reloads as f64, it.active_hours)),
             early_return_rate: estimate(|it| (it.early_returns as f64, it.discards as f64)),
-            high_minutes_per_awake_hour: estimate(|it| (it.high_minutes(), it.awake_hours())),
+            // Of people whose memory was not sampled there is nothing in either sum.
+            high_minutes_per_awake_hour: estimate(|it| {
+                (it.pressure_high_minutes.unwrap_or(0.0), it.sampled_hours)
+            }),
             test: paired_test(&differences.collect::<Vec<_>>(), seed),
         }
     }

@@ -269,6 +269,31 @@ fn a_trace_without_samples_says_so() {
     assert!(page.contains("<title>Pressure</title>"));
 }
 
+/// What nobody measured is not 0, and an hour without a sample is none that was calm.
+#[test]
+fn minutes_at_high_are_told_of_sampled_time_alone() {
+    let mut recording = Recording::new(Mode::Enforce);
+    recording.session(3).wait(60 * MINUTE).activate(2);
+    let recorded = recording.close();
+    let unsampled = recorded.root().join("trace").display().to_string();
+    let long = bundled("long");
+    let told = |traces: &[&str]| {
+        let folder = TempDir::new().unwrap();
+        let args = "sweep --output out --vary ttl_minutes=5 --no-frontier";
+        let args: Vec<&str> = args.split(' ').chain(traces.iter().copied()).collect();
+        let output = sim(folder.path(), &args);
+        assert!(output.status.success(), "{}", said(&output));
+        let table = String::from_utf8(output.stdout).unwrap();
+        let rate = &figures(folder.path(), &[])["policies"][0]["high_minutes_per_awake_hour"];
+        let row = table.lines().nth(1).unwrap().trim_end();
+        (row.ends_with('–'), rate.as_f64())
+    };
+    let (is_unknown, alone) = told(&[&long]);
+    assert!(!is_unknown && alone.unwrap() > 1.0, "{alone:?}");
+    assert_eq!(told(&[&long, &unsampled]), (false, alone));
+    assert_eq!(told(&[&unsampled]), (true, None));
+}
+
 #[test]
 fn names_from_strangers_do_nothing_on_a_report() {
     let recorded = short_of_memory(Mode::Enforce).close();

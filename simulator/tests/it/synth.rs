@@ -246,6 +246,29 @@ fn every_profile_is_within_its_own_tolerances() {
     }
 }
 
+/// A departure near the end is seen for a short time only: who is back by then must not stand for
+/// the rest.
+#[test]
+fn how_often_the_same_people_return_does_not_depend_on_how_long_they_are_watched() {
+    let folder = TempDir::new().unwrap();
+    let rows = ["3", "28"].map(|days| {
+        #[rustfmt::skip]
+        let args = ["--check", "-p", "typical", "-n", "60", "--days", days, "--sample-every", "600", "--json"];
+        // Three days are too few for some other row.
+        let said = synth(&args, folder.path()).stdout;
+        let report: Value = serde_json::from_slice(&said).unwrap();
+        let rows = report["rows"].as_array().unwrap().iter();
+        let returns = rows.filter(|row| row["name"].as_str().unwrap().starts_with("return_"));
+        let returns = returns.map(|row| (row["name"].clone(), row["got"].as_f64().unwrap()));
+        returns.collect::<Vec<_>>()
+    });
+    let [short, long] = &rows;
+    assert_eq!(short.len(), 9);
+    for ((name, short), (_, long)) in short.iter().zip(long) {
+        assert!((short - long).abs() < 0.03, "{name}: {short}, {long}");
+    }
+}
+
 #[test]
 fn a_check_fails_where_people_are_not_like_people() {
     let folder = TempDir::new().unwrap();

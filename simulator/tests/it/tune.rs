@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::cargo::cargo_bin_cmd;
+use engine::Mode;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::recording::{MINUTE, Recording};
 
 fn recorded(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -17,9 +20,13 @@ fn recorded(name: &str) -> PathBuf {
 
 /// Tunes on these recordings in a folder of its own.
 fn tune(folder: &Path, names: &[&str], args: &[&str]) -> Output {
+    tune_on(folder, names.iter().map(|name| recorded(name)), args)
+}
+
+fn tune_on(folder: &Path, traces: impl Iterator<Item = PathBuf>, args: &[&str]) -> Output {
     cargo_bin_cmd!("sim")
         .arg("tune")
-        .args(names.iter().map(|name| recorded(name)))
+        .args(traces)
         .args(["--output", "out", "--trials", "12", "--population", "6"])
         .args(args)
         .env("XDG_CACHE_HOME", folder.join("cache"))
@@ -97,22 +104,58 @@ fn everybody_is_judged_where_nobody_had_looked() {
     );
 }
 
-/// Without a gate the short TTLs of the recordings save much more than pressure does.
+/// Without a gate short TTLs save much more than pressure does.
+const UNGATED: [&str; 8] = [
+    "--vary",
+    "gate=pressure,always",
+    "--vary",
+    "ttl_minutes=1..30:log",
+    "--vary",
+    "focus.enabled=false,true",
+    "--max-reloads-per-hour",
+    "60",
+];
+
+#[test]
+fn few_people_bear_no_recommendation_whatever_they_save() {
+    let folder = TempDir::new().unwrap();
+    let output = tune(folder.path(), &EVERYBODY, &UNGATED);
+    let found = found(folder.path());
+    let saved = &found["on_held_out_people"]["against"][0]["evidence"]["saved_share"];
+    assert!(saved["low"].as_f64().unwrap() > 0.0, "{saved}");
+    assert_eq!(found["recommended"], false);
+    assert_eq!(
+        found["why"],
+        "it takes 10 people to tell what is better from chance, and there are 3"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!folder.path().join("out/policy.toml").exists());
+}
+
 #[test]
 fn what_is_better_beyond_the_noise_becomes_a_policy_that_runs() {
     let folder = TempDir::new().unwrap();
-    let args = [
-        "--vary",
-        "gate=pressure,always",
-        "--vary",
-        "ttl_minutes=1..30:log",
-        "--vary",
-        "focus.enabled=false,true",
-        "--max-reloads-per-hour",
-        "60",
-    ];
-    let output = tune(folder.path(), &EVERYBODY, &args);
+    let synth = cargo_bin_cmd!("sim")
+        .args("synth -p heavy -n 10 --days 1 --sample-every 60 --output people".split(' '))
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(synth.status.success(), "{}", said(&synth));
+    let people = fs::read_dir(folder.path().join("people")).unwrap();
+    let people = people.map(|it| it.unwrap().path());
+    let output = tune_on(
+        folder.path(),
+        people,
+        &[&UNGATED[..], &["--folds", "2", "--windows", "2"]].concat(),
+    );
     let found = found(folder.path());
+    let why = found["why"].as_str().unwrap();
+    assert!(why.contains("person by person p = 0.0"), "{why}");
+    for kind in ["on_held_out_people", "walking_forward"] {
+        let reloads = &found[kind]["limits"]["max_reloads_per_active_hour"];
+        assert_eq!(*reloads, 60.0, "{kind}");
+        assert!(found[kind]["gap_saved_share"].is_number(), "{kind}");
+    }
     assert_eq!(found["recommended"], true, "{}", found["why"]);
     assert!(output.status.success(), "{}", said(&output));
     let policy = fs::read_to_string(folder.path().join("out/policy.toml")).unwrap();
@@ -157,6 +200,27 @@ fn a_limit_that_nothing_keeps_is_answered_with_what_comes_nearest() {
         "{text}"
     );
     assert!(!folder.path().join("out/policy.toml").exists());
+}
+
+#[test]
+fn a_limit_of_what_nobody_measured_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let recorded = ["one", "another"].map(|name| {
+        let mut recording = Recording::new(Mode::Enforce);
+        let tabs = i64::try_from(name.len()).unwrap();
+        recording.session(tabs).wait(MINUTE).activate(2);
+        let recorded = recording.close();
+        let trace = recorded.root().join(name);
+        fs::rename(recorded.root().join("trace"), &trace).unwrap();
+        (trace, recorded)
+    });
+    let traces = recorded.iter().map(|(trace, _)| trace.clone());
+    let args = "--max-high-minutes-per-hour 5 --folds 2 --windows 1";
+    let args: Vec<&str> = args.split(' ').collect();
+    let output = tune_on(folder.path(), traces, &args);
+    assert_eq!(output.status.code(), Some(2));
+    let said = said(&output);
+    assert!(said.contains("no trace has samples of memory"), "{said}");
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use maud::{Markup, html};
+use simulator::comparison::FEW;
 use simulator::curve::SHARES;
 use simulator::replay::Feedback;
 
 use super::columns::{Mark, marks};
-use super::text::{DIFFERENCES, FEW_TRACES, LEGEND, clairvoyant, curve_cells, difference_cells};
+use super::text::{DIFFERENCES, LEGEND, clairvoyant, curve_cells, difference_cells};
 use super::{Comparison, Kind, Row, picture};
 use crate::console::{Safe, number};
 use crate::page::{self, Group, Heading, Page, Table, figure};
@@ -208,7 +209,7 @@ fn differences(comparison: &Comparison) -> Markup {
             " traces, with a 95 % interval: " (number(comparison.resamples as u64))
             " draws of the traces with replacement, both policies always on the same ones. "
             "* the interval leaves 0 out."
-            @if traces < FEW_TRACES {
+            @if traces < FEW {
                 " With " (traces) " traces the intervals are narrower than they should be: take \
                  them for a hint."
             }
@@ -267,8 +268,8 @@ fn families(comparison: &Comparison) -> anyhow::Result<Markup> {
         rows.collect(),
     );
     let caption = html! {
-        "All TTLs of a family scaled together, from a 64th to 32 times its own. To the left is \
-         better: the same share for fewer reloads."
+        "All TTLs of a family scaled together, from a 64th of its own, but no less than a minute, to \
+         22.6 times. To the left is better: the same share for fewer reloads."
     };
     Ok(html! {
         p {

@@ -1,7 +1,7 @@
 //! The table for a terminal and for Markdown.
 
 use comfy_table::{CellAlignment, Table, TableStyle, presets};
-use simulator::comparison::{Difference, Estimate};
+use simulator::comparison::{Difference, Estimate, FEW};
 use simulator::curve::{Curve, SHARES};
 
 use super::Comparison;
@@ -19,10 +19,6 @@ pub(super) const DIFFERENCES: [(&str, &str); 3] = [
     ("reloads", "/ h"),
 ];
 
-/// With fewer traces the bootstrap draws too few different samples: from 10 on there are over
-/// 90,000 of them (n out of 2n − 1).
-pub(super) const FEW_TRACES: usize = 10;
-
 pub(super) fn write(comparison: &Comparison, console: &mut Console) -> anyhow::Result<()> {
     console.line(table(comparison, presets::UTF8_BORDERS_ONLY))?;
     console.line(LEGEND)?;
@@ -38,7 +34,7 @@ pub(super) fn write(comparison: &Comparison, console: &mut Console) -> anyhow::R
         ))?;
         console.line(differences(comparison, presets::UTF8_BORDERS_ONLY))?;
         console.line("* the interval leaves 0 out")?;
-        if comparison.traces.len() < FEW_TRACES {
+        if comparison.traces.len() < FEW {
             console.line(format_args!(
                 "With {} traces the intervals are narrower than they should be: take them for a \
                  hint.",

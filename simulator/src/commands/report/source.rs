@@ -14,7 +14,7 @@ use engine::hex;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
-use simulator::replay::{Point, Rates};
+use simulator::replay::{Point, Sums};
 use simulator::sweep::Version;
 use thiserror::Error;
 
@@ -78,20 +78,6 @@ pub(super) struct Swept {
     pub(super) sums: Sums,
 }
 
-/// What a policy came to, added up over traces.
-#[derive(Default)]
-pub(super) struct Sums {
-    saved_gib_h: f64,
-    pub(super) background_gib_h: f64,
-    pub(super) active_hours: f64,
-    awake_hours: f64,
-    high_minutes: f64,
-    discards: u64,
-    reloads: u64,
-    early_returns: u64,
-    violations: u64,
-}
-
 /// A row of results, as far as it is needed here.
 #[derive(Deserialize)]
 struct ResultRow {
@@ -101,15 +87,8 @@ struct ResultRow {
     policy: String,
     policy_hash: Option<String>,
     is_variant: bool,
-    saved_gib_h: f64,
-    background_gib_h: f64,
-    active_hours: f64,
-    awake_hours: f64,
-    pressure_high_minutes: Option<f64>,
-    discards: u64,
-    reloads: u64,
-    early_returns: u64,
-    violations: u64,
+    #[serde(flatten)]
+    sums: Sums,
     /// The settings that were varied, among others.
     #[serde(flatten)]
     others: Map<String, Value>,
@@ -247,7 +226,8 @@ fn read_rows(file: &Path, manifest: &Manifest) -> anyhow::Result<Vec<Swept>> {
                 policies.len() - 1
             }
         };
-        policies[place].sums.add(&row);
+        let policy = &mut policies[place];
+        policy.sums = policy.sums + row.sums;
         line.clear();
     }
     let hash = hex(&hash.finalize());
@@ -260,33 +240,4 @@ fn read_rows(file: &Path, manifest: &Manifest) -> anyhow::Result<Vec<Swept>> {
         return Err(DamagedSource::new(file, number, &problem).into());
     }
     Ok(policies)
-}
-
-impl Sums {
-    fn add(&mut self, row: &ResultRow) {
-        self.saved_gib_h += row.saved_gib_h;
-        self.background_gib_h += row.background_gib_h;
-        self.active_hours += row.active_hours;
-        self.awake_hours += row.awake_hours;
-        self.high_minutes += row.pressure_high_minutes.unwrap_or(0.0);
-        self.discards += row.discards;
-        self.reloads += row.reloads;
-        self.early_returns += row.early_returns;
-        self.violations += row.violations;
-    }
-
-    /// The rates that policies are compared by.
-    pub(super) fn rates(&self) -> Rates {
-        let ratio = |part: f64, of: f64| (of > 0.0).then(|| part / of);
-        Rates {
-            saved_share: ratio(self.saved_gib_h, self.background_gib_h),
-            reloads_per_active_hour: ratio(self.reloads as f64, self.active_hours),
-            early_return_rate: ratio(self.early_returns as f64, self.discards as f64),
-            high_minutes_per_awake_hour: ratio(self.high_minutes, self.awake_hours),
-            saved_gib_h: self.saved_gib_h,
-            reloads: self.reloads,
-            discards: self.discards,
-            violations: self.violations,
-        }
-    }
 }

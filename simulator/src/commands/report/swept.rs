@@ -2,13 +2,13 @@
 
 use engine::PolicyDocument;
 use serde_json::Value;
-use simulator::replay::Rates;
+use simulator::replay::{Rates, Sums};
 
 use super::figures::{
     Fact, Kind, Partition, PartitionPoint, Policy, Provenance, Report, Role, Sensitivity,
     SensitivityPoint, frontier, mark_front,
 };
-use super::source::{Sums, Sweep, Swept};
+use super::source::{Sweep, Swept};
 use super::{Words, early_returns, shown_value, unit_of};
 use crate::console::count;
 

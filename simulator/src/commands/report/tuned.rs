@@ -4,7 +4,7 @@ use simulator::comparison::Estimate;
 use simulator::replay::Rates;
 use simulator::tune::{Limits, SplitKind};
 
-use super::super::tune::{Judged, Member, Sensitivity as TunedSensitivity, Tuned};
+use super::super::tune::{Judged, Member, Sensitivity as TunedSensitivity, Tuned, lead};
 use super::figures::{
     Evidence, Fact, HeldOutFront, Kind, Policy, Provenance, Report, Role, Sensitivity,
     SensitivityPoint, frontier, mark_front,
@@ -103,29 +103,16 @@ fn answer(tuned: &Tuned) -> Vec<String> {
         "Not recommended"
     };
     let mut sentences = vec![format!("{verdict}: {}.", tuned.why)];
-    let held_out = [
+    for (about, held_out) in [
         ("On people it was not made for", &tuned.on_held_out_people),
         ("On a later time", &tuned.walking_forward),
-    ];
-    let held_out = held_out
-        .into_iter()
-        .find_map(|(about, it)| Some((about, it.as_ref()?)));
-    if let Some((about, held_out)) = held_out {
-        let against = &held_out.against[..held_out.against.len().min(1)];
-        sentences.extend(
-            against
-                .iter()
-                .map(|base| difference(about, &held_out.tuned, base)),
-        );
+    ] {
+        if let Some(held_out) = held_out {
+            let base = held_out.against.iter().take(1);
+            sentences.extend(base.map(|base| difference(about, &held_out.tuned, base)));
+            sentences.extend(lead(held_out, &tuned.base));
+        }
     }
-    sentences.push(match tuned.gap_saved_share {
-        Some(gap) => format!(
-            "The gap: in training it saved {:.1} points {} than where it was held out.",
-            100.0 * gap.abs(),
-            if gap < 0.0 { "less" } else { "more" }
-        ),
-        None => "Nothing was chosen that could be held against training.".to_owned(),
-    });
     sentences
 }
 

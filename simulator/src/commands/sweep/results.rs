@@ -11,12 +11,12 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use comfy_table::{CellAlignment, Table, presets};
 use engine::hex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 #[cfg(feature = "analysis")]
 use simulator::parquet::ResultsWriter;
-use simulator::replay::{Frontier, Point};
+use simulator::replay::{Frontier, Point, Sums};
 #[cfg(feature = "analysis")]
 use simulator::sweep::Row;
 use simulator::sweep::{FrontierRow, Task, Unit, Version};
@@ -146,12 +146,12 @@ impl<'a> Results<'a> {
                 frontier = frontier.pooled(&row.frontier);
                 continue;
             };
-            let cells: Map<String, Value> =
+            let summed: Summed =
                 serde_json::from_str(&row).map_err(|error| self.damaged(unit, &error))?;
             if !pools.contains_key(policy) {
                 order.push(policy.clone());
             }
-            pools.entry(policy.clone()).or_default().add(unit, &cells);
+            pools.entry(policy.clone()).or_default().add(unit, &summed);
             hash.update(&row);
             hash.update(b"\n");
             file.write(row.as_bytes())?;
@@ -300,31 +300,26 @@ impl Manifest {
     }
 }
 
-/// Sums of a policy over all traces.
+/// What a policy came to over the traces so far.
 #[derive(Default)]
 struct Pool {
     is_variant: bool,
     is_ours: bool,
     varied: Map<String, Value>,
-    sums: BTreeMap<&'static str, f64>,
+    sums: Sums,
+    bounded_gib_h: f64,
 }
 
-/// The columns that are added up.
-const SUMMED: [&str; 10] = [
-    "saved_gib_h",
-    "background_gib_h",
-    "bounded_gib_h",
-    "active_hours",
-    "discards",
-    "reloads",
-    "early_returns",
-    "pressure_medium_minutes",
-    "pressure_high_minutes",
-    "violations",
-];
+/// A row of results, as far as it is added up.
+#[derive(Deserialize)]
+struct Summed {
+    #[serde(flatten)]
+    sums: Sums,
+    bounded_gib_h: f64,
+}
 
 impl Pool {
-    fn add(&mut self, unit: &Unit, cells: &Map<String, Value>) {
+    fn add(&mut self, unit: &Unit, row: &Summed) {
         if let Task::Score {
             varied,
             is_variant,
@@ -336,38 +331,30 @@ impl Pool {
             self.is_variant = *is_variant;
             self.is_ours = settings.is_some();
         }
-        for name in SUMMED {
-            let value = cells.get(name).and_then(Value::as_f64);
-            *self.sums.entry(name).or_default() += value.unwrap_or(0.0);
-        }
+        self.sums = self.sums + row.sums;
+        self.bounded_gib_h += row.bounded_gib_h;
     }
 
     fn summary(&self, policy: &str, frontier: Option<&Frontier>) -> Summary {
-        let sum = |name: &str| self.sums.get(name).copied().unwrap_or(0.0);
-        let ratio = |part: f64, of: f64| (of > 0.0).then(|| part / of);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "sums of counts"
-        )]
-        let whole = |name: &str| sum(name) as u64;
-        let reloads = whole("reloads");
+        let sums = &self.sums;
+        let rates = sums.rates();
+        let most_gib_h = frontier.map(|it| it.saved_gib_h(sums.reloads));
+        let most_gib_h = most_gib_h.filter(|&most| most > 0.0);
         Summary {
             policy: policy.to_owned(),
             is_variant: self.is_variant,
             is_ours: self.is_ours,
             settings: self.varied.clone(),
-            saved_gib_h: sum("saved_gib_h"),
-            saved_share: ratio(sum("saved_gib_h"), sum("background_gib_h")),
-            early_return_rate: ratio(sum("early_returns"), sum("discards")),
-            discards: whole("discards"),
-            reloads,
-            reloads_per_active_hour: ratio(sum("reloads"), sum("active_hours")),
-            frontier_share: frontier
-                .and_then(|it| ratio(sum("bounded_gib_h"), it.saved_gib_h(reloads))),
-            pressure_medium_minutes: sum("pressure_medium_minutes"),
-            pressure_high_minutes: sum("pressure_high_minutes"),
-            violations: whole("violations"),
+            saved_gib_h: sums.saved_gib_h,
+            saved_share: rates.saved_share,
+            early_return_rate: rates.early_return_rate,
+            discards: sums.discards,
+            reloads: sums.reloads,
+            reloads_per_active_hour: rates.reloads_per_active_hour,
+            frontier_share: most_gib_h.map(|most| self.bounded_gib_h / most),
+            pressure_medium_minutes: sums.pressure_medium_minutes,
+            pressure_high_minutes: sums.pressure_high_minutes,
+            violations: sums.violations,
         }
     }
 }
@@ -387,8 +374,9 @@ pub(super) struct Summary {
     reloads: u64,
     reloads_per_active_hour: Option<f64>,
     frontier_share: Option<f64>,
-    pressure_medium_minutes: f64,
-    pressure_high_minutes: f64,
+    /// Absent where memory was never sampled.
+    pressure_medium_minutes: Option<f64>,
+    pressure_high_minutes: Option<f64>,
     violations: u64,
 }
 
@@ -480,7 +468,8 @@ impl Told {
                 it.reloads_per_active_hour
                     .map_or("–".to_owned(), |rate| format!("{rate:.2}")),
                 share(it.frontier_share),
-                format!("{:.1}", it.pressure_high_minutes),
+                it.pressure_high_minutes
+                    .map_or("–".to_owned(), |minutes| format!("{minutes:.1}")),
             ]);
         }
         for index in 1..8 {

@@ -47,8 +47,6 @@ pub(in super::super) struct Tuned {
     pub(in super::super) in_training: Vec<Member>,
     pub(in super::super) on_held_out_people: Option<HeldOut>,
     pub(in super::super) walking_forward: Option<HeldOut>,
-    /// What was saved in training over what was saved where it was held out, by split.
-    pub(in super::super) gap_saved_share: Option<f64>,
     /// Every variant of the last search, on all traces.
     pub(in super::super) evaluations: Vec<Member>,
     pub(in super::super) sensitivity: Vec<Sensitivity>,
@@ -210,10 +208,25 @@ pub(super) fn changed(base: &PolicyDocument, tuned: &PolicyDocument) -> Vec<Chan
 /// What came of it where it was held out.
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct HeldOut {
+    /// The limits that must be kept there.
+    pub(in super::super) limits: Limits,
     /// What the searches chose, each on what it did not see.
     pub(in super::super) tuned: Rates,
     /// The base first, then the others.
     pub(in super::super) against: Vec<Judged>,
+    /// By how much less it saves over the base there than in training, as a share of the
+    /// background: the mean of the searches that chose something.
+    pub(in super::super) gap_saved_share: Option<f64>,
+}
+
+/// What is left of what was gained in training, where a kind of splits held out. A part may be an
+/// easier one than another for any policy, so it is the lead over the base that is followed.
+pub(super) fn gap(splits: &[SplitTold], kind: SplitKind) -> Option<f64> {
+    let gap = |it: &Member| Some(it.training.saved_share? - it.held_out?.saved_share?);
+    let splits = splits.iter().filter(|split| split.kind == kind);
+    let gaps = splits.filter_map(|split| Some(gap(split.chosen.as_ref()?)? - gap(&split.base)?));
+    let gaps: Vec<f64> = gaps.collect();
+    (!gaps.is_empty()).then(|| gaps.iter().sum::<f64>() / gaps.len() as f64)
 }
 
 /// A policy on the same people and windows, and how the tuned one differs.

@@ -98,13 +98,8 @@ pub(super) fn findings(tuned: &Tuned) -> Vec<String> {
     ] {
         if let Some(held_out) = held_out {
             lines.extend(differences(title, held_out));
+            lines.extend(lead(held_out, &tuned.base));
         }
-    }
-    if let Some(gap) = tuned.gap_saved_share {
-        lines.push(format!(
-            "What was chosen saved {:+.1} points in training over where it was held out.",
-            100.0 * gap
-        ));
     }
     let last = tuned.splits.last();
     if let Some(plateau) = last.and_then(|split| split.plateau) {
@@ -155,6 +150,17 @@ fn differences(title: &str, held_out: &HeldOut) -> Vec<String> {
         )
     });
     each.collect()
+}
+
+/// How what was chosen does beside the base where it was held out, and in training.
+pub(in super::super) fn lead(held_out: &HeldOut, base: &str) -> Option<String> {
+    let gap = 100.0 * held_out.gap_saved_share?;
+    Some(format!(
+        "There its lead over {} is {:.1} points {} than in training.",
+        Safe(base),
+        gap.abs(),
+        if gap < 0.0 { "greater" } else { "smaller" }
+    ))
 }
 
 fn points(it: &Estimate) -> String {
