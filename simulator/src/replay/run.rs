@@ -283,6 +283,19 @@ impl<P: Policy> Run<P> {
             }
             Then::TakeOver(tab) => self.take_over(recording, tab),
         }
+        if !happens {
+            self.wake_at_once(recording);
+        }
+    }
+
+    /// Wakes the policy if it wants to be at this very moment, of which an event that does not happen
+    /// here tells it nothing.
+    fn wake_at_once(&mut self, recording: &Recording) {
+        let world = self.branch.world(recording.facts());
+        if self.policy.next_due(&world) == Some(world.moment().now) {
+            self.policy.wake(&world, self.seq, &mut self.outputs);
+            self.collect_decisions();
+        }
     }
 
     fn enter(&mut self, event: &Event) {
