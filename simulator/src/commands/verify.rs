@@ -3,19 +3,23 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use recorder::Trace;
 use serde::Serialize;
 use simulator::verify::{Count, Difference, Obstacle, Parity, Verification};
 
 use super::each_trace;
 use crate::args::VerifyArgs;
 use crate::console::{Console, Safe, count, date, number};
+use crate::named_traces::named_traces;
 use crate::outcome::Outcome;
-use crate::reading::{Ending, Show, open, read, shown};
+use crate::reading::{Ending, Show, read, shown};
 
 pub(crate) fn run(args: &VerifyArgs, console: &mut Console) -> anyhow::Result<Outcome> {
-    each_trace(&args.traces, console, |path, console| {
-        verify(path, args.json, console)
-    })
+    each_trace(
+        named_traces(&args.traces, console),
+        console,
+        |path, trace, console| verify(path, &trace?, args.json, console),
+    )
 }
 
 /// What is written as JSON.
@@ -31,8 +35,12 @@ struct Report<'a> {
     end: Option<&'a Ending>,
 }
 
-fn verify(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outcome> {
-    let trace = open(path)?;
+fn verify(
+    path: &Path,
+    trace: &Trace,
+    json: bool,
+    console: &mut Console,
+) -> anyhow::Result<Outcome> {
     let header = trace.header();
     let mut report = Report {
         trace: path.display().to_string(),
@@ -53,7 +61,7 @@ fn verify(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outc
         return Ok(Outcome::NotAnswered);
     }
     let mut verification = Verification::new();
-    let end = read(&trace, Show::Progress, console, |line, _| {
+    let end = read(trace, Show::Progress, console, |line, _| {
         verification.take(line);
         Ok(ControlFlow::Continue(()))
     })?;

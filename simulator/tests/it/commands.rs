@@ -223,6 +223,7 @@ fn replay() {
 #[test]
 fn replay_writes_what_is_asked_for() {
     let recorded = short_of_memory(Mode::Observe).close();
+    recorded.copy_as("copy");
     let lines = |args: &[&str]| {
         let said = sim(recorded.root(), &[&["replay", "trace"], args].concat());
         said.lines().count() - 2
@@ -235,7 +236,7 @@ fn replay_writes_what_is_asked_for() {
     assert_eq!(lines(&["--json", "-s"]), 1);
     assert_eq!(lines(&["--json", "-d"]), decisions);
     assert_eq!(
-        lines(&["trace", "--json"]),
+        lines(&["copy", "--json"]),
         2 * (decisions + 1) + 1,
         "one trace after another, then both together"
     );
@@ -250,6 +251,7 @@ fn replay_writes_what_is_asked_for() {
 #[test]
 fn several_traces_are_pooled() {
     let recorded = short_of_memory(Mode::Enforce).close();
+    recorded.copy_as("copy");
     let expect = [
         "\npooled      2 traces\ntime        38 min 01 s,",
         "\nsaved       1.241 GiB·h, 61.3 % of the background; early returns 20.0 %\n",
@@ -257,7 +259,7 @@ fn several_traces_are_pooled() {
     ];
     check(
         recorded.root(),
-        &["replay", "trace", "trace", "-s"],
+        &["replay", "trace", "copy", "-s"],
         0,
         &expect,
     );
@@ -268,6 +270,7 @@ fn several_traces_are_pooled() {
 #[test]
 fn replay_measures_against_the_frontier_where_it_is_asked_to() {
     let recorded = short_of_memory(Mode::Observe).close();
+    recorded.copy_as("copy");
     let line = "of what a clairvoyant saves with as many reloads; ";
     check(
         recorded.root(),
@@ -277,7 +280,7 @@ fn replay_measures_against_the_frontier_where_it_is_asked_to() {
     );
     let said = sim(
         recorded.root(),
-        &["replay", "trace", "trace", "--frontier", "--json", "-s"],
+        &["replay", "trace", "copy", "--frontier", "--json", "-s"],
     );
     let shares = said.matches(r#""frontier_share":0."#).count();
     assert_eq!(shares, 3, "each, and pooled: {said}");
