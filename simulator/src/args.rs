@@ -57,7 +57,8 @@ pub(crate) enum Command {
 /// Feeds the recorded inputs to a fresh engine and compares every decision and every change of
 /// pressure with the recorded one, field by field, and the engine's state at every checkpoint.
 /// Exits with 1 and names the first difference if there is one, and with 2 where there is nothing
-/// to compare: a trace that was not recorded live, or one of another version of the engine.
+/// to compare: a trace that was not recorded live, one of another version of the engine, or one that
+/// is too short to hold a decision, a change of pressure or a checkpoint.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

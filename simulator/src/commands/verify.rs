@@ -52,13 +52,7 @@ fn verify(
         end: None,
     };
     if let Err(obstacle) = Verification::check(header) {
-        report.obstacle = Some(obstacle);
-        if json {
-            console.json(&report)?;
-        } else {
-            console.line(format_args!("{}: {obstacle}", shown(path)))?;
-        }
-        return Ok(Outcome::NotAnswered);
+        return write_obstacle(path, report, obstacle, json, console);
     }
     let mut verification = Verification::new();
     let end = read(trace, Show::Progress, console, |line, _| {
@@ -66,6 +60,10 @@ fn verify(
         Ok(ControlFlow::Continue(()))
     })?;
     let parity = verification.finish(end.is_sealed);
+    if parity.compared() == 0 {
+        report.end = Some(&end);
+        return write_obstacle(path, report, Obstacle::NothingRecorded, json, console);
+    }
     let outcome = if parity.is_equal() {
         Outcome::Yes
     } else {
@@ -84,6 +82,22 @@ fn verify(
         write(path, &parity, console)?;
     }
     Ok(outcome)
+}
+
+fn write_obstacle(
+    path: &Path,
+    mut report: Report<'_>,
+    obstacle: Obstacle,
+    json: bool,
+    console: &mut Console,
+) -> anyhow::Result<Outcome> {
+    if json {
+        report.obstacle = Some(obstacle);
+        console.json(&report)?;
+    } else {
+        console.line(format_args!("{}: {obstacle}", shown(path)))?;
+    }
+    Ok(Outcome::NotAnswered)
 }
 
 fn write(path: &Path, parity: &Parity, console: &mut Console) -> anyhow::Result<()> {

@@ -163,6 +163,20 @@ fn verify_says_what_cannot_be_compared() {
         let json = r#""verdict":"not_comparable""#;
         check(recorded.root(), &["verify", "trace", "--json"], 2, &[json]);
     }
+    // A host that has only begun.
+    let recorded = Recording::new(Mode::Observe).kill();
+    check(
+        recorded.root(),
+        &["verify", "trace"],
+        2,
+        &["trace: nothing to compare: no decision, no change of pressure and no state is recorded"],
+    );
+    check(
+        recorded.root(),
+        &["verify", "trace", "--json"],
+        2,
+        &[r#""verdict":"not_comparable","obstacle":{"why":"nothing_recorded"}"#],
+    );
 }
 
 #[test]
