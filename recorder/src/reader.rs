@@ -18,7 +18,8 @@ use crate::batch::{FoundLine, SegmentLines};
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
 use crate::segment::{
-    RawLines, Segment, SegmentBytes, SegmentFiles, check_frames, is_compressed, probe_lines,
+    ByFirstFile, RawLines, Segment, SegmentBytes, SegmentFiles, check_frames, is_compressed,
+    probe_lines,
 };
 use crate::tally::{Place, Tally};
 use crate::wire::{Body, LogClosed, LogOpened};
@@ -57,6 +58,22 @@ impl Trace {
             files,
             source: None,
         })
+    }
+
+    /// Finds each trace that a folder holds, with its first file, in the order of these files' names.
+    ///
+    /// # Errors
+    /// A folder that cannot be read; for each trace what [`Trace::open`] says of that file.
+    pub fn open_each(folder: impl AsRef<Path>) -> Result<ByFirstFile<Self>, ReadError> {
+        let found = SegmentFiles::find_each(folder.as_ref())?;
+        let found = found.into_iter().map(|(first, files)| {
+            let trace = files.map(|files| Self {
+                files,
+                source: None,
+            });
+            (first, trace)
+        });
+        Ok(found.collect())
     }
 
     /// Takes a trace from a source. `path` is what its segments are called by.

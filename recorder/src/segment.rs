@@ -228,6 +228,9 @@ struct Head {
     v: Option<u64>,
 }
 
+/// The traces of a folder or what is wrong with them, each with its first file.
+pub type ByFirstFile<T> = Vec<(PathBuf, Result<T, ReadError>)>;
+
 /// The segments that make one trace, in their order.
 #[derive(Debug)]
 pub(crate) struct SegmentFiles {
@@ -288,6 +291,46 @@ impl SegmentFiles {
                 Err(ReadError::new(folder, Flaw::SeveralTraces(names)))
             }
         }
+    }
+
+    /// Finds each trace of a folder, with its first file, in the order of these files' names. What is
+    /// wrong with one is no concern of the others.
+    pub(crate) fn find_each(folder: &Path) -> Result<ByFirstFile<Self>, ReadError> {
+        let mut traces: BTreeMap<Uuid, Result<Found, ReadError>> = BTreeMap::new();
+        let mut found = Vec::new();
+        for path in list(folder)? {
+            match probe(&path) {
+                Ok(probe) => {
+                    let trace = traces.entry(probe.session());
+                    if let Ok(trace) = trace.or_insert_with(|| Ok(Found::default())) {
+                        trace.add(probe);
+                    }
+                }
+                Err(error) => match parse_file_name(&path) {
+                    Some((session, _)) => drop(traces.insert(session, Err(error))),
+                    None => found.push((path, Err(error))),
+                },
+            }
+        }
+        let is_only = traces.len() + found.len() == 1;
+        found.extend(traces.into_values().map(|trace| match trace {
+            Ok(trace) => {
+                let first = trace.first_path().unwrap_or_else(|| folder.to_owned());
+                let files = trace
+                    .finish(folder)
+                    .map_err(|error| match error.file == folder {
+                        true if !is_only => ReadError {
+                            file: first.clone(),
+                            ..error
+                        },
+                        _ => error,
+                    });
+                (first, files)
+            }
+            Err(error) => (error.file.clone(), Err(error)),
+        }));
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(found)
     }
 
     /// Finds the newest trace of an extension's session in a folder; `None` where there is none.

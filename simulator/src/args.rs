@@ -16,8 +16,10 @@ Exit codes:
   2  not answered: wrong use, a file that cannot be opened, nothing that can be compared
   3  a trace or a saved state is damaged
 
-A TRACE is a folder that holds one trace, or any segment of it (.jsonl or .jsonl.zst). A program
-built with `--features analysis` takes a Parquet file as well.";
+A TRACE is a folder that holds one trace, or any segment of it (.jsonl or .jsonl.zst). Where several
+can be named, a folder stands for each trace in it or, where it has none itself, in the folders in
+it; a trace is taken once, however many of its segments are named. A program built with
+`--features analysis` takes a Parquet file as well.";
 
 /// Replay recorded browser sessions: verify, describe, explain, and try other policies
 #[derive(Debug, Parser)]
@@ -55,12 +57,13 @@ pub(crate) enum Command {
 /// Feeds the recorded inputs to a fresh engine and compares every decision and every change of
 /// pressure with the recorded one, field by field, and the engine's state at every checkpoint.
 /// Exits with 1 and names the first difference if there is one, and with 2 where there is nothing
-/// to compare: a trace that was not recorded live, or one of another version of the engine.
+/// to compare: a trace that was not recorded live, one of another version of the engine, or one that
+/// is too short to hold a decision, a change of pressure or a checkpoint.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sim verify traces/recorded/enforce
-  sim verify --json ~/.local/state/tab-orchestrator/traces/20260102T*.jsonl")]
+  sim verify --json ~/.local/state/tab-orchestrator/traces")]
 pub(crate) struct VerifyArgs {
     /// Traces to verify: folders or segments
     #[arg(value_name = "TRACE", required = true)]
@@ -159,7 +162,7 @@ Examples:
   sim compare traces/recorded/* -p default -p ttl-15 -p my-policy.toml
   sim compare traces/recorded/* -p default --ablate
   sim compare traces/recorded/* --html comparison.html
-  sim compare my-traces/* -p default -p eager --curve")]
+  sim compare my-traces -p default -p eager --curve")]
 pub(crate) struct CompareArgs {
     /// Traces to compare on: folders or segments
     #[arg(value_name = "TRACE", required = true)]
@@ -412,7 +415,7 @@ Examples:
   sim merge monday tuesday wednesday --output week")]
 pub(crate) struct MergeArgs {
     /// The traces: folders or segments
-    #[arg(value_name = "TRACE", required = true, num_args = 2..)]
+    #[arg(value_name = "TRACE", required = true)]
     pub(crate) traces: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
@@ -677,7 +680,7 @@ pub(crate) enum UnitArg {
 Examples:
   sim stats traces/recorded/long
   sim stats --json traces/recorded/long | jq '.rows[] | select(.within == false)'
-  sim stats --person my-traces/*.jsonl.zst --html mine.html")]
+  sim stats --person my-traces --html mine.html")]
 pub(crate) struct StatsArgs {
     /// Traces to measure, each of another person: folders or segments
     #[arg(value_name = "TRACE", required = true)]

@@ -20,7 +20,7 @@ mod synth;
 mod tune;
 mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use engine::SEMANTICS;
 use recorder::{Origin, Trace};
@@ -28,6 +28,7 @@ use simulator::replay::Score;
 
 use crate::args::Command;
 use crate::console::Console;
+use crate::named_traces::NamedTrace;
 use crate::outcome::{Outcome, is_broken_pipe};
 use crate::reading::shown;
 
@@ -62,13 +63,13 @@ pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Out
 /// Does the same with each trace. One that fails is told, and the others go on; the worst outcome
 /// counts.
 fn each_trace(
-    traces: &[PathBuf],
+    traces: Vec<NamedTrace>,
     console: &mut Console,
-    mut run: impl FnMut(&Path, &mut Console) -> anyhow::Result<Outcome>,
+    mut run: impl FnMut(&Path, anyhow::Result<Trace>, &mut Console) -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<Outcome> {
     let mut worst = Outcome::Yes;
-    for trace in traces {
-        let outcome = match run(trace, console) {
+    for NamedTrace { path, trace } in traces {
+        let outcome = match run(&path, trace, console) {
             Ok(outcome) => outcome,
             Err(error) if is_broken_pipe(&error) => return Err(error),
             Err(error) => {

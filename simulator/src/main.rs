@@ -5,6 +5,7 @@
 mod args;
 mod commands;
 mod console;
+mod named_traces;
 mod outcome;
 mod page;
 mod policy;

@@ -23,7 +23,7 @@ use simulator::packed::{About, PackedTrace, Packer, SourceFile};
 use tempfile::NamedTempFile;
 
 use crate::console::Console;
-use crate::reading::{Show, open, read, shown};
+use crate::reading::{Show, read, shown};
 
 /// How much is kept. A file that is removed while it is mapped stays with those who map it.
 const KEPT_BYTES: u64 = 4 << 30;
@@ -50,13 +50,17 @@ impl TraceCache {
         }
     }
 
-    /// Opens the trace that a path names, packed before or now.
+    /// Opens a trace, packed before or now.
     ///
     /// # Errors
     /// What is wrong with the trace, or with the disk.
-    pub(crate) fn open(&self, path: &Path, console: &mut Console) -> anyhow::Result<PackedTrace> {
-        let trace = open(path)?;
-        let files = files(path, &trace)?;
+    pub(crate) fn open(
+        &self,
+        path: &Path,
+        trace: &Trace,
+        console: &mut Console,
+    ) -> anyhow::Result<PackedTrace> {
+        let files = files(path, trace)?;
         let place = self.place(&files);
         let mut show = Show::Progress;
         if let Some(place) = place.as_deref().filter(|place| place.exists()) {
@@ -65,7 +69,7 @@ impl TraceCache {
                 .and_then(|file| mapped(&file))
             {
                 Ok(packed) if packed.about().files == files => {
-                    if !self.is_verified || is_of(&packed, &trace, console)? {
+                    if !self.is_verified || is_of(&packed, trace, console)? {
                         // Where it cannot be noted that it was asked for it is removed too soon.
                         let _ = note_use(place);
                         return Ok(packed);
@@ -82,7 +86,7 @@ impl TraceCache {
                 }
             }
         }
-        self.pack(path, &trace, files, place, show, console)
+        self.pack(path, trace, files, place, show, console)
     }
 
     /// Where a trace of these files is kept.

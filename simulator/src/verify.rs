@@ -95,9 +95,17 @@ pub enum Obstacle {
         /// The version here.
         ours: u32,
     },
+    /// Nothing that the engine says stands in it.
+    #[error("nothing to compare: no decision, no change of pressure and no state is recorded")]
+    NothingRecorded,
 }
 
 impl Parity {
+    /// How many outputs and states were compared.
+    pub fn compared(&self) -> u64 {
+        self.decisions.of + self.pressure_changes.of + self.checkpoints.of
+    }
+
     /// Whether nothing differs.
     pub fn is_equal(&self) -> bool {
         self.first_difference.is_none()

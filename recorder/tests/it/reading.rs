@@ -407,6 +407,12 @@ fn a_folder_of_several_traces_lists_them() {
         8,
         "a trace among others is named by its file"
     );
+    let each = Trace::open_each(folder.path()).unwrap();
+    let first_files: Vec<_> = each.iter().map(|(first, _)| first.clone()).collect();
+    assert_eq!(first_files, files_ending(folder.path(), ".jsonl"));
+    for (first, trace) in each {
+        assert_eq!(trace.unwrap().segments()[0].path, first);
+    }
 }
 
 #[test]

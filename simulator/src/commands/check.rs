@@ -3,20 +3,23 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use recorder::ReadError;
+use recorder::{ReadError, Trace};
 use serde::Serialize;
 use simulator::check::{Check, Finding};
 
 use super::each_trace;
 use crate::args::CheckArgs;
 use crate::console::{Console, Safe, count, number};
+use crate::named_traces::named_traces;
 use crate::outcome::Outcome;
-use crate::reading::{Ending, Show, open, read_with, shown};
+use crate::reading::{Ending, Show, read_with, shown};
 
 pub(crate) fn run(args: &CheckArgs, console: &mut Console) -> anyhow::Result<Outcome> {
-    each_trace(&args.traces, console, |path, console| {
-        check(path, args.json, console)
-    })
+    each_trace(
+        named_traces(&args.traces, console),
+        console,
+        |path, trace, console| check(path, trace, args.json, console),
+    )
 }
 
 /// What is written as JSON.
@@ -29,9 +32,14 @@ struct Report<'a> {
     end: Option<&'a Ending>,
 }
 
-fn check(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outcome> {
+fn check(
+    path: &Path,
+    trace: anyhow::Result<Trace>,
+    json: bool,
+    console: &mut Console,
+) -> anyhow::Result<Outcome> {
     let mut check = Check::default();
-    let read = open(path).and_then(|trace| {
+    let read = trace.and_then(|trace| {
         read_with(&trace, Show::Progress, console, |line, reader, _| {
             check.take(line, reader.text().unwrap_or_default());
             Ok(ControlFlow::Continue(()))

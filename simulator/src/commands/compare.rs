@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use engine::{PolicyDocument, SEMANTICS, TtlClock};
 use rayon::prelude::*;
+use recorder::Trace;
 use serde::Serialize;
 use simulator::ablation;
 use simulator::comparison::{
@@ -23,9 +24,10 @@ use self::columns::Column;
 use super::{each_trace, note_what_is_not_scored};
 use crate::args::CompareArgs;
 use crate::console::Console;
+use crate::named_traces::{Distinct, named_traces};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::{Show, open, read, shown};
+use crate::reading::{Show, read, shown};
 
 /// What takes part where nobody is named: our presets, and every baseline, with some of those
 /// that have a number.
@@ -164,8 +166,12 @@ pub(crate) fn run(args: CompareArgs, console: &mut Console) -> anyhow::Result<Ou
     let plan = Plan::resolve(args)?;
     let entrants = plan.entrants();
     let mut finished = Vec::new();
-    let mut outcome = each_trace(&plan.traces, console, |path, console| {
-        finished.push(run_trace(path, &plan, &entrants, console)?);
+    let mut distinct = Distinct::default();
+    let named = named_traces(&plan.traces, console);
+    let mut outcome = each_trace(named, console, |path, trace, console| {
+        let one = run_trace(path, trace?, &plan, &entrants, console)?;
+        distinct.take(path, &one.provenance.digest)?;
+        finished.push(one);
         Ok(Outcome::Yes)
     })?;
     if finished.is_empty() {
@@ -198,7 +204,7 @@ pub(crate) fn run(args: CompareArgs, console: &mut Console) -> anyhow::Result<Ou
 
 /// A trace that every policy has gone through.
 struct Finished {
-    path: PathBuf,
+    trace: Trace,
     provenance: Provenance,
     heat: Finish,
     /// The members of each family, one family after another.
@@ -207,11 +213,11 @@ struct Finished {
 
 fn run_trace(
     path: &Path,
+    trace: Trace,
     plan: &Plan,
     entrants: &[Entrant],
     console: &mut Console,
 ) -> anyhow::Result<Finished> {
-    let trace = open(path)?;
     let protected_domains = &entrants[plan.base].protected_domains;
     let mut heat = Heat::new(entrants, plan.loop_, protected_domains);
     // The families are compared by what their timers alone do.
@@ -241,13 +247,13 @@ fn run_trace(
     note_what_is_not_scored(path, &trace, &heat.scores[plan.base], console);
     let header = trace.header();
     Ok(Finished {
-        path: path.to_owned(),
         provenance: Provenance {
             path: path.display().to_string(),
             session: header.session.to_string(),
             lines: ending.lines,
             digest: ending.digest,
         },
+        trace,
         heat,
         members: families
             .into_iter()
@@ -295,8 +301,7 @@ fn compare(
     for (one, reloads) in finished.iter().zip(Frontier::spent(&frontiers, reloads)) {
         let foresight = &one.heat.foresight;
         let mut run = ClairvoyantRun::new(foresight, reloads, plan.loop_);
-        let trace = open(&one.path)?;
-        read(&trace, Show::ProgressAgain, console, |line, _| {
+        read(&one.trace, Show::ProgressAgain, console, |line, _| {
             run.take(line);
             Ok(ControlFlow::Continue(()))
         })?;

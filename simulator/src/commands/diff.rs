@@ -15,9 +15,10 @@ use simulator::state::PolicyLabel;
 use super::{each_trace, note_what_is_not_scored};
 use crate::args::DiffArgs;
 use crate::console::{Console, Safe, count, cut, date, number, span};
+use crate::named_traces::named_traces;
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::{Ending, Show, open, read, shown};
+use crate::reading::{Ending, Show, read, shown};
 
 /// Everything that the command line says, resolved.
 struct Plan {
@@ -67,8 +68,9 @@ pub(crate) fn run(args: DiffArgs, console: &mut Console) -> anyhow::Result<Outco
     let plan = Plan::resolve(args)?;
     let mut pooled = Differences::default();
     let mut traces = 0;
-    let outcome = each_trace(&plan.traces, console, |path, console| {
-        let answer = diff(path, &plan, console)?;
+    let named = named_traces(&plan.traces, console);
+    let outcome = each_trace(named, console, |path, trace, console| {
+        let answer = diff(path, &trace?, &plan, console)?;
         traces += 1;
         pooled.pool(&answer.differences);
         Ok(if answer.differences.count() == 0 {
@@ -95,19 +97,18 @@ pub(crate) fn run(args: DiffArgs, console: &mut Console) -> anyhow::Result<Outco
     Ok(outcome)
 }
 
-fn diff(path: &Path, plan: &Plan, console: &mut Console) -> anyhow::Result<Answer> {
-    let trace = open(path)?;
+fn diff(path: &Path, trace: &Trace, plan: &Plan, console: &mut Console) -> anyhow::Result<Answer> {
     let mut diff = Diff::new(plan.replay(Side::Base), plan.replay(Side::With));
-    let end = read(&trace, Show::Progress, console, |line, _| {
+    let end = read(trace, Show::Progress, console, |line, _| {
         diff.take(line);
         Ok(ControlFlow::Continue(()))
     })?;
     let answer = diff.finish();
-    note_what_is_not_scored(path, &trace, &answer.scores[0], console);
+    note_what_is_not_scored(path, trace, &answer.scores[0], console);
     if plan.json {
-        write_json(path, &trace, plan, &end, &answer, console)?;
+        write_json(path, trace, plan, &end, &answer, console)?;
     } else {
-        write(path, &trace, plan, &end, &answer, console)?;
+        write(path, trace, plan, &end, &answer, console)?;
     }
     Ok(answer)
 }

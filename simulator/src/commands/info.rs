@@ -6,24 +6,29 @@ use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
 use engine::Mode;
-use recorder::{Origin, Privacy};
+use recorder::{Origin, Privacy, Trace};
 use serde::Serialize;
 use simulator::contents::{Changes, Contents, Gaps, Range, Survey};
 
 use super::each_trace;
 use crate::args::InfoArgs;
 use crate::console::{Console, Safe, bytes, count, date, number, span};
+use crate::named_traces::named_traces;
 use crate::outcome::Outcome;
-use crate::reading::{Ending, Show, open, read, shown};
+use crate::reading::{Ending, Show, read, shown};
 
 pub(crate) fn run(args: &InfoArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut is_first = true;
-    each_trace(&args.traces, console, |path, console| {
-        if !args.json && !std::mem::take(&mut is_first) {
-            console.line("")?;
-        }
-        info(path, args.json, console)
-    })
+    each_trace(
+        named_traces(&args.traces, console),
+        console,
+        |path, trace, console| {
+            if !args.json && !std::mem::take(&mut is_first) {
+                console.line("")?;
+            }
+            info(path, &trace?, args.json, console)
+        },
+    )
 }
 
 /// What is written as JSON.
@@ -36,10 +41,9 @@ struct Report<'a> {
     end: &'a Ending,
 }
 
-fn info(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outcome> {
-    let trace = open(path)?;
+fn info(path: &Path, trace: &Trace, json: bool, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut survey = Survey::new();
-    let end = read(&trace, Show::Progress, console, |line, _| {
+    let end = read(trace, Show::Progress, console, |line, _| {
         survey.take(line);
         Ok(ControlFlow::Continue(()))
     })?;

@@ -2,21 +2,24 @@
 
 use std::ops::ControlFlow;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use simulator::derivation::opening;
 use simulator::merge::Merge;
 
 use crate::args::MergeArgs;
 use crate::console::Console;
+use crate::named_traces::open_all;
 use crate::outcome::Outcome;
-use crate::reading::{Show, open, read, shown};
+use crate::reading::{Show, read, shown};
 use crate::writing;
 
 pub(crate) fn run(args: &MergeArgs, console: &mut Console) -> anyhow::Result<Outcome> {
-    let mut traces = Vec::new();
-    for path in &args.traces {
-        let trace = open(path)?;
-        traces.push((trace.segments()[0].opened_t_ms, path, trace));
+    let traces = open_all(&args.traces, console)?.into_iter();
+    let mut traces: Vec<_> = traces
+        .map(|(path, trace)| (trace.segments()[0].opened_t_ms, path, trace))
+        .collect();
+    if let [(_, path, _)] = &traces[..] {
+        bail!("found one trace, {}, expected two or more", shown(path));
     }
     traces.sort_by_key(|(t_ms, _, trace)| (*t_ms, trace.header().session));
     let sessions: Vec<String> = traces

@@ -20,13 +20,13 @@ use tempfile::NamedTempFile;
 use super::{each_trace, note_what_is_not_scored};
 use crate::args::ReplayArgs;
 use crate::console::{Console, Safe, bytes, count, cut, date, number, percent, span};
+use crate::named_traces::{NamedTrace, named_traces};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::{Ending, Show, open, read_with, shown};
+use crate::reading::{Ending, Show, read_with, shown};
 
 /// Everything that the command line says, resolved.
 struct Plan {
-    traces: Vec<PathBuf>,
     start: Start,
     json: bool,
     decisions: bool,
@@ -48,17 +48,17 @@ struct Start {
 }
 
 impl Plan {
-    fn resolve(args: ReplayArgs) -> anyhow::Result<Self> {
+    fn resolve(args: ReplayArgs, traces: &[NamedTrace]) -> anyhow::Result<Self> {
         let is_of_one = [
             (args.from_state.is_some(), "--from-state"),
             (args.save_state.is_some(), "--save-state"),
             (args.until.is_some(), "--until"),
         ];
         let is_of_one = is_of_one.into_iter().find(|(is_given, _)| *is_given);
-        if let (Some((_, name)), [_, second, ..]) = (is_of_one, &args.traces[..]) {
+        if let (Some((_, name)), [_, second, ..]) = (is_of_one, traces) {
             bail!(
                 "{name} means a line of one trace, and {} is a second one: replay them one by one",
-                shown(second)
+                shown(&second.path)
             );
         }
         let seed = args.seed.unwrap_or_default();
@@ -87,7 +87,6 @@ impl Plan {
             }
         };
         Ok(Self {
-            traces: args.traces,
             start,
             json: args.json,
             decisions: !args.summary,
@@ -229,10 +228,11 @@ fn save(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Outcome> {
-    let plan = Plan::resolve(args)?;
+    let traces = named_traces(&args.traces, console);
+    let plan = Plan::resolve(args, &traces)?;
     let mut pooled = Pooled::default();
-    let outcome = each_trace(&plan.traces, console, |path, console| {
-        replay(path, &plan, &mut pooled, console)
+    let outcome = each_trace(traces, console, |path, trace, console| {
+        replay(path, &trace?, &plan, &mut pooled, console)
     })?;
     if let Some(frontier) = &pooled.frontier {
         pooled.score.measure_pooled(frontier);
@@ -279,11 +279,11 @@ struct PooledLine<'a> {
 
 fn replay(
     path: &Path,
+    trace: &Trace,
     plan: &Plan,
     pooled: &mut Pooled,
     console: &mut Console,
 ) -> anyhow::Result<Outcome> {
-    let trace = open(path)?;
     let session = trace.header().session.to_string();
     let start = &plan.start;
     let from = start.from.as_ref();
@@ -324,7 +324,7 @@ fn replay(
     } else {
         Show::Progress
     };
-    let end = read_with(&trace, show, console, |line, reader, console| {
+    let end = read_with(trace, show, console, |line, reader, console| {
         let seq = line.seq;
         last_seq = Some(seq);
         let is_new = !start.has_seen(seq, path, reader)?;
@@ -376,7 +376,7 @@ fn replay(
         let frontier = pooled.frontier.take().unwrap_or_default();
         pooled.frontier = Some(frontier.pooled(&foresight.frontier()));
     }
-    note_what_is_not_scored(path, &trace, &score, console);
+    note_what_is_not_scored(path, trace, &score, console);
     pooled.traces += 1;
     pooled.score.pool(&score);
     if plan.save_state.is_some() {
@@ -385,7 +385,7 @@ fn replay(
     }
     write_all(&mut decided, console)?;
     if plan.summary {
-        let summary = Summary::new(path, &trace, start, &end, &score);
+        let summary = Summary::new(path, trace, start, &end, &score);
         if plan.json {
             console.json(&summary)?;
         } else {

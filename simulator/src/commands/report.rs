@@ -16,6 +16,7 @@ use simulator::replay::Rates;
 
 use crate::args::ReportArgs;
 use crate::console::{Console, Safe, percent};
+use crate::named_traces::open_all;
 use crate::outcome::Outcome;
 use crate::policy;
 use crate::reading::shown;
@@ -57,9 +58,9 @@ fn timelines(args: &ReportArgs, console: &mut Console) -> anyhow::Result<Vec<Cou
     }
     let policies = names.iter().map(|name| policy::find(name, args.seed));
     let policies = policies.collect::<anyhow::Result<Vec<_>>>()?;
-    for trace in &args.traces {
+    for (path, trace) in open_all(&args.traces, console)? {
         for policy in &policies {
-            all.push(course::course(trace, policy, console)?);
+            all.push(course::course(&path, &trace, policy, console)?);
         }
     }
     Ok(all)

@@ -16,9 +16,10 @@ use simulator::snapshot::{Snapshot, TITLE};
 use super::each_trace;
 use crate::args::{SnapshotAction, SnapshotArgs, SnapshotSet};
 use crate::console::{Console, Safe, count, number};
+use crate::named_traces::named_traces;
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::{Show, from_toml, open, read, shown};
+use crate::reading::{Show, from_toml, read, shown};
 use crate::writing::write_whole;
 
 /// What a folder of snapshots may say of itself.
@@ -210,7 +211,8 @@ impl Compared {
 fn compare(plan: &Plan, console: &mut Console) -> anyhow::Result<(Vec<Compared>, Outcome)> {
     let mut compared = Vec::new();
     let mut expected = BTreeSet::new();
-    let outcome = each_trace(&plan.traces, console, |path, console| {
+    let named = named_traces(&plan.traces, console);
+    let outcome = each_trace(named, console, |path, trace, console| {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.with_context(|| format!("{}: its name is not Unicode", path.display()))?;
         let files = plan.policies.iter().map(|(label, _)| {
@@ -219,7 +221,7 @@ fn compare(plan: &Plan, console: &mut Console) -> anyhow::Result<(Vec<Compared>,
         });
         let files: Vec<PathBuf> = files.collect();
         expected.extend(files.clone());
-        let trace = open(path)?;
+        let trace = trace?;
         let snapshots =
             (plan.policies.iter()).map(|(label, named)| Snapshot::new(name, label, named.replay()));
         let mut snapshots: Vec<Snapshot> = snapshots.collect();

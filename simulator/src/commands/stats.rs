@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use comfy_table::{CellAlignment, presets};
 use maud::{Markup, html};
+use recorder::Trace;
 use serde::Serialize;
 use simulator::calibration::{Calibration, Course, Measures, Of, Person, Pool, Row};
 use simulator::plot::{Axis, Form, Mark, Plot, Scale, Series, Theme};
@@ -13,9 +14,10 @@ use simulator::plot::{Axis, Form, Mark, Plot, Scale, Series, Theme};
 use super::each_trace;
 use crate::args::StatsArgs;
 use crate::console::{Console, count};
+use crate::named_traces::{named_traces, open_all};
 use crate::outcome::Outcome;
 use crate::page::{self, Heading, Page, Table, figure};
-use crate::reading::{Ending, Show, open, read, shown};
+use crate::reading::{Ending, Show, read, shown};
 use crate::writing::write_whole;
 
 /// How many people's open tabs are drawn.
@@ -24,9 +26,9 @@ const COURSES_SHOWN: usize = 6;
 pub(crate) fn run(args: &StatsArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut pool = Pool::new();
     let mut courses = Vec::new();
-    let mut take = |paths: &[PathBuf], console: &mut Console| {
-        let person = person(paths, console)?;
-        write_person(paths, &person, args.json, console)?;
+    let mut take = |traces: &[(PathBuf, Trace)], console: &mut Console| {
+        let person = person(traces, console)?;
+        write_person(traces, &person, args.json, console)?;
         pool.add(&person.measured.measures);
         if courses.len() < COURSES_SHOWN {
             courses.push(person.measured.course);
@@ -34,10 +36,11 @@ pub(crate) fn run(args: &StatsArgs, console: &mut Console) -> anyhow::Result<Out
         Ok(Outcome::Yes)
     };
     let outcome = if args.person {
-        take(&in_order(&args.traces)?, console)?
+        take(&in_order(open_all(&args.traces, console)?), console)?
     } else {
-        each_trace(&args.traces, console, |path, console| {
-            take(&[path.to_owned()], console)
+        let traces = named_traces(&args.traces, console);
+        each_trace(traces, console, |path, trace, console| {
+            take(&[(path.to_owned(), trace?)], console)
         })?
     };
     if pool.people() > 0 {
@@ -92,22 +95,19 @@ struct Measured {
 }
 
 /// Puts one person's traces in the order in which they were opened.
-fn in_order(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut traces = Vec::new();
-    for path in paths {
-        let opened_t_ms = open(path)?.segments()[0].opened_t_ms;
-        traces.push((opened_t_ms, path.clone()));
-    }
-    traces.sort();
-    Ok(traces.into_iter().map(|(_, path)| path).collect())
+fn in_order(mut traces: Vec<(PathBuf, Trace)>) -> Vec<(PathBuf, Trace)> {
+    traces.sort_by(|(a, of_a), (b, of_b)| {
+        let opened = |trace: &Trace| trace.segments()[0].opened_t_ms;
+        (opened(of_a), a).cmp(&(opened(of_b), b))
+    });
+    traces
 }
 
-fn person(paths: &[PathBuf], console: &mut Console) -> anyhow::Result<Measured> {
+fn person(traces: &[(PathBuf, Trace)], console: &mut Console) -> anyhow::Result<Measured> {
     let mut calibration = Calibration::new();
     let mut ends = Vec::new();
-    for path in paths {
-        let trace = open(path)?;
-        ends.push(read(&trace, Show::Progress, console, |line, _| {
+    for (_, trace) in traces {
+        ends.push(read(trace, Show::Progress, console, |line, _| {
             calibration.take(line);
             Ok(ControlFlow::Continue(()))
         })?);
@@ -119,7 +119,7 @@ fn person(paths: &[PathBuf], console: &mut Console) -> anyhow::Result<Measured> 
 }
 
 fn write_person(
-    paths: &[PathBuf],
+    traces: &[(PathBuf, Trace)],
     person: &Measured,
     json: bool,
     console: &mut Console,
@@ -130,15 +130,15 @@ fn write_person(
     if json {
         return console.json(&Report {
             type_name: "person",
-            traces: paths
+            traces: traces
                 .iter()
-                .map(|path| path.display().to_string())
+                .map(|(path, _)| path.display().to_string())
                 .collect(),
             rows: &rows,
             ends: &person.ends,
         });
     }
-    let names: Vec<String> = paths.iter().map(|path| shown(Path::new(path))).collect();
+    let names: Vec<String> = traces.iter().map(|(path, _)| shown(path)).collect();
     console.line(names.join(", "))?;
     write_rows(&rows, console)
 }

@@ -3,19 +3,23 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use recorder::Trace;
 use serde::Serialize;
 use simulator::verify::{Count, Difference, Obstacle, Parity, Verification};
 
 use super::each_trace;
 use crate::args::VerifyArgs;
 use crate::console::{Console, Safe, count, date, number};
+use crate::named_traces::named_traces;
 use crate::outcome::Outcome;
-use crate::reading::{Ending, Show, open, read, shown};
+use crate::reading::{Ending, Show, read, shown};
 
 pub(crate) fn run(args: &VerifyArgs, console: &mut Console) -> anyhow::Result<Outcome> {
-    each_trace(&args.traces, console, |path, console| {
-        verify(path, args.json, console)
-    })
+    each_trace(
+        named_traces(&args.traces, console),
+        console,
+        |path, trace, console| verify(path, &trace?, args.json, console),
+    )
 }
 
 /// What is written as JSON.
@@ -31,8 +35,12 @@ struct Report<'a> {
     end: Option<&'a Ending>,
 }
 
-fn verify(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outcome> {
-    let trace = open(path)?;
+fn verify(
+    path: &Path,
+    trace: &Trace,
+    json: bool,
+    console: &mut Console,
+) -> anyhow::Result<Outcome> {
     let header = trace.header();
     let mut report = Report {
         trace: path.display().to_string(),
@@ -44,20 +52,18 @@ fn verify(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outc
         end: None,
     };
     if let Err(obstacle) = Verification::check(header) {
-        report.obstacle = Some(obstacle);
-        if json {
-            console.json(&report)?;
-        } else {
-            console.line(format_args!("{}: {obstacle}", shown(path)))?;
-        }
-        return Ok(Outcome::NotAnswered);
+        return write_obstacle(path, report, obstacle, json, console);
     }
     let mut verification = Verification::new();
-    let end = read(&trace, Show::Progress, console, |line, _| {
+    let end = read(trace, Show::Progress, console, |line, _| {
         verification.take(line);
         Ok(ControlFlow::Continue(()))
     })?;
     let parity = verification.finish(end.is_sealed);
+    if parity.compared() == 0 {
+        report.end = Some(&end);
+        return write_obstacle(path, report, Obstacle::NothingRecorded, json, console);
+    }
     let outcome = if parity.is_equal() {
         Outcome::Yes
     } else {
@@ -76,6 +82,22 @@ fn verify(path: &Path, json: bool, console: &mut Console) -> anyhow::Result<Outc
         write(path, &parity, console)?;
     }
     Ok(outcome)
+}
+
+fn write_obstacle(
+    path: &Path,
+    mut report: Report<'_>,
+    obstacle: Obstacle,
+    json: bool,
+    console: &mut Console,
+) -> anyhow::Result<Outcome> {
+    if json {
+        report.obstacle = Some(obstacle);
+        console.json(&report)?;
+    } else {
+        console.line(format_args!("{}: {obstacle}", shown(path)))?;
+    }
+    Ok(Outcome::NotAnswered)
 }
 
 fn write(path: &Path, parity: &Parity, console: &mut Console) -> anyhow::Result<()> {

@@ -163,6 +163,20 @@ fn verify_says_what_cannot_be_compared() {
         let json = r#""verdict":"not_comparable""#;
         check(recorded.root(), &["verify", "trace", "--json"], 2, &[json]);
     }
+    // A host that has only begun.
+    let recorded = Recording::new(Mode::Observe).kill();
+    check(
+        recorded.root(),
+        &["verify", "trace"],
+        2,
+        &["trace: nothing to compare: no decision, no change of pressure and no state is recorded"],
+    );
+    check(
+        recorded.root(),
+        &["verify", "trace", "--json"],
+        2,
+        &[r#""verdict":"not_comparable","obstacle":{"why":"nothing_recorded"}"#],
+    );
 }
 
 #[test]
@@ -223,6 +237,7 @@ fn replay() {
 #[test]
 fn replay_writes_what_is_asked_for() {
     let recorded = short_of_memory(Mode::Observe).close();
+    recorded.copy_as("copy");
     let lines = |args: &[&str]| {
         let said = sim(recorded.root(), &[&["replay", "trace"], args].concat());
         said.lines().count() - 2
@@ -235,7 +250,7 @@ fn replay_writes_what_is_asked_for() {
     assert_eq!(lines(&["--json", "-s"]), 1);
     assert_eq!(lines(&["--json", "-d"]), decisions);
     assert_eq!(
-        lines(&["trace", "--json"]),
+        lines(&["copy", "--json"]),
         2 * (decisions + 1) + 1,
         "one trace after another, then both together"
     );
@@ -250,6 +265,7 @@ fn replay_writes_what_is_asked_for() {
 #[test]
 fn several_traces_are_pooled() {
     let recorded = short_of_memory(Mode::Enforce).close();
+    recorded.copy_as("copy");
     let expect = [
         "\npooled      2 traces\ntime        38 min 01 s,",
         "\nsaved       1.241 GiB·h, 61.3 % of the background; early returns 20.0 %\n",
@@ -257,7 +273,7 @@ fn several_traces_are_pooled() {
     ];
     check(
         recorded.root(),
-        &["replay", "trace", "trace", "-s"],
+        &["replay", "trace", "copy", "-s"],
         0,
         &expect,
     );
@@ -268,6 +284,7 @@ fn several_traces_are_pooled() {
 #[test]
 fn replay_measures_against_the_frontier_where_it_is_asked_to() {
     let recorded = short_of_memory(Mode::Observe).close();
+    recorded.copy_as("copy");
     let line = "of what a clairvoyant saves with as many reloads; ";
     check(
         recorded.root(),
@@ -277,7 +294,7 @@ fn replay_measures_against_the_frontier_where_it_is_asked_to() {
     );
     let said = sim(
         recorded.root(),
-        &["replay", "trace", "trace", "--frontier", "--json", "-s"],
+        &["replay", "trace", "copy", "--frontier", "--json", "-s"],
     );
     let shares = said.matches(r#""frontier_share":0."#).count();
     assert_eq!(shares, 3, "each, and pooled: {said}");

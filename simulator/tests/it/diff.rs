@@ -295,6 +295,7 @@ fn each_cause_is_found() {
 #[test]
 fn the_same_decisions_exit_with_0_and_others_with_1() {
     let recorded = short_of_memory(Mode::Enforce).close();
+    recorded.copy_as("copy");
     let folder = recorded.root();
     let same = ["diff", "trace", "--base", "default", "--with", "default"];
     check(folder, &same, 0, &["decisions   5 the same, 0 different\n"]);
@@ -308,7 +309,7 @@ fn the_same_decisions_exit_with_0_and_others_with_1() {
     insta::assert_snapshot!("diff_baseline", sim(folder, &baseline));
     check(
         folder,
-        &["diff", "trace", "trace", "--with", "eager"],
+        &["diff", "trace", "copy", "--with", "eager"],
         1,
         &["\npooled      2 traces\n"],
     );

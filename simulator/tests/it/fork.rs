@@ -488,7 +488,7 @@ fn what_cannot_be_gone_on_with_is_refused() {
     );
     check(
         folder,
-        &from(&["trace"]),
+        &from(&["nowhere"]),
         2,
         &["--from-state means a line of one trace"],
     );
@@ -505,7 +505,7 @@ fn what_cannot_be_gone_on_with_is_refused() {
         2,
         &["did you mean eager?"],
     );
-    let several = ["replay", "trace", "trace", "--until", "3"];
+    let several = ["replay", "trace", "nowhere", "--until", "3"];
     check(folder, &several, 2, &["--until means a line of one trace"]);
     let nowhere = [
         "replay",

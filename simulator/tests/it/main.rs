@@ -25,6 +25,7 @@ mod import;
 mod import_browser;
 mod memory;
 mod merge;
+mod named_traces;
 mod packed;
 mod page;
 mod privacy;

@@ -82,12 +82,13 @@ fn ids_do_not_meet_and_the_gap_is_told() {
 #[test]
 fn traces_that_overlap_are_refused_and_nothing_is_left() {
     let recorded = short_of_memory(Mode::Enforce).close();
-    let args = ["merge", "trace", "trace", "-o", "both"];
+    recorded.copy_as("copy");
+    let args = ["merge", "trace", "copy", "-o", "both"];
     check(
         recorded.root(),
         &args,
         2,
-        &["trace cannot follow: it begins", "do not overlap"],
+        &["copy cannot follow: it begins", "do not overlap"],
     );
-    assert_eq!(fs::read_dir(recorded.root()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(recorded.root()).unwrap().count(), 2);
 }

@@ -13,7 +13,7 @@ use assert_cmd::cargo::cargo_bin_cmd;
 use engine::Mode;
 
 use crate::browsers::{QUIET, chromium};
-use crate::recording::{Recorded, short_of_memory};
+use crate::recording::{Recorded, short_of_memory, short_of_memory_again};
 
 /// Writes the page of a comparison beside a trace, which is given twice under names that nobody
 /// should trust.
@@ -29,15 +29,22 @@ fn compare(recorded: &Recorded, args: &[&str]) -> String {
     fs::read_to_string(recorded.root().join("pages/page.html")).unwrap()
 }
 
+/// Two traces, "trace" and "other".
+fn two_traces() -> Recorded {
+    let recorded = short_of_memory(Mode::Enforce).close();
+    recorded.add(&short_of_memory_again(Mode::Enforce).close(), "other");
+    recorded
+}
+
 /// A comparison of everything that a page can show.
 fn all(recorded: &Recorded) -> String {
-    let args = ["trace", "trace", "-p", "default", "-p", "ttl-5"];
+    let args = ["trace", "other", "-p", "default", "-p", "ttl-5"];
     compare(recorded, &[&args[..], &["--ablate", "--curve"]].concat())
 }
 
 #[test]
 fn a_page_of_a_comparison_holds_everything_that_was_found() {
-    let recorded = short_of_memory(Mode::Enforce).close();
+    let recorded = two_traces();
     let page = all(&recorded);
     for id in [
         "table",
@@ -81,14 +88,14 @@ fn early_returns_stand_beside_whatever_is_said_to_be_saved() {
 
 #[test]
 fn names_from_strangers_do_nothing_on_a_page() {
-    let recorded = short_of_memory(Mode::Enforce).close();
+    let recorded = two_traces();
     let evil = "<script>document.title='evil'<b onload=\"x\">&'";
     fs::rename(recorded.root().join("trace"), recorded.root().join(evil)).unwrap();
     let policy = format!("{evil}.toml");
     fs::write(recorded.root().join(&policy), "gate = \"always\"\n").unwrap();
     let page = compare(
         &recorded,
-        &[evil, evil, "-p", &policy, "--ablate", "--curve"],
+        &[evil, "other", "-p", &policy, "--ablate", "--curve"],
     );
     assert!(!page.contains("<script"), "{page}");
     assert!(!page.contains("<b "), "{page}");
@@ -167,7 +174,7 @@ fn a_browser_shows_a_page_without_a_complaint_or_a_request() {
     let Some(chromium) = chromium() else {
         return;
     };
-    let recorded = short_of_memory(Mode::Enforce).close();
+    let recorded = two_traces();
     let page = all(&recorded);
     let shown = show(&chromium, &page);
     assert!(shown.document.contains("id=\"provenance\""), "{shown:?}");

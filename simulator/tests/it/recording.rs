@@ -44,6 +44,21 @@ impl Recorded {
         self.root.path()
     }
 
+    /// Copies the trace, into a folder beside it.
+    pub(crate) fn copy_as(&self, name: &str) {
+        self.add(self, name);
+    }
+
+    /// Copies another trace, into a folder beside this one.
+    pub(crate) fn add(&self, other: &Self, name: &str) {
+        let to = self.root().join(name);
+        std::fs::create_dir_all(&to).unwrap();
+        for file in std::fs::read_dir(other.root().join("trace")).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    }
+
     /// The only segment.
     pub(crate) fn segment(&self) -> PathBuf {
         let mut files = std::fs::read_dir(self.root().join("trace")).unwrap();
@@ -230,6 +245,14 @@ impl Recording {
         self
     }
 
+    /// Goes on in another segment.
+    pub(crate) fn rotate(&mut self) -> &mut Self {
+        let hash = (self.state_hash)(self.engine.state_hash());
+        let rotation = self.writer.rotate(self.t_ms, Some(&hash)).unwrap();
+        rotation.compressed.unwrap();
+        self
+    }
+
     /// The id that a tab has now, by its first one.
     pub(crate) fn present(&self, id: i64) -> TabId {
         let ids = (0..).map(|times| TabId(id + 100 * times));
@@ -339,6 +362,17 @@ pub(crate) fn tab(id: i64) -> Tab {
 /// user stays in tab 6 and comes back to tab 2 near the end.
 pub(crate) fn short_of_memory(mode: Mode) -> Recording {
     let mut recording = Recording::new(mode);
+    browse(&mut recording);
+    recording
+}
+
+/// The same in another session.
+pub(crate) fn short_of_memory_again(mode: Mode) -> Recording {
+    let opening = Opening {
+        session: "019b7700-0000-7000-8000-000000000002".parse().unwrap(),
+        ..opening()
+    };
+    let mut recording = Recording::opened(mode, &opening);
     browse(&mut recording);
     recording
 }

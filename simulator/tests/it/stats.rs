@@ -25,7 +25,8 @@ fn stats(recorded: &Recorded, args: &[&str]) -> String {
 #[test]
 fn every_row_has_a_value_or_a_reason() {
     let recorded = short_of_memory(Mode::Enforce).close();
-    let said = stats(&recorded, &["trace", "trace", "--json"]);
+    recorded.copy_as("copy");
+    let said = stats(&recorded, &["trace", "copy", "--json"]);
     let reports: Vec<Value> = said
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())

@@ -278,7 +278,6 @@ fn what_cannot_be_tuned_is_said() {
         &["--margin", "1"],
         "expected a share from 0, included, to 1, excluded",
     );
-    check(&["long", "long"], &[], "are the same trace; name each once");
     let invalid = ["--vary", "pressure.medium_score=90"];
     check(
         &EVERYBODY,

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use recorder::Trace;
 use simulator::replay::Step;
 use simulator::timeline::Collector;
 
@@ -10,19 +11,19 @@ use super::super::note_what_is_not_scored;
 use super::figures::Course;
 use crate::console::Console;
 use crate::policy::NamedPolicy;
-use crate::reading::{Show, open, read, shown};
+use crate::reading::{Show, read, shown};
 
 /// Replays a trace in closed loop.
 pub(super) fn course(
     path: &Path,
+    trace: &Trace,
     policy: &NamedPolicy,
     console: &mut Console,
 ) -> anyhow::Result<Course> {
-    let trace = open(path)?;
     let mut replay = policy.replay();
     let mut collector = Collector::default();
     let mut decided = Vec::new();
-    let end = read(&trace, Show::Progress, console, |line, _| {
+    let end = read(trace, Show::Progress, console, |line, _| {
         if let Some(step) = Step::of(line) {
             collector.take(&mut replay, &step, &mut decided);
             decided.clear();
@@ -30,7 +31,7 @@ pub(super) fn course(
         Ok(ControlFlow::Continue(()))
     })?;
     let score = replay.finish(&mut decided);
-    note_what_is_not_scored(path, &trace, &score, console);
+    note_what_is_not_scored(path, trace, &score, console);
     Ok(Course {
         trace: shown(path),
         digest: end.digest,

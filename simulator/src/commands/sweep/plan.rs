@@ -12,6 +12,7 @@ use simulator::sweep::{Conditions, Design, Dimension, MOST_VARIANTS, Space, Unit
 use super::workshop::Workshop;
 use crate::args::SweepSpace;
 use crate::console::{Console, count};
+use crate::named_traces::{Distinct, open_all};
 use crate::policy;
 use crate::reading::shown;
 
@@ -206,12 +207,14 @@ pub(in super::super) fn unit_traces(
     workshop: &mut Workshop,
     console: &mut Console,
 ) -> anyhow::Result<Vec<UnitTrace>> {
+    let named = open_all(paths, console)?;
     let mut shared: BTreeMap<String, usize> = BTreeMap::new();
-    for path in paths {
+    for (path, _) in &named {
         *shared.entry(short_name(path)).or_default() += 1;
     }
+    let mut distinct = Distinct::default();
     let mut traces: Vec<UnitTrace> = Vec::new();
-    for path in paths {
+    for (path, trace) in &named {
         let short = short_name(path);
         let is_alone = shared.get(&short) == Some(&1);
         let name = if is_alone {
@@ -219,14 +222,8 @@ pub(in super::super) fn unit_traces(
         } else {
             path.display().to_string()
         };
-        let about = workshop.open(path, console)?;
-        if let Some(same) = traces.iter().find(|other| other.digest == about.digest) {
-            bail!(
-                "{} and {} are the same trace; name each once",
-                Path::new(&same.path).display(),
-                shown(path)
-            );
-        }
+        let about = workshop.open(path, trace, console)?;
+        distinct.take(path, &about.digest)?;
         traces.push(UnitTrace {
             name,
             path: path.display().to_string(),

@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
+use recorder::Trace;
 use serde_json::{Map, Value};
 use simulator::comparison::{self, Entrant};
 use simulator::packed::{About, Damaged, PackedTrace};
@@ -23,7 +24,7 @@ use simulator::sweep::{self, FrontierRow, Row, Task, Unit, Version};
 use crate::args::CacheArgs;
 use crate::console::Console;
 use crate::policy::{self, NamedPolicy};
-use crate::reading::shown;
+use crate::reading::{open, shown};
 use crate::trace_cache::TraceCache;
 
 /// The most replays that go side by side.
@@ -52,8 +53,13 @@ impl Workshop {
     }
 
     /// Opens a trace.
-    pub(crate) fn open(&mut self, path: &Path, console: &mut Console) -> anyhow::Result<About> {
-        let packed = self.cache.open(path, console)?;
+    pub(crate) fn open(
+        &mut self,
+        path: &Path,
+        trace: &Trace,
+        console: &mut Console,
+    ) -> anyhow::Result<About> {
+        let packed = self.cache.open(path, trace, console)?;
         let about = packed.about().clone();
         self.traces.insert(about.digest.clone(), packed);
         Ok(about)
@@ -86,7 +92,7 @@ impl Workshop {
             return Ok(());
         }
         let path = Path::new(&unit.trace.path);
-        let about = self.open(path, console)?;
+        let about = self.open(path, &open(path)?, console)?;
         if about.digest != unit.trace.digest {
             bail!(
                 "{}: found a trace with the digest {}, expected {} for unit {}: it is another one, \

@@ -1,0 +1,206 @@
+//! What names a trace: each counts once, and a folder stands for all in it.
+
+use std::fs;
+use std::path::Path;
+
+use engine::Mode;
+use serde_json::Value;
+
+use crate::commands::{check, sim};
+use crate::recording::{MINUTE, Recorded, short_of_memory, short_of_memory_again};
+
+/// A trace of three segments.
+fn of_three_segments() -> Recorded {
+    let mut recording = short_of_memory(Mode::Enforce);
+    for _ in 0..2 {
+        recording.wait(MINUTE).rotate().wait(MINUTE).sample(70);
+    }
+    recording.close()
+}
+
+/// Two sessions in the folder "both", as a host leaves them.
+fn of_two_sessions() -> Recorded {
+    let recorded = short_of_memory(Mode::Enforce).close();
+    recorded.copy_as("both");
+    recorded.add(&short_of_memory_again(Mode::Enforce).close(), "both");
+    recorded
+}
+
+/// The files of a folder, as a shell writes `FOLDER/*`.
+fn files(root: &Path, folder: &str) -> Vec<String> {
+    let files = fs::read_dir(root.join(folder)).unwrap();
+    let mut names: Vec<String> = files
+        .map(|file| format!("{folder}/{}", file.unwrap().file_name().to_str().unwrap()))
+        .collect();
+    names.sort();
+    names
+}
+
+fn call(root: &Path, verb: &[&str], traces: &[&str], options: &[&str]) -> (String, Vec<Value>) {
+    let said = sim(root, &[verb, traces, options].concat());
+    let objects = said
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let objects = objects.collect();
+    (said, objects)
+}
+
+#[test]
+fn a_trace_counts_once_however_many_of_its_segments_are_named() {
+    let recorded = of_three_segments();
+    let root = recorded.root();
+    let files = files(root, "trace");
+    let segments: Vec<&str> = files.iter().map(String::as_str).collect();
+    assert_eq!(segments.len(), 3);
+    let note = format!(
+        "stderr: sim: note: {} and 1 more name what is named already; each trace is taken once\n",
+        segments[1]
+    );
+
+    let default = ["-p", "default", "--json"];
+    let eager = ["--with", "eager", "--json"];
+    let ttl = ["--vary", "ttl_minutes=5"];
+    for (verb, options) in [
+        (&["verify"][..], &["--json"][..]),
+        (&["info"], &["--json"]),
+        (&["check"], &["--json"]),
+        (&["stats"], &["--json"]),
+        (&["stats"], &["--json", "--person"]),
+        (&["replay"], &["--json", "-s"]),
+        (&["compare"], &default),
+        (&["diff"], &eager),
+        (&["sweep", "plan"], &ttl),
+    ] {
+        let (said, objects) = call(root, verb, &segments, options);
+        assert!(said.contains(&note), "{said}");
+        let (said_of_one, mut of_one) = call(root, verb, &["trace"], options);
+        assert!(!said_of_one.contains("note: "), "{said_of_one}");
+        let text = |objects: &[Value]| {
+            let called = serde_json::to_string(objects).unwrap();
+            called.replace(segments[0], "trace")
+        };
+        // A sweep's units are numbered by what their traces are called, too.
+        if verb == ["sweep", "plan"] {
+            assert_eq!(objects.len(), of_one.len(), "{said}");
+            continue;
+        }
+        assert_eq!(text(&objects), text(&of_one), "{said}");
+        of_one.retain(|it| it["type"] == "pooled");
+        assert!(of_one.is_empty(), "{said}");
+    }
+
+    // By its folder under two names, and by a segment.
+    let (said, objects) = call(
+        root,
+        &["replay"],
+        &["trace", "./trace/", segments[2]],
+        &["--json", "-s"],
+    );
+    assert_eq!(objects.len(), 1, "{said}");
+    assert!(
+        said.contains("note: ./trace/ and 1 more name what is named already"),
+        "{said}"
+    );
+    check(
+        root,
+        &["replay", segments[0], segments[1], "--until", "9", "-s"],
+        0,
+        &["names what is named already"],
+    );
+    check(
+        root,
+        &["merge", segments[0], segments[1], "-o", "merged"],
+        2,
+        &["found one trace, ", "expected two or more"],
+    );
+}
+
+#[test]
+fn a_folder_stands_for_each_trace_in_it() {
+    let recorded = of_two_sessions();
+    let root = recorded.root();
+    let segments = files(root, "both");
+    for verb in ["verify", "replay", "check"] {
+        let expect: Vec<&str> = segments.iter().map(String::as_str).collect();
+        check(root, &[verb, "both"], 0, &expect);
+    }
+    // Of the folder above: the one trace of "trace" by its folder, those of "both" by their files.
+    check(
+        root,
+        &["verify", "."],
+        0,
+        &[&segments[0], &segments[1], "./trace: 5 of 5"],
+    );
+    check(
+        root,
+        &["replay", "both", "--until", "9"],
+        2,
+        &["--until means a line of one trace, and both/"],
+    );
+    // What means one trace says which there are.
+    check(
+        root,
+        &["explain", "both", "--tab", "2", "--at", "9"],
+        2,
+        &["both: holds 2 traces; name one of: "],
+    );
+}
+
+#[test]
+fn what_is_wrong_with_one_trace_of_a_folder_does_not_keep_the_others_from_being_read() {
+    let recorded = of_two_sessions();
+    let root = recorded.root();
+    let segments = files(root, "both");
+    let second = root.join(&segments[1]);
+    let text = fs::read_to_string(&second).unwrap();
+    fs::write(&second, text.replacen(r#""v":1"#, r#""v":9"#, 1)).unwrap();
+    check(
+        root,
+        &["verify", "both"],
+        2,
+        &[
+            &format!("{}: 5 of 5 decisions", segments[0]),
+            &format!("{}, line 1", segments[1]),
+            "is in version 9",
+        ],
+    );
+
+    // The first segment of one is gone.
+    let recorded = of_three_segments();
+    let root = recorded.root();
+    let segments = files(root, "trace");
+    fs::remove_file(root.join(&segments[0])).unwrap();
+    recorded.add(&short_of_memory_again(Mode::Enforce).close(), "trace");
+    let other = files(root, "trace").remove(0);
+    check(
+        root,
+        &["verify", "trace"],
+        3,
+        &[
+            &format!("{other}: 5 of 5 decisions"),
+            &format!("{}: segment 0 of the trace is missing", segments[1]),
+        ],
+    );
+}
+
+#[test]
+fn a_copy_of_a_trace_is_not_compared_with_as_another_person() {
+    let recorded = short_of_memory(Mode::Enforce).close();
+    recorded.copy_as("copy");
+    let args = ["compare", "trace", "copy", "-p", "default", "--json"];
+    let said = sim(recorded.root(), &args);
+    assert!(
+        said.contains("trace and copy are the same trace; name each once"),
+        "{said}"
+    );
+    assert!(said.ends_with("exit code 2\n"), "{said}");
+    let objects = said
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let comparison: Vec<Value> = objects.collect();
+    assert_eq!(
+        comparison[0]["traces"].as_array().unwrap().len(),
+        1,
+        "{said}"
+    );
+}
