@@ -124,8 +124,9 @@ impl<P: Policy> Run<P> {
             }
             Input::TabNavigated { tab, .. } if self.holds(*tab) => {
                 let before = self.before(recording, *tab);
-                if before.is_some_and(|tab| tab.is_active) {
-                    // Somebody looks at it; coming back it catches up with where it went.
+                if before.is_some_and(|tab| tab.is_active) || self.is_taken_over(*tab) {
+                    // Somebody looks at it, or it was discarded there, too; coming back it catches
+                    // up with where it went.
                     let then = Then::back(Some(*tab), Return::Untold);
                     (Kept::TakenOut, then)
                 } else {

@@ -174,6 +174,11 @@ impl<P: Policy> Run<P> {
         self.held.contains(tab)
     }
 
+    /// Whether another program has discarded a tab that the policy holds, too.
+    pub(super) fn is_taken_over(&self, tab: TabId) -> bool {
+        self.held.get(tab).is_some_and(|held| held.is_taken_over)
+    }
+
     /// Since which decision the policy holds a tab discarded.
     pub(super) fn held_since(&self, tab: TabId) -> Option<Decided> {
         self.held.get(tab).map(|held| held.decided)
@@ -411,7 +416,7 @@ impl<P: Policy> Run<P> {
 
     /// Follows in the books of what is saved what became of a tab.
     pub(super) fn revalue(&mut self, recording: &Recording, tab: TabId) {
-        let is_held = self.holds(tab);
+        let is_held = self.holds(tab) && !self.is_taken_over(tab);
         if !is_held && self.branch.kept(tab).is_none() {
             // It is as recorded.
             self.savings.forget(tab, self.at);
