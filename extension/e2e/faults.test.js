@@ -131,7 +131,10 @@ test('nothing is lost or doubled, whoever is killed', { timeout: 300_000 }, asyn
     assert.deepEqual(after.slice(0, -1), before, 'the old ones are as they were');
     const ids = after.map(({ lines }) => lines[0].extension_session);
     assert.equal(new Set(ids).size, ids.length);
-    assert.equal(lab.runSim('verify', before.at(-1).file).code, 0, 'the old one replays to its end');
+    const { code, stdout } = lab.runSim('verify', '--json', before.at(-1).file);
+    const { obstacle } = JSON.parse(stdout);
+    // What was killed soon has no checkpoint yet, and nothing that was decided.
+    assert.ok(code === 0 || obstacle?.why === 'nothing_recorded', `the old one replays to its end: ${stdout}`);
   };
 
   /** What was acknowledged before a browser died is in the trace that it left. */

@@ -641,7 +641,7 @@ pub(crate) struct ImportOptions {
           value_parser = clap::value_parser!(u32).range(1..=8_760))]
     pub(crate) close_after_hours: u32,
     /// Add a machine that never was, so that memory runs short: «typical», or a TOML file with
-    /// \[machine\] in it
+    /// a table «machine»
     #[arg(long, value_name = "MODEL")]
     pub(crate) metrics: Option<String>,
     /// What that machine is drawn from

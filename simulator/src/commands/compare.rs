@@ -70,6 +70,8 @@ const BATCH_LINES: usize = 4_096;
 struct Plan {
     traces: Vec<PathBuf>,
     policies: Vec<NamedPolicy>,
+    /// From where on they are the base without one of its parts.
+    ablated_from: usize,
     base: usize,
     seed: u64,
     loop_: Loop,
@@ -105,6 +107,7 @@ impl Plan {
         let base = (policies.iter().position(|policy| policy.name == base_name))
             .context("the base takes part")?;
         let document = policies[base].document.clone();
+        let ablated_from = policies.len();
         if args.ablate {
             let Some(document) = &document else {
                 bail!(
@@ -122,6 +125,7 @@ impl Plan {
         Ok(Self {
             traces: args.traces,
             policies,
+            ablated_from,
             base,
             seed: args.seed,
             loop_: if args.open_loop {
@@ -280,7 +284,7 @@ fn compare(
     for (index, policy) in plan.policies.iter().enumerate() {
         let scores = scores_of(&finished, index);
         let kind = match policy.is_ours() {
-            true if policy.name.contains(" without ") => Kind::Ablation,
+            true if index >= plan.ablated_from => Kind::Ablation,
             true => Kind::Ours,
             false => Kind::Baseline,
         };
