@@ -51,9 +51,13 @@ function discardUntil(untilMs) {
   }
 }
 
-function comeBack(tab) {
+function letGo(tab) {
   tab.held = false;
   heldBytes -= tab.bytes;
+}
+
+function comeBack(tab) {
+  letGo(tab);
   reloads += 1;
 }
 
@@ -67,7 +71,7 @@ function activate(tab, win) {
   if (inFront.get(win) !== tab.tab) leaveFront(win);
   inFront.set(win, tab.tab);
   change(tab, { win, active: true, lastActiveMs: nowMs });
-  if (tab.held && !tab.gone) comeBack(tab);
+  if (tab.held) comeBack(tab);
 }
 
 function open(facts) {
@@ -79,7 +83,7 @@ function open(facts) {
 }
 
 function close(tab) {
-  if (tab.held) heldBytes -= tab.bytes;
+  if (tab.held) letGo(tab);
   if (tab.active) inFront.delete(tab.win);
   tabs.delete(tab.tab);
 }
@@ -97,7 +101,11 @@ const events = {
     if (tab.active) leaveFront(tab.win);
     tab.win = line.win;
   },
-  tab_discarded: (line) => change(tabs.get(line.tab), { gone: true }),
+  tab_discarded(line) {
+    const tab = tabs.get(line.tab);
+    if (tab.held) letGo(tab);
+    change(tab, { gone: true });
+  },
   tab_restored(line) {
     const tab = tabs.get(line.tab);
     change(tab, { gone: false });

@@ -63,10 +63,15 @@ def discard_until(until_ms):
         discards += 1
 
 
-def come_back(tab):
-    global held_bytes, reloads
+def let_go(tab):
+    global held_bytes
     tab.held = False
     held_bytes -= tab.bytes
+
+
+def come_back(tab):
+    global reloads
+    let_go(tab)
     reloads += 1
 
 
@@ -83,7 +88,7 @@ def activate(tab, win):
     in_front[win] = tab.tab
     tab.win, tab.active = win, True
     see(tab)
-    if tab.held and not tab.gone:
+    if tab.held:
         come_back(tab)
 
 
@@ -95,9 +100,8 @@ def open_tab(facts):
 
 
 def close(tab):
-    global held_bytes
     if tab.held:
-        held_bytes -= tab.bytes
+        let_go(tab)
     if tab.active:
         in_front.pop(tab.win, None)
     del tabs[tab.tab]
@@ -127,7 +131,10 @@ def tab_moved(line):
 
 
 def tab_discarded(line):
-    tabs[line["tab"]].gone = True
+    tab = tabs[line["tab"]]
+    if tab.held:
+        let_go(tab)
+    tab.gone = True
 
 
 def tab_restored(line):
