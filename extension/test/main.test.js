@@ -272,7 +272,8 @@ test("open pages are gone through anew when the extension is, and not when its w
   assert.deepEqual(browser.watchedAnew, [true, false]);
 });
 
-test("a touched form: one clean frame does not clear its tab, a clean page does", async () => {
+/** A browser whose second tab tells of its forms, and what the log was told of them. */
+async function withForms() {
   const browser = await started();
   await browser.port.says(hello());
   const told = async (touched) => {
@@ -281,6 +282,11 @@ test("a touched form: one clean frame does not clear its tab, a clean page does"
   };
   const bits = () =>
     browser.port.events().flatMap((event) => ("unsaved" in event ? [event.unsaved] : []));
+  return { browser, told, bits };
+}
+
+test("a touched form: one clean frame does not clear its tab, a clean page does", async () => {
+  const { browser, told, bits } = await withForms();
   await told(true);
   browser.touchedPages.set(2, true);
   await told(false);
@@ -303,14 +309,7 @@ test("a touched form: one clean frame does not clear its tab, a clean page does"
 });
 
 test("a late answer undoes nothing that was told or asked since", async () => {
-  const browser = await started();
-  await browser.port.says(hello());
-  const told = async (touched) => {
-    browser.listeners.formTold(browser.time, browser.tabs.get(2), { touched });
-    await settle();
-  };
-  const bits = () =>
-    browser.port.events().flatMap((event) => ("unsaved" in event ? [event.unsaved] : []));
+  const { browser, told, bits } = await withForms();
   const answers = [];
   browser.askForms = () => new Promise((resolve) => answers.push(resolve));
 

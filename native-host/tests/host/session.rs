@@ -256,18 +256,25 @@ fn a_discard_is_measured_between_its_order_and_its_settling() {
     assert_eq!((memory.tab.0, memory.bytes), (102, 50 << 20));
 }
 
+/// Begins a session in which the order for tab 2, which is returned, is open, and the one for tab 3
+/// waits.
+fn with_an_order_that_waits() -> (Bench, Session, Value) {
+    let mut bench = Bench::new();
+    let mut session = bench.open(Mode::Enforce);
+    bench.take(&mut session, &[session_started(3)]).unwrap();
+    bench.pass(1_000);
+    bench.tick(&mut session).unwrap();
+    let first = bench.sent.take().swap_remove(0);
+    assert_eq!(first["tab"], 2);
+    (bench, session, first)
+}
+
 #[test]
 fn an_order_is_sent_only_while_its_decision_stands() {
     /// Something happens while the order for tab 2 is open, and the one for tab 3 waits.
     #[track_caller]
     fn check(meanwhile: impl FnOnce(&mut Bench, &mut Session), expect: &[i64]) {
-        let mut bench = Bench::new();
-        let mut session = bench.open(Mode::Enforce);
-        bench.take(&mut session, &[session_started(3)]).unwrap();
-        bench.pass(1_000);
-        bench.tick(&mut session).unwrap();
-        let first = bench.sent.take().swap_remove(0);
-        assert_eq!(first["tab"], 2);
+        let (mut bench, mut session, first) = with_an_order_that_waits();
         bench.pass(50);
         meanwhile(&mut bench, &mut session);
         bench.take(&mut session, &discarded(&first, 102)).unwrap();
@@ -318,13 +325,7 @@ fn an_order_is_sent_only_while_its_decision_stands() {
 
 #[test]
 fn no_order_sleeps_over_a_night() {
-    let mut bench = Bench::new();
-    let mut session = bench.open(Mode::Enforce);
-    bench.take(&mut session, &[session_started(3)]).unwrap();
-    bench.pass(1_000);
-    bench.tick(&mut session).unwrap();
-    let first = bench.sent.take().swap_remove(0);
-    assert_eq!(first["tab"], 2);
+    let (mut bench, mut session, first) = with_an_order_that_waits();
     bench.now.wall_ms += 28_800_000;
     bench.now.boot_ms += 28_800_000;
     // The extension carries out in the morning what it was told in the evening.

@@ -416,7 +416,7 @@ impl<P: Policy> Run<P> {
 
     /// Follows in the books of what is saved what became of a tab.
     pub(super) fn revalue(&mut self, recording: &Recording, tab: TabId) {
-        let is_held = self.holds(tab) && !self.is_taken_over(tab);
+        let is_held = (self.held.get(tab)).is_some_and(|held| !held.is_taken_over);
         if !is_held && self.branch.kept(tab).is_none() {
             // It is as recorded.
             self.savings.forget(tab, self.at);
