@@ -505,6 +505,22 @@ fn a_tab_that_was_in_front_while_nobody_listened_came_back() {
 }
 
 #[test]
+fn a_tab_that_others_discard_while_nobody_listens_is_held_by_nobody() {
+    let it = replay(
+        &[
+            user(UserState::Active),
+            session(&[2]),
+            activated(2),
+            restored(2),
+            loaded(2),
+        ],
+        &[(1, &[2])],
+    );
+    let score = it.score;
+    assert_eq!((score.discards, score.taken_over, score.reloads), (1, 1, 0));
+}
+
+#[test]
 fn a_closed_tab_was_not_needed() {
     let bodies = [
         user(UserState::Active),
