@@ -238,7 +238,7 @@ impl<P: Policy> Run<P> {
         let before = self.before(recording, tab);
         let is_discarded = before.is_some_and(|tab| tab.is_discarded);
         match (by, self.awaiting.get_mut(tab)) {
-            (DiscardedBy::Orchestrator, Some(awaited)) if !is_discarded => {
+            (DiscardedBy::Orchestrator, Some(awaited)) if awaited.is_open() && !is_discarded => {
                 awaited.is_discarded = true;
                 let then = Then::Hold(tab, Box::new(awaited.intent.clone()));
                 if awaited.is_answered {

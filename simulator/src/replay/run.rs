@@ -460,9 +460,7 @@ impl<P: Policy> Run<P> {
                     new
                 }
                 Change::Gone(tab) => {
-                    let awaited = self.awaiting.remove(tab);
-                    let is_open = awaited.is_some_and(|awaited| awaited.is_open());
-                    self.score.unanswered += u64::from(is_open);
+                    self.wait_no_longer(tab);
                     let held = self.held.remove(tab).filter(|held| !held.is_taken_over);
                     if let Some(held) = held {
                         self.score.closed_while_held += 1;
