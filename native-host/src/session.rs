@@ -9,9 +9,9 @@ use std::path::Path;
 
 use engine::{HostKnowledge, Mode, Output, PolicyDocument, Reason, SEMANTICS, TabId};
 use recorder::{
-    Body, Dropped, ExtEvent, KnowledgeCarried, Line, LogResumed, ModeChanged, Naming, Opening,
-    Origin, Paused, PolicyChanged, PolicySource, Privacy, ResumeReason, Resumed, Source, Storage,
-    TabMemory, TraceLock, TraceWriter, WriteError,
+    Body, DropReason, Dropped, ExtEvent, KnowledgeCarried, Line, LogResumed, ModeChanged, Naming,
+    Opening, OrderDropped, Origin, Paused, PolicyChanged, PolicySource, Privacy, ResumeReason,
+    Resumed, Source, Storage, TabMemory, TraceLock, TraceWriter, WriteError,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -228,8 +228,6 @@ impl Session {
         let clock = TraceClock::resume(resumed.last_t_ms, history.offset_ms(), now);
         let mut session = Self::new(resumed.writer, history, clock, beginning, now);
         session.write_awaited(resumed.last_t_ms)?;
-        // Nobody is told of these decisions: by now they are those of a host that is gone.
-        session.unsynced_orders.clear();
         let why = if resumed.was_sealed {
             ResumeReason::WorkerRestarted
         } else {
@@ -242,6 +240,9 @@ impl Session {
             why,
         });
         session.record(now, body)?;
+        // Nobody is told of what was decided above: by now it is the decision of a host that is
+        // gone.
+        session.drop_orders(DropReason::HostStopped, now)?;
         session.look(now)?;
         if session.history.is_begun() {
             session.tell_settings(&beginning.policy, beginning.mode, now)?;
@@ -322,10 +323,10 @@ impl Session {
             self.again.pop_front();
             self.write_awaited(t_ms)?;
         }
-        // What was decided before the failure has had its moment.
-        self.unsynced_orders.clear();
-        self.orders = Orders::default();
         self.look(now)?;
+        // What was decided before the failure has had its moment.
+        self.orders.let_go();
+        self.drop_orders(DropReason::LogUnavailable, now)?;
         self.tell_settings(policy, mode, now)?;
         self.tell_lost_samples(now)?;
         self.sample(Detail::Machine, now, tools)?;
@@ -590,6 +591,7 @@ impl Session {
         self.look(now)?;
         self.sync()?;
         self.acknowledge(tools);
+        self.drop_orders(DropReason::HostStopped, now)?;
         let state = self.history.engine().state_hash();
         self.writer.close(self.clock.t_ms(now), Some(&state))
     }
@@ -717,20 +719,47 @@ impl Session {
 
     /// Logs that the machine slept or the wall clock was set, before anything that comes after.
     fn look(&mut self, now: Reading) -> Result<(), WriteError> {
-        loop {
-            // The clock has moved on when the log has it, not before: after a failure it is told.
-            let mut clock = self.clock;
-            let Some(body) = clock.look(now) else {
-                return Ok(());
-            };
-            let has_slept = matches!(body, Body::Suspended(_));
+        let mut has_slept = false;
+        // The clock has moved on when the log has it, not before: after a failure it is told.
+        let mut clock = self.clock;
+        while let Some(body) = clock.look(now) {
+            has_slept |= matches!(body, Body::Suspended(_));
             self.record(now, body)?;
             self.clock = clock;
-            if has_slept {
-                // What was decided before has had its moment.
-                self.orders = Orders::default();
-            }
         }
+        if has_slept {
+            // What was decided before has had its moment.
+            self.orders.let_go();
+            self.drop_orders(DropReason::Slept, now)?;
+        }
+        Ok(())
+    }
+
+    /// Drops all orders that were not sent.
+    fn drop_orders(&mut self, why: DropReason, now: Reading) -> Result<(), WriteError> {
+        // What a line names has to be on the disk: after a failed sync it may get another seq.
+        if self.has_unsynced_decision {
+            self.sync()?;
+        }
+        while self.orders.first().is_some() {
+            self.drop_first_order(why, now)?;
+        }
+        Ok(())
+    }
+
+    fn drop_first_order(&mut self, why: DropReason, now: Reading) -> Result<(), WriteError> {
+        let Some(&Order { decision, tab, .. }) = self.orders.first() else {
+            return Ok(());
+        };
+        let dropped = OrderDropped {
+            decision,
+            tab,
+            why: why.to_string(),
+        };
+        self.record(now, Body::OrderDropped(dropped))?;
+        self.unsynced_since_ms.get_or_insert(now.boot_ms);
+        self.orders.drop_first();
+        Ok(())
     }
 
     /// Logs a policy, with its lists under the names of the log.
@@ -891,11 +920,13 @@ impl Session {
     }
 
     fn send_next_order(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
-        let engine = self.history.engine();
-        let (world, policy) = (engine.world(), engine.policy());
         // It waited for those before it, and much may have happened meanwhile.
-        let stands = |order: &Order| policy.stands_by(&world, order.tab, &order.reasons);
-        let Some(order) = self.orders.send_next(now.boot_ms, stands).cloned() else {
+        while !self.orders.is_one_open()
+            && let Some(why) = self.why_first_falls()
+        {
+            self.drop_first_order(why, now)?;
+        }
+        let Some(order) = self.orders.send_first(now.boot_ms).cloned() else {
             return Ok(());
         };
         let is_waited_for = order.reasons.contains(&Reason::Requested);
@@ -911,6 +942,17 @@ impl Session {
             self.sync()?;
         }
         Ok(())
+    }
+
+    /// Why the first order that waits is not sent; `None` where it is, or there is none.
+    fn why_first_falls(&self) -> Option<DropReason> {
+        let order = self.orders.first()?;
+        if self.orders.is_first_outdone() {
+            return Some(DropReason::DecidedAgain);
+        }
+        let engine = self.history.engine();
+        let lapse = (engine.policy()).lapse(&engine.world(), order.tab, &order.reasons);
+        lapse.map(DropReason::Lapsed)
     }
 
     /// Measures what the browser holds before the open order is carried out.

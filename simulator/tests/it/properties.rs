@@ -7,9 +7,9 @@ use engine::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 use recorder::{
-    Body, DiscardOutcome, Line, Metrics, PruneRequested, SessionStarted, Tab, TabActivated,
-    TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMemory, TabMoved, TabNavigated, TabReplaced,
-    TabRestored, UserIdle, Window, WindowClosed,
+    Body, DiscardOutcome, DropReason, Line, Metrics, OrderDropped, PruneRequested, SessionStarted,
+    Tab, TabActivated, TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMemory, TabMoved,
+    TabNavigated, TabReplaced, TabRestored, UserIdle, Window, WindowClosed,
 };
 use simulator::baselines::Never;
 use simulator::replay::Replay;
@@ -78,6 +78,10 @@ pub(crate) fn body() -> impl Strategy<Value = Body> {
         }),
         2 => (0..60_u64, id(), any::<bool>()).prop_map(|(decision, tab, ok)| {
             Body::DiscardOutcome(DiscardOutcome { decision: Seq(decision), tab, ok, why: None })
+        }),
+        1 => (0..60_u64, id()).prop_map(|(decision, tab)| {
+            let why = DropReason::HostStopped.to_string();
+            Body::OrderDropped(OrderDropped { decision: Seq(decision), tab, why })
         }),
         4 => Just(Body::Metrics(Metrics::default())),
         3 => (0..=16_u64, proptest::option::of(0..=8_u64)).prop_map(|(used, browser)| {
