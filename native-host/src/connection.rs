@@ -8,16 +8,17 @@ use std::sync::Arc;
 use engine::{HostKnowledge, PolicyDocument, PolicyError, Preset, SEMANTICS};
 use recorder::{Naming, PolicySource, Privacy, Storage, WriteError};
 
+use crate::choice_file::{Choice as _, ChoiceFile};
 use crate::clock::Reading;
 use crate::framing::{FramingError, MAX_MESSAGE_BYTES};
 use crate::health::{self, Face, Live, LiveLog, Machine, Registry, Report, Steady, Subject};
 use crate::host_key::{self, Found};
 use crate::kept::{KeptKnowledge, KnowledgeFile};
 use crate::metrics::Sampler;
-use crate::mode_file::{ModeChoice, ModeFile};
+use crate::mode_choice::ModeChoice;
 use crate::paths::Paths;
 use crate::policy_file::{PolicyFile, Refusal, StoreError, lay_over};
-use crate::privacy_file::{PrivacyChoice, PrivacyFile};
+use crate::privacy_choice::PrivacyChoice;
 use crate::protocol::{
     Cluster, ErrorCode, ErrorMessage, ExtensionHello, FocusStatus, HostHello, Incoming, LogState,
     LogStatus, MAX_EVENTS, Observed, Outgoing, PROTOCOL, PolicyAnswer, PrivacyStatus,
@@ -76,9 +77,9 @@ pub struct Connection {
     outside: Outside,
     policy_file: PolicyFile,
     policy: PolicyDocument,
-    mode_file: ModeFile,
+    mode_file: ChoiceFile<ModeChoice>,
     mode: ModeChoice,
-    privacy_file: PrivacyFile,
+    privacy_file: ChoiceFile<PrivacyChoice>,
     privacy: PrivacyChoice,
     hello: Option<ExtensionHello>,
     log: Log,
@@ -120,8 +121,8 @@ impl Connection {
     pub fn new(outside: Outside, now: Reading) -> Self {
         let paths = &outside.paths;
         let (policy_file, policy) = PolicyFile::open(paths.policy(), paths.last_good_policy());
-        let (mode_file, mode) = ModeFile::open(paths.mode());
-        let (privacy_file, privacy) = PrivacyFile::open(paths.privacy());
+        let (mode_file, mode) = ChoiceFile::open(paths.mode());
+        let (privacy_file, privacy) = ChoiceFile::open(paths.privacy());
         Self {
             outside,
             policy_file,

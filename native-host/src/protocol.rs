@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::health;
 use crate::policy_file::Refusal;
-use crate::privacy_file::PrivacyChoice;
+use crate::privacy_choice::PrivacyChoice;
 
 /// The protocols that this host speaks: from, to.
 pub const PROTOCOL: [u32; 2] = [1, 1];

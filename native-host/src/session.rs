@@ -20,7 +20,7 @@ use crate::clock::{Reading, TraceClock};
 use crate::history::History;
 use crate::kept::KeptKnowledge;
 use crate::metrics::{Detail, Sampler};
-use crate::mode_file::ModeChoice;
+use crate::mode_choice::ModeChoice;
 use crate::names::Names;
 use crate::orders::Orders;
 use crate::protocol::{

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use engine::{Mode, PolicyDocument};
 use native_host::clock::Reading;
 use native_host::metrics::{Detail, Sampler};
-use native_host::mode_file::ModeChoice;
+use native_host::mode_choice::ModeChoice;
 use native_host::protocol::{Outcome, Outgoing};
 use native_host::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
 use recorder::{Body, Line, Metrics, Naming, PolicySource, WriteError};
