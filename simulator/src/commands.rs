@@ -1,4 +1,4 @@
-//! The verbs, one file each.
+//! The verbs, one file each, with what it may be told.
 
 mod anonymize;
 mod check;
@@ -22,11 +22,11 @@ mod verify;
 
 use std::path::Path;
 
+use clap::Subcommand;
 use engine::SEMANTICS;
 use recorder::{Origin, Trace};
 use simulator::replay::Score;
 
-use crate::args::Command;
 use crate::console::Console;
 use crate::named_traces::NamedTrace;
 use crate::outcome::{Outcome, is_broken_pipe};
@@ -34,6 +34,29 @@ use crate::reading::shown;
 
 pub(crate) use report::DamagedSource;
 pub(crate) use sweep::DamagedRows;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Verify(verify::VerifyArgs),
+    Info(info::InfoArgs),
+    Replay(replay::ReplayArgs),
+    Compare(compare::CompareArgs),
+    Diff(diff::DiffArgs),
+    Snapshot(snapshot::SnapshotArgs),
+    Explain(explain::ExplainArgs),
+    Check(check::CheckArgs),
+    Cut(cut::CutArgs),
+    Merge(merge::MergeArgs),
+    Recover(recover::RecoverArgs),
+    Anonymize(anonymize::AnonymizeArgs),
+    Import(import::ImportArgs),
+    Stats(stats::StatsArgs),
+    Convert(convert::ConvertArgs),
+    Synth(synth::SynthArgs),
+    Sweep(sweep::SweepArgs),
+    Tune(tune::TuneArgs),
+    Report(report::ReportArgs),
+}
 
 /// Runs a verb.
 pub(crate) fn run(command: Command, console: &mut Console) -> anyhow::Result<Outcome> {

@@ -30,6 +30,15 @@ const KEPT_BYTES: u64 = 4 << 30;
 
 const SUFFIX: &str = "tabpack";
 
+/// How far packed traces are trusted.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct CacheArgs {
+    /// Read traces through that are packed already, in case one was changed and kept its size and
+    /// time
+    #[arg(long)]
+    pub(crate) verify_cache: bool,
+}
+
 /// The folder in which packed traces are kept.
 pub(crate) struct TraceCache {
     /// None where the user has no place for such things.
@@ -40,13 +49,13 @@ pub(crate) struct TraceCache {
 
 impl TraceCache {
     /// The user's own: `tab-orchestrator/packed` below `XDG_CACHE_HOME` or its default. Files are
-    /// known again by their sizes and times; `is_verified` has them read through as well.
-    pub(crate) fn of_user(is_verified: bool) -> Self {
+    /// known again by their sizes and times, unless it is said that they are read through as well.
+    pub(crate) fn of_user(args: CacheArgs) -> Self {
         let folders = etcetera::choose_base_strategy();
         let folder = folders.map(|folders| folders.cache_dir().join("tab-orchestrator/packed"));
         Self {
             folder: folder.ok(),
-            is_verified,
+            is_verified: args.verify_cache,
         }
     }
 

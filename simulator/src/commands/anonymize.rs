@@ -1,16 +1,55 @@
 //! `sim anonymize`: a copy of a trace that can be given away.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use serde::Serialize;
 use simulator::anonymize::{Anonymizer, BYTES_GRID, Plan, Survey, TREATMENT};
 
-use crate::args::AnonymizeArgs;
+use crate::args::glossary::described;
 use crate::console::{Console, bytes, number, span};
 use crate::outcome::Outcome;
 use crate::reading::{Show, open, read, shown};
 use crate::writing::{self, Written};
+
+/// Make a copy of a trace that can be given away
+///
+/// Without --output it only shows what would leave. With it, it shows the same on stderr and writes
+/// the copy. No host of the original stands in the copy, and the key is kept nowhere.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim anonymize traces/recorded/enforce
+  sim anonymize traces/recorded/enforce --output to-publish", after_long_help = anonymize_help())]
+pub(crate) struct AnonymizeArgs {
+    /// The trace: a folder or a segment
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// Write the copy to this folder, which must not be there yet
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    /// Compress what is written with zstd
+    #[arg(long, requires = "output")]
+    pub(crate) compress: bool,
+    /// Let hosts that were in front less often than this share one name
+    #[arg(long, value_name = "VISITS", default_value_t = 3)]
+    pub(crate) pool_below: u64,
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn anonymize_help() -> String {
+    let mut text = "What becomes of what:\n".to_owned();
+    for (fact, becomes) in TREATMENT {
+        text += &described(fact, becomes);
+    }
+    text + "\n\
+Examples:
+  sim anonymize traces/recorded/enforce
+  sim anonymize traces/recorded/enforce --output to-publish"
+}
 
 /// What is written as JSON.
 #[derive(Serialize)]

@@ -1,18 +1,38 @@
 //! `sim check`: is anything odd in a trace?
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use recorder::{ReadError, Trace};
 use serde::Serialize;
 use simulator::check::{Check, Finding};
 
 use super::each_trace;
-use crate::args::CheckArgs;
 use crate::console::{Console, Safe, count, number};
 use crate::named_traces::named_traces;
 use crate::outcome::Outcome;
 use crate::reading::{Ending, Show, read_with, shown};
+
+/// Look for what is odd in a trace
+///
+/// Reads the whole trace, checks its form, its seqs, checkpoints and seals, and looks for things
+/// that cannot have happened (events about tabs that are not open, a tab opened twice), for text
+/// that no trace may hold (addresses, titles, ports, users), for times that do not fit, and for
+/// types and fields that this version does not know. Exits with 1 where something was found, and
+/// with 3 where the trace is damaged: then «sim recover» tells what is left of it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim check traces/recorded/enforce
+  sim check --json traces/recorded/enforce | jq .findings")]
+pub(crate) struct CheckArgs {
+    /// Traces to check: folders or segments
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Write one JSON object for each trace
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 pub(crate) fn run(args: &CheckArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     each_trace(

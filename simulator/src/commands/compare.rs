@@ -1,5 +1,6 @@
 //! `sim compare`: which policy is better, by how much, and how sure is that?
 
+mod args;
 mod columns;
 mod page;
 mod picture;
@@ -20,14 +21,16 @@ use simulator::comparison::{
 use simulator::curve::{Curve, Family};
 use simulator::replay::{Frontier, Point, Score, Step};
 
-use self::columns::Column;
 use super::{each_trace, note_what_is_not_scored};
-use crate::args::CompareArgs;
 use crate::console::Console;
 use crate::named_traces::{Distinct, named_traces};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
 use crate::reading::{Show, read, shown};
+
+use columns::Column;
+
+pub(super) use args::CompareArgs;
 
 /// What takes part where nobody is named: our presets, and every baseline, with some of those
 /// that have a number.

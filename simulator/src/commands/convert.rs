@@ -12,10 +12,53 @@ use serde::Serialize;
 use simulator::parquet;
 use tempfile::NamedTempFile;
 
-use crate::args::{ConvertArgs, Form};
 use crate::console::{Console, bytes, count};
 use crate::outcome::Outcome;
 use crate::reading::{Ending, Show, open, read_with, shown};
+
+/// Write a trace in another form, nothing lost
+///
+/// Reads and checks a whole trace and writes it as JSON Lines, as compressed JSON Lines or, in a
+/// program built with `--features analysis`, as Parquet: a row a line, a column a field. Each form
+/// gives the same lines again, byte for byte. What a torn end leaves unfinished, and what was
+/// written anew after a failed sync, is left out and told. Nothing is left behind where it fails.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim convert traces/recorded/long long.jsonl.zst
+  sim convert traces/recorded/long long.parquet
+  sim convert long.parquet restored/ --to jsonl")]
+pub(crate) struct ConvertArgs {
+    /// The trace: a folder, a segment or a Parquet file
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// The file to write; for JSON Lines also a folder, which takes a file for each segment
+    #[arg(value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    /// The form to write [default: what the name of OUT ends in]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) to: Option<Form>,
+    /// Replace files that are there
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    /// Write one JSON object that says what was done
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A form that a trace can be written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Form {
+    /// JSON Lines
+    #[value(name = "jsonl")]
+    Jsonl,
+    /// JSON Lines, compressed
+    #[value(name = "jsonl.zst")]
+    Compressed,
+    /// Parquet
+    #[value(name = "parquet")]
+    Parquet,
+}
 
 /// What is written as JSON.
 #[derive(Serialize)]

@@ -2,19 +2,60 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use anyhow::bail;
-use engine::TabId;
+use engine::{Seq, TabId};
 use recorder::Body;
 use simulator::cut::{Cut, Selection, every_id_of};
 use simulator::derivation::opening;
 use simulator::identifiers::{Named, renumber};
 
-use crate::args::CutArgs;
+use crate::args::output::OutputArgs;
+use crate::args::time::parse_time;
 use crate::console::Console;
 use crate::outcome::Outcome;
 use crate::reading::{Show, open, read, shown};
 use crate::writing;
+
+/// Cut a piece out of a trace, as a trace of its own
+///
+/// A cut that begins in the middle begins with what was the case there: the policy and the mode in
+/// force, what was known of the hosts, everything open, the last sample of the machine. A cut by
+/// tabs keeps what happened to them under any id they had, and all of windows, user and machine;
+/// where another tab takes the front from them, a snapshot says so. Decisions whose input, and
+/// outcomes whose decision is not in the piece are left out.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim cut traces/recorded/long --from-seq 500 --to-seq 900 --output piece
+  sim cut traces/recorded/long --from 2026-11-30T08:30:00Z --output piece
+  sim cut traces/recorded/long --tab 1782797111 --tab 1782797126 --output two-tabs")]
+pub(crate) struct CutArgs {
+    /// The trace: a folder or a segment
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// Begin with this line
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) from_seq: Option<Seq>,
+    /// End with this line
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) to_seq: Option<Seq>,
+    /// Begin at this time: 2026-01-02T03:04:05Z, or Unix milliseconds
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) from: Option<i64>,
+    /// End at this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) to: Option<i64>,
+    /// Keep this tab alone, by any id it ever had; may be given several times
+    #[arg(long = "tab", value_name = "ID", allow_negative_numbers = true)]
+    pub(crate) tabs: Vec<TabId>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Write one JSON object about what was written
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 pub(crate) fn run(args: CutArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let how = description(&args);

@@ -8,17 +8,72 @@ use comfy_table::{CellAlignment, Table, presets};
 use engine::SEMANTICS;
 use recorder::Trace;
 use serde::Serialize;
-use simulator::difference::{Answer, Cause, Diff, Difference, Differences, Group};
+use simulator::difference::{Answer, CAUSES, Cause, Diff, Difference, Differences, Group};
 use simulator::replay::{AnyReplay, Score, Side};
 use simulator::state::PolicyLabel;
 
 use super::{each_trace, note_what_is_not_scored};
-use crate::args::DiffArgs;
+use crate::args::glossary::described;
 use crate::console::{Console, Safe, count, cut, date, number, span};
 use crate::named_traces::named_traces;
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
 use crate::reading::{Ending, Show, read, shown};
+
+/// Show where two policies decide differently, and why
+///
+/// Runs both over each trace side by side. A decision differs where one policy discards a tab and
+/// the other leaves it loaded, or discards it only later in the same absence. Such decisions are
+/// grouped by why the other one did not discard the tab at that moment, each group with what was
+/// saved and the reloads that the other did without. Several traces are told one by one, then
+/// pooled. A decision that was refused, in the recording or here, discards nothing and does not
+/// count. Like diff(1) it exits with 0 where all decisions are the same and with 1 where some
+/// differ.
+#[derive(Debug, clap::Args)]
+#[command(after_help = DIFF_EXAMPLES, after_long_help = diff_help())]
+pub(crate) struct DiffArgs {
+    /// Traces to run both policies over: folders or segments
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// The policy to compare with, as `sim replay` knows it
+    #[arg(long, value_name = "FILE|NAME", default_value = "default")]
+    pub(crate) base: String,
+    /// The policy to compare
+    #[arg(long, value_name = "FILE|NAME")]
+    pub(crate) with: String,
+    /// What the policy «random» draws from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// List every decision that differs
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Write JSON Lines: with --all an object for each decision, then one for each trace
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Leave samples of memory as recorded, whatever a policy frees
+    #[arg(long)]
+    pub(crate) open_loop: bool,
+}
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  sim diff traces/recorded/enforce --base default --with gentle
+  sim diff traces/recorded/* --with ttl-15 --all
+  sim diff traces/recorded/* --base original-2026 --with my-policy.toml --json";
+
+/// The causes and the examples.
+fn diff_help() -> String {
+    let mut text = "\
+Causes, as they are called in JSON: what keeps the other policy from discarding the tab at that
+moment. The first that holds counts. A baseline cannot explain itself: of it are told the hard
+guards of ours that hold in its world, whether it heeds them or not.
+"
+    .to_owned();
+    for (_, name, about) in CAUSES {
+        text += &described(name, about);
+    }
+    text + "\n" + DIFF_EXAMPLES
+}
 
 /// Everything that the command line says, resolved.
 struct Plan {

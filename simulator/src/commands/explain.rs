@@ -1,9 +1,10 @@
 //! `sim explain`: what would happen to a tab, and why?
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use anyhow::bail;
-use engine::{Explanation, Mode, PolicyDocument, Reason, SEMANTICS, TabId};
+use engine::{Explanation, Mode, PolicyDocument, Reason, SEMANTICS, Seq, TabId};
 use recorder::Trace;
 use serde::Serialize;
 use simulator::alternative::{Absence, Alternative, Foreseen, Stand};
@@ -14,11 +15,47 @@ use simulator::remedy::{Obstacle, Remedy};
 use simulator::replay::{Clairvoyance, HoldEnd};
 use simulator::state::PolicyLabel;
 
-use crate::args::ExplainArgs;
 use crate::console::{Console, Safe, count, date, number, span};
 use crate::outcome::Outcome;
 use crate::policy;
 use crate::reading::{Show, open, read, shown};
+
+/// Explain what would happen to a tab, and why
+///
+/// Gives the engine's own explanation of a tab after a line of the trace, under the recorded
+/// policy, which single settings would have led to another answer, and what was decided on it in the
+/// whole trace; on demand also what another policy would have made of it, and what a clairvoyant. A
+/// discarded tab gets another id; any of its ids names it. Exits with 1 where the tab was not open
+/// at that line.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim explain traces/recorded/enforce --tab 2013157484
+  sim explain traces/recorded/enforce --tab 2013157484 --at 191 --json
+  sim explain traces/recorded/enforce --tab 2013157484 --at 191 --policy gentle --clairvoyant")]
+pub(crate) struct ExplainArgs {
+    /// The trace: a folder or a segment
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// The tab, by any id it ever had
+    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    pub(crate) tab: TabId,
+    /// The line after which to explain it, by its seq [default: the last]
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) at: Option<Seq>,
+    /// Say what this policy would have made of it: a preset, a baseline or a file
+    #[arg(short, long, value_name = "FILE|NAME")]
+    pub(crate) policy: Option<String>,
+    /// What the policy «random» draws from
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "policy")]
+    pub(crate) seed: u64,
+    /// Say what somebody would have done who knew how the trace goes on
+    #[arg(long)]
+    pub(crate) clairvoyant: bool,
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// How many open tabs an error names.
 const TABS_NAMED: usize = 12;

@@ -1,5 +1,7 @@
 //! `sim import`: traces from what other programs know of browsing.
 
+mod args;
+
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,11 +22,14 @@ use simulator::import::{
 };
 use simulator::synth::machine::MachineProfile;
 
-use crate::args::{ImportArgs, ImportFrom, ImportOptions, ProfileArgs, UnitArg, VisitsArgs};
 use crate::console::{Console, Safe, count, date, span};
 use crate::outcome::Outcome;
 use crate::reading::{from_toml, shown};
 use crate::writing::Beside;
+
+use args::{ImportFrom, ImportOptions, ProfileArgs, UnitArg, VisitsArgs};
+
+pub(super) use args::ImportArgs;
 
 /// A shorter import shows no progress: it is done before a bar could be read.
 const PROGRESS_FROM_ROWS: u64 = 100_000;

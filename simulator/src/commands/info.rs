@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use comfy_table::{CellAlignment, Table, presets};
 use engine::Mode;
@@ -11,11 +11,29 @@ use serde::Serialize;
 use simulator::contents::{Changes, Contents, Gaps, Range, Survey};
 
 use super::each_trace;
-use crate::args::InfoArgs;
 use crate::console::{Console, Safe, bytes, count, date, number, span};
 use crate::named_traces::named_traces;
 use crate::outcome::Outcome;
 use crate::reading::{Ending, Show, read, shown};
+
+/// Show what is in a trace
+///
+/// Tells who wrote it and when, what happened in it by type, how many tabs and windows were open,
+/// the pressure on the machine, readings of memory, what was decided and discarded, where the
+/// recording has holes, which policies were in force, and whether it is whole.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim info traces/recorded/enforce
+  sim info --json traces/recorded/enforce | jq .pressure")]
+pub(crate) struct InfoArgs {
+    /// Traces to describe: folders or segments
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Write one JSON object for each trace
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 pub(crate) fn run(args: &InfoArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut is_first = true;

@@ -1,17 +1,39 @@
 //! `sim merge`: traces of one person as one.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use simulator::derivation::opening;
 use simulator::merge::Merge;
 
-use crate::args::MergeArgs;
+use crate::args::output::OutputArgs;
 use crate::console::Console;
 use crate::named_traces::open_all;
 use crate::outcome::Outcome;
 use crate::reading::{Show, read, shown};
 use crate::writing;
+
+/// Put traces of one person into one, one after another
+///
+/// They must not overlap; they are taken in the order of time. Ids of tabs, windows and groups in
+/// the first trace stay; those of each later one are moved up by the lowest multiple of 2^32 that is
+/// above all ids before it. Between two traces everything is closed, and the time is told as sleep,
+/// so that it ages nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim merge monday tuesday wednesday --output week")]
+pub(crate) struct MergeArgs {
+    /// The traces: folders or segments
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Write one JSON object about what was written
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 pub(crate) fn run(args: &MergeArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let traces = open_all(&args.traces, console)?.into_iter();

@@ -1,15 +1,42 @@
 //! `sim recover`: what a damaged trace still holds.
 
+use std::path::PathBuf;
+
 use recorder::{FORMAT_NAME, FORMAT_VERSION, Found, LogOpened, Origin, Privacy, Salvage};
 use serde::Serialize;
 use simulator::derivation::{Derivation, Piece, opening};
 use simulator::recover::{Account, Recovery};
 
-use crate::args::RecoverArgs;
 use crate::console::{Console, Safe, bytes, count, number};
 use crate::outcome::Outcome;
 use crate::reading::{LINES_A_TICK, Progress, Show, shown};
 use crate::writing::{self, Written};
+
+/// Save what a damaged trace still holds
+///
+/// Reads on past damage, keeps each line that still is one and goes on from those around it, and
+/// counts exactly what is lost: lines by their seqs, bytes that are no lines, ends of files. With
+/// --output it writes what is kept as a trace; where lines are missing, a «dropped» says how many.
+/// The damaged files are not touched. Exits with 3 where anything is lost, with 0 where nothing is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim recover damaged
+  sim recover damaged --output recovered")]
+pub(crate) struct RecoverArgs {
+    /// The trace: a folder or a segment
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// Write what is kept to this folder, which must not be there yet
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    /// Compress what is written with zstd
+    #[arg(long, requires = "output")]
+    pub(crate) compress: bool,
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// What is written as JSON.
 #[derive(Serialize)]

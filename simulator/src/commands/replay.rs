@@ -1,5 +1,7 @@
 //! `sim replay`: what would a policy have decided?
 
+mod args;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
@@ -18,12 +20,13 @@ use simulator::state::{About, BYTES_MAX, Before, PolicyLabel, State};
 use tempfile::NamedTempFile;
 
 use super::{each_trace, note_what_is_not_scored};
-use crate::args::ReplayArgs;
 use crate::console::{Console, Safe, bytes, count, cut, date, number, percent, span};
 use crate::named_traces::{NamedTrace, named_traces};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
 use crate::reading::{Ending, Show, read_with, shown};
+
+pub(super) use args::ReplayArgs;
 
 /// Everything that the command line says, resolved.
 struct Plan {

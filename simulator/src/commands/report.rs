@@ -8,13 +8,12 @@ mod source;
 mod swept;
 mod tuned;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use engine::{SETTINGS, Takes};
 use serde_json::Value;
 use simulator::replay::Rates;
 
-use crate::args::ReportArgs;
 use crate::console::{Console, Safe, percent};
 use crate::named_traces::open_all;
 use crate::outcome::Outcome;
@@ -25,6 +24,41 @@ use figures::{Course, Fact, Report};
 use source::Source;
 
 pub(crate) use source::DamagedSource;
+
+/// Show what a tuning or a sweep found, as a page
+///
+/// FOLDER is one that `sim tune` or `sim sweep` wrote with --output; which of them is found out by what
+/// is in it. --html writes one file that needs nothing else: savings against reloads under the
+/// clairvoyant frontier, what each setting does, the variants, and what all of it was made from. With
+/// --trace it shows how a trace goes, too: pressure, loaded tabs, discards and returns, under the
+/// recommended policy of a tuning or the default one unless --policy names others.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim report tuned --html tuned.html
+  sim report swept --html swept.html
+  sim report tuned --html tuned.html --trace people/anna --policy default --policy lru-10
+  sim report swept --json | jq .sensitivity")]
+pub(crate) struct ReportArgs {
+    /// What `sim tune` or `sim sweep` wrote
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Write the page
+    #[arg(long, value_name = "FILE", required_unless_present = "json")]
+    pub(crate) html: Option<PathBuf>,
+    /// Show how a trace goes; may be given several times
+    #[arg(long = "trace", value_name = "TRACE")]
+    pub(crate) traces: Vec<PathBuf>,
+    /// A policy for --trace: a preset, a baseline or a file; may be given several times
+    #[arg(long = "policy", short, value_name = "FILE|NAME", requires = "traces")]
+    pub(crate) policies: Vec<String>,
+    /// What such a policy draws its random numbers from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Write the figures as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 pub(crate) fn run(args: &ReportArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut report = match source::open(&args.folder)? {

@@ -8,19 +8,80 @@ use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, bail};
+use clap::Subcommand;
 use engine::PRESETS;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 use simulator::snapshot::{Snapshot, TITLE};
 
 use super::each_trace;
-use crate::args::{SnapshotAction, SnapshotArgs, SnapshotSet};
 use crate::console::{Console, Safe, count, number};
 use crate::named_traces::named_traces;
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
 use crate::reading::{Show, from_toml, read, shown};
 use crate::writing::write_whole;
+
+/// Keep what policies decide on a folder of traces as text under version control
+///
+/// A snapshot is a text file for each trace and policy, with a decision a line: when it was made
+/// since the trace began, the tab by its order of appearance, its host, idle time, TTL, familiarity,
+/// level and reasons. It does not change where a trace is recorded anew with other ids, other seqs or
+/// more lines that decide nothing. The folder may hold a snapshots.toml that names the folder of
+/// traces and the policies, both as seen from there:
+///
+///   traces = "../recorded"
+///   policies = ["default", "gentle", "../policies/mine.toml"]
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  sim snapshot accept --policies default,gentle,my-policy.toml
+  sim snapshot check
+  sim snapshot check my-snapshots --traces my-traces --json
+  sim snapshot review"
+)]
+pub(crate) struct SnapshotArgs {
+    #[command(subcommand)]
+    pub(crate) action: SnapshotAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SnapshotAction {
+    /// Compare with the files; exit with 1 and show how they differ where they do
+    Check(SnapshotCheckArgs),
+    /// Go through the files that differ, and accept or skip each
+    Review(SnapshotSet),
+    /// Write the files anew, and remove those of no trace or policy
+    Accept(SnapshotSet),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SnapshotCheckArgs {
+    #[command(flatten)]
+    pub(crate) set: SnapshotSet,
+    /// Write one JSON object for each file, then one for all
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SnapshotSet {
+    /// The folder of the snapshots
+    #[arg(value_name = "FOLDER", default_value = "traces/snapshots")]
+    pub(crate) folder: PathBuf,
+    /// The folder of the traces, a folder each [default: as snapshots.toml says, else «recorded»
+    /// beside the snapshots]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) traces: Option<PathBuf>,
+    /// The policies, as `sim replay` knows them [default: as snapshots.toml says, else the presets]
+    #[arg(long, value_name = "FILE|NAME", value_delimiter = ',')]
+    pub(crate) policies: Vec<String>,
+    /// What the policy «random» draws from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
 
 /// What a folder of snapshots may say of itself.
 const SETTINGS: &str = "snapshots.toml";

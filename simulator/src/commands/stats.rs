@@ -12,13 +12,43 @@ use simulator::calibration::{Calibration, Course, Measures, Of, Person, Pool, Ro
 use simulator::plot::{Axis, Form, Mark, Plot, Scale, Series, Theme};
 
 use super::each_trace;
-use crate::args::StatsArgs;
 use crate::console::{Console, count};
 use crate::named_traces::{named_traces, open_all};
 use crate::outcome::Outcome;
 use crate::page::{self, Heading, Page, Table, figure};
 use crate::reading::{Ending, Show, read, shown};
 use crate::writing::write_whole;
+
+/// Compare how tabs are used in a trace with what is known of it
+///
+/// Computes, for each trace and for all of them together, the calibration table: tabs and windows
+/// open, lives of tabs, time on pages and sites, sessions, switches, returns to a site by how long
+/// it was away, discards and memory; each beside the value that was published or measured, its
+/// source, and a tolerance. Sources are marked Q (quoted), S (at second hand), C (computed from
+/// data) and D (read off a graph). What a trace cannot tell is left out, and said why.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim stats traces/recorded/long
+  sim stats --json traces/recorded/long | jq '.rows[] | select(.within == false)'
+  sim stats --person my-traces --html mine.html")]
+pub(crate) struct StatsArgs {
+    /// Traces to measure, each of another person: folders or segments
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Take all traces as one person's, the earliest first
+    #[arg(long)]
+    pub(crate) person: bool,
+    /// Write plots as SVG files, light and dark, into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Write tables and plots as a page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write one JSON object for each person, then one for all of them
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// How many people's open tabs are drawn.
 const COURSES_SHOWN: usize = 6;

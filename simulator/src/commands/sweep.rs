@@ -1,8 +1,10 @@
 //! `sim sweep`: what becomes of a policy when its settings are changed?
 
+mod args;
 mod plan;
 mod results;
 mod rows;
+mod shard;
 mod workshop;
 
 use std::fs;
@@ -14,21 +16,23 @@ use anyhow::{Context as _, bail};
 use simulator::sweep::{Task, Unit};
 use simulator::synth::draw::Draw;
 
-use crate::args::{Shard, SweepArgs, SweepCollectArgs, SweepPart, SweepRunArgs, SweepSpace};
 use crate::console::{Console, count, span};
 use crate::outcome::Outcome;
 use crate::reading::shown;
 use crate::writing::write_whole;
 
+pub(super) use args::SweepArgs;
 pub(super) use plan::unit_traces;
 pub(super) use results::thinned;
 pub(crate) use rows::DamagedRows;
 use workshop::batches;
-pub(super) use workshop::{Workshop, abreast, each_in_parallel, progress, threads_or_all};
+pub(super) use workshop::{Workshop, abreast, each_in_parallel, progress};
 
+use args::{SweepCollectArgs, SweepPart, SweepRunArgs, SweepSpace};
 use plan::Plan;
 use results::{Recheck, Results};
 use rows::RowFile;
+use shard::Shard;
 
 /// One finished unit in so many is done again.
 const RECHECKED_ONE_IN: usize = 20;
@@ -73,7 +77,7 @@ fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
             count(plan.units.len() as u64, "unit")
         ));
     }
-    let threads = threads_or_all(args.threads);
+    let threads = args.threads.unwrap_or_default().0;
     let left = begin(&left, &workshop, threads, args.long, &mut rows, console)?;
     workshop.carry_out(&left, threads, |unit, row| rows.push(&unit.unit, &row))?;
     rows.sync()?;
@@ -205,7 +209,7 @@ fn carry_out(args: &SweepRunArgs, console: &mut Console) -> anyhow::Result<Outco
     for unit in &units {
         workshop.prepare(unit, console)?;
     }
-    let threads = threads_or_all(args.threads);
+    let threads = args.threads.unwrap_or_default().0;
     let Some(rows) = &args.rows else {
         workshop.carry_out(&units, threads, |_, row| console.line(row))?;
         return Ok(Outcome::Yes);

@@ -18,11 +18,72 @@ use simulator::synth::judgement::{Judged, judge, missed};
 use simulator::synth::profile::{Population, unknown_profile};
 
 use super::stats::write_rows;
-use crate::args::SynthArgs;
+use crate::args::time::parse_date;
 use crate::console::{Console, Safe, bytes, count, date};
 use crate::outcome::Outcome;
 use crate::reading::shown;
 use crate::writing::Beside;
+
+/// Make traces of people that never were
+///
+/// Each person is drawn from a profile: when they use the browser, how long they look at pages,
+/// where they go next, which tabs they open, keep and close, and what their machine does meanwhile.
+/// The same seed gives the same bytes, whoever else is made with them and on however many threads.
+/// Every number of a profile stands in one TOML file, which --print-profile shows; a file that says
+/// `like = "typical"` needs only what differs. With --check the people are measured as `sim stats`
+/// does, and the result is held against the calibration table: it exits with 1 where a row is off.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Profiles: light, typical, heavy, power, developer, researcher, kiosk, and mixed, which is some of
+each.
+
+Examples:
+  sim synth --output one
+  sim synth --profile mixed --people 100 --weeks 4 --seed 7 --compress --output people
+  sim synth --profile researcher --print-profile > mine.toml
+  sim synth --profile mine.toml --days 2 --output mine
+  sim synth --check
+  sim synth --check --profile heavy --people 40")]
+pub(crate) struct SynthArgs {
+    /// A profile by its name, or a TOML file [default: typical; mixed with --check]
+    #[arg(short, long, value_name = "NAME|FILE")]
+    pub(crate) profile: Option<String>,
+    /// How many people to make, each a trace in a folder of its own [default: one, whose trace the
+    /// folder becomes; 200 with --check]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) people: Option<u64>,
+    /// For how many days [default: 7; 28 with --check]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_525))]
+    pub(crate) days: Option<u32>,
+    /// The same, in weeks
+    #[arg(long, value_name = "N", conflicts_with = "days",
+          value_parser = clap::value_parser!(u32).range(1..=5_217))]
+    pub(crate) weeks: Option<u32>,
+    /// When the traces begin
+    #[arg(long, value_name = "DATE", default_value = "2026-01-05", value_parser = parse_date)]
+    pub(crate) from: i64,
+    /// What everything is drawn from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Sample the machine every so many seconds [default: as the profile says]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) sample_every: Option<u32>,
+    /// The folder for the traces; it must be empty or not there yet
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    /// Compress what is written with zstd
+    #[arg(long)]
+    pub(crate) compress: bool,
+    /// Compare what comes out with the calibration table
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Only write the profile, every number of it
+    #[arg(long, conflicts_with_all = ["output", "check"])]
+    pub(crate) print_profile: bool,
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 const DAY_MS: i64 = 86_400_000;
 

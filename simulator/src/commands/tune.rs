@@ -1,5 +1,6 @@
 //! `sim tune`: which settings are better on these traces, and can that be trusted?
 
+mod args;
 mod bench;
 mod found;
 mod policy_file;
@@ -19,8 +20,7 @@ use simulator::tune::{
     neighbours, split, steps,
 };
 
-use super::sweep::{thinned, threads_or_all};
-use crate::args::TuneArgs;
+use super::sweep::thinned;
 use crate::commands::sweep::Workshop;
 use crate::console::Console;
 use crate::outcome::Outcome;
@@ -32,6 +32,7 @@ use bench::Bench;
 use found::{HeldOut, PartTold, PersonTold};
 use verdict::Verdict;
 
+pub(super) use args::TuneArgs;
 pub(super) use found::{Changed, Judged, Member, Sensitivity, SplitTold, TUNED, TraceTold, Tuned};
 pub(super) use text::lead;
 
@@ -147,7 +148,7 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
     let task = Task::resolve(args)?;
     let pattern = args.person.as_deref().map(Regex::new).transpose();
     let pattern = pattern.context("--person: not a regular expression")?;
-    let threads = threads_or_all(args.threads);
+    let threads = args.threads.unwrap_or_default().0;
     let mut bench = Bench::open(
         &args.traces,
         pattern.as_ref(),

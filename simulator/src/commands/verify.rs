@@ -1,18 +1,38 @@
 //! `sim verify`: are the recorded decisions the engine's own?
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use recorder::Trace;
 use serde::Serialize;
 use simulator::verify::{Count, Difference, Obstacle, Parity, Verification};
 
 use super::each_trace;
-use crate::args::VerifyArgs;
 use crate::console::{Console, Safe, count, date, number};
 use crate::named_traces::named_traces;
 use crate::outcome::Outcome;
 use crate::reading::{Ending, Show, read, shown};
+
+/// Check that the engine makes the recorded decisions from the recorded inputs
+///
+/// Feeds the recorded inputs to a fresh engine and compares every decision and every change of
+/// pressure with the recorded one, field by field, and the engine's state at every checkpoint.
+/// Exits with 1 and names the first difference if there is one, and with 2 where there is nothing
+/// to compare: a trace that was not recorded live, one of another version of the engine, or one that
+/// is too short to hold a decision, a change of pressure or a checkpoint.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sim verify traces/recorded/enforce
+  sim verify --json ~/.local/state/tab-orchestrator/traces")]
+pub(crate) struct VerifyArgs {
+    /// Traces to verify: folders or segments
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Write one JSON object for each trace
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 pub(crate) fn run(args: &VerifyArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     each_trace(

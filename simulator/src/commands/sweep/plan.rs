@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use simulator::comparison::Loop;
 use simulator::sweep::{Conditions, Design, Dimension, MOST_VARIANTS, Space, Unit, UnitTrace};
 
+use super::args::SweepSpace;
 use super::workshop::Workshop;
-use crate::args::SweepSpace;
 use crate::console::{Console, count};
 use crate::named_traces::{Distinct, open_all};
 use crate::policy;

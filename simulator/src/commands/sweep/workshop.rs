@@ -21,11 +21,10 @@ use simulator::packed::{About, Damaged, PackedTrace};
 use simulator::replay::{Clairvoyance, Foresight};
 use simulator::sweep::{self, FrontierRow, Row, Task, Unit, Version};
 
-use crate::args::CacheArgs;
 use crate::console::Console;
 use crate::policy::{self, NamedPolicy};
 use crate::reading::{open, shown};
-use crate::trace_cache::TraceCache;
+use crate::trace_cache::{CacheArgs, TraceCache};
 
 /// The most replays that go side by side.
 const ABREAST_MAX: usize = 16;
@@ -46,7 +45,7 @@ impl Workshop {
     /// Begins with no trace.
     pub(crate) fn new(cache: CacheArgs) -> Self {
         Self {
-            cache: TraceCache::of_user(cache.verify_cache),
+            cache: TraceCache::of_user(cache),
             traces: BTreeMap::new(),
             seen: Mutex::default(),
         }
@@ -253,11 +252,6 @@ fn policy_of(unit: &Unit) -> anyhow::Result<NamedPolicy> {
         );
     }
     Ok(policy)
-}
-
-/// How many threads work, unless it is said: one a core.
-pub(crate) fn threads_or_all(threads: Option<usize>) -> usize {
-    threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// How far something has come, with rate and time left. On a terminal only.
