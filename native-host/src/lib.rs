@@ -31,6 +31,7 @@ pub mod privacy_choice;
 pub mod process_tree;
 pub mod protocol;
 pub mod recent;
+pub mod refusals;
 pub mod registry_keys;
 mod report;
 pub mod run;

@@ -54,9 +54,7 @@ pub enum Incoming {
         /// The answer repeats it.
         request: u64,
         /// A whole document, or some members to lay over the present one.
-        policy: Option<Map<String, Value>>,
-        /// The name of a preset, which is laid over it likewise.
-        preset: Option<String>,
+        policy: Map<String, Value>,
     },
     /// Carry decisions out from here on, or only note them.
     SetMode {

@@ -4,6 +4,8 @@
 //! nothing and reads no clock: moments come in as arguments, samples from a [`Sampler`], and what
 //! the extension is to be told goes to a [`Port`].
 
+mod answers;
+
 use std::collections::VecDeque;
 use std::path::Path;
 
@@ -23,10 +25,7 @@ use crate::metrics::{Detail, Sampler};
 use crate::mode_choice::ModeChoice;
 use crate::names::Names;
 use crate::orders::Orders;
-use crate::protocol::{
-    Cluster, ErrorCode, ErrorMessage, FocusStatus, LogState, LogStatus, Lost, Order, Outgoing,
-    PrivacyStatus, RecentDecision, Status,
-};
+use crate::protocol::{ErrorCode, ErrorMessage, Lost, Order, Outgoing};
 
 /// How often the machine is sampled.
 pub const SAMPLE_MS: i64 = 5_000;
@@ -309,16 +308,8 @@ impl Session {
             self.again.push_front(line);
         }
         self.write_awaited(self.writer.last_t_ms())?;
-        while let Some(Line {
-            t_ms,
-            src,
-            n,
-            at_ms,
-            body,
-            ..
-        }) = self.again.front().cloned()
-        {
-            let t_ms = self.take_in(t_ms, src, n, at_ms, body)?;
+        while let Some(line) = self.again.front().cloned() {
+            let t_ms = self.write(line.into())?.t_ms;
             // The log has it, whatever becomes of what it leads to.
             self.again.pop_front();
             self.write_awaited(t_ms)?;
@@ -404,7 +395,12 @@ impl Session {
                 let t_ms = self.clock.t_ms_of_wall(at_ms).min(self.clock.t_ms(now));
                 // Before the engine decides, whose orders name the host.
                 self.names.note(&told);
-                match self.record_at(t_ms, Source::Ext, Some(n), Some(at_ms), body) {
+                let event = Entry {
+                    n: Some(n),
+                    at_ms: Some(at_ms),
+                    ..Entry::of(Source::Ext, t_ms, body)
+                };
+                match self.record_entry(event) {
                     Ok(()) => {
                         self.orders.note(&told, now.boot_ms);
                         return Ok(());
@@ -631,92 +627,6 @@ impl Session {
         self.naming.privacy()
     }
 
-    /// The end of a pause, by the wall clock.
-    pub fn paused_until_ms(&self) -> Option<i64> {
-        let until_ms = self.history.engine().world().paused_until_ms()?;
-        Some(self.clock.wall_of_t_ms(until_ms))
-    }
-
-    /// What happens to a tab, and why.
-    pub fn explain(&self, tab: TabId) -> Option<engine::Explanation> {
-        let mut explanation = self.history.engine().explain(tab)?;
-        if let Some(logged) = explanation.host.take() {
-            explanation.host = self.shown_host(tab, &logged);
-        }
-        Some(explanation)
-    }
-
-    /// What people are shown for a host of the log: its real name, where a tab still shows it.
-    fn shown_host(&self, tab: TabId, logged: &str) -> Option<String> {
-        let real = self.names.of(tab);
-        match real.filter(|real| self.naming.name_of(real) == logged) {
-            Some(real) => Some(real.to_owned()),
-            None if self.privacy() == Privacy::KeyedHash => None,
-            None => Some(logged.to_owned()),
-        }
-    }
-
-    /// How old the last sample of the machine is, in milliseconds of the awake clock; `None` before
-    /// this session's first.
-    pub fn sample_age_ms(&self, now: Reading) -> Option<u64> {
-        let age_ms = now.awake_ms - self.last_sample_ms?;
-        Some(age_ms.max(0).unsigned_abs())
-    }
-
-    /// Whether the last sample tells the machine's memory.
-    pub fn has_memory(&self) -> bool {
-        let metrics = self.history.metrics();
-        metrics.is_none_or(|it| it.ram_total.is_some() && it.ram_used.is_some())
-    }
-
-    /// How things stand.
-    pub fn status(&self, request: u64) -> Status {
-        let engine = self.history.engine();
-        let (world, policy) = (engine.world(), engine.policy());
-        let pressure = policy.pressure();
-        let wall = |t_ms| self.clock.wall_of_t_ms(t_ms);
-        let mut observed = self.history.recent().observed();
-        observed.since_ms = wall(observed.since_ms);
-        let recent = self.history.recent().decisions();
-        Status {
-            request,
-            mode: world.mode(),
-            paused_until_ms: self.paused_until_ms(),
-            score: Some(pressure.score),
-            level: Some(pressure.level),
-            reasons: pressure.reasons.clone(),
-            metrics: self.history.metrics().copied(),
-            policy_hash: policy.policy_hash().to_owned(),
-            tabs: world.tab_count(),
-            discarded: world.tabs().filter(|tab| tab.is_discarded).count(),
-            cluster: Cluster {
-                tabs: policy.cluster(&world),
-            },
-            cooldown_ms: policy.cooldown_left_ms(&world),
-            session: Some(self.id()),
-            log: LogStatus {
-                state: LogState::Writing,
-                error: None,
-                synced_n: self.writer.synced_n(),
-            },
-            observed,
-            recent: recent
-                .map(|it| RecentDecision {
-                    t_ms: wall(it.t_ms),
-                    host: (it.host.as_deref()).and_then(|host| self.shown_host(it.tab, host)),
-                    ..it.clone()
-                })
-                .collect(),
-            focus: FocusStatus {
-                enabled: policy.document().focus.enabled,
-                proactive: policy.document().focus.proactive,
-            },
-            privacy: PrivacyStatus::default(),
-            policy_error: None,
-            health: None,
-        }
-    }
-
     /// Logs that the machine slept or the wall clock was set, before anything that comes after.
     fn look(&mut self, now: Reading) -> Result<(), WriteError> {
         let mut has_slept = false;
@@ -782,42 +692,13 @@ impl Session {
 
     /// Logs something of the host's own, now.
     fn record(&mut self, now: Reading, body: Body) -> Result<(), WriteError> {
-        self.record_at(self.clock.t_ms(now), Source::Host, None, None, body)
+        self.record_entry(Entry::of(Source::Host, self.clock.t_ms(now), body))
     }
 
     /// Logs an input, steps the engine, and logs what it answers.
-    fn record_at(
-        &mut self,
-        t_ms: i64,
-        source: Source,
-        n: Option<u64>,
-        at_ms: Option<i64>,
-        body: Body,
-    ) -> Result<(), WriteError> {
-        let t_ms = self.take_in(t_ms, source, n, at_ms, body)?;
+    fn record_entry(&mut self, input: Entry) -> Result<(), WriteError> {
+        let t_ms = self.write(input)?.t_ms;
         self.write_awaited(t_ms)
-    }
-
-    /// Logs an input and steps the engine. Returns the time that it has in the log.
-    fn take_in(
-        &mut self,
-        t_ms: i64,
-        source: Source,
-        n: Option<u64>,
-        at_ms: Option<i64>,
-        body: Body,
-    ) -> Result<i64, WriteError> {
-        let t_ms = t_ms.max(self.writer.last_t_ms());
-        let seq = self.writer.append(t_ms, source, n, at_ms, &body)?;
-        self.history.follow(&Line {
-            seq,
-            t_ms,
-            src: source,
-            n,
-            at_ms,
-            body,
-        });
-        Ok(t_ms)
     }
 
     /// Logs what the engine answered and the log does not have yet.
@@ -826,24 +707,34 @@ impl Session {
             self.has_unsynced_decision |= matches!(output, Output::Decision(_));
             let order = self.order_of(output);
             let body = Body::from(output.clone());
-            let seq = self
-                .writer
-                .append(t_ms, Source::Engine, None, None, &body)?;
-            let line = Line {
-                seq,
-                t_ms,
-                src: Source::Engine,
-                n: None,
-                at_ms: None,
-                body,
-            };
-            self.history.follow(&line);
-            self.unsynced_orders.extend(order.map(|order| Order {
-                decision: seq,
-                ..order
-            }));
+            let decision = self.write(Entry::of(Source::Engine, t_ms, body))?.seq;
+            self.unsynced_orders
+                .extend(order.map(|order| Order { decision, ..order }));
         }
         Ok(())
+    }
+
+    /// Writes a line, and has the engine follow it.
+    fn write(&mut self, entry: Entry) -> Result<Line, WriteError> {
+        let Entry {
+            t_ms,
+            src,
+            n,
+            at_ms,
+            body,
+        } = entry;
+        let t_ms = t_ms.max(self.writer.last_t_ms());
+        let seq = self.writer.append(t_ms, src, n, at_ms, &body)?;
+        let line = Line {
+            seq,
+            t_ms,
+            src,
+            n,
+            at_ms,
+            body,
+        };
+        self.history.follow(&line);
+        Ok(line)
     }
 
     /// The order that a decision leads to, without its seq; `None` for what is only noted.
@@ -1017,6 +908,39 @@ impl Session {
                 self.record(now, Body::TabMemory(TabMemory { tab, bytes, how }))
             }
             None => Ok(()),
+        }
+    }
+}
+
+/// What is to be a line of the log: a [`Line`] that has no place there yet.
+struct Entry {
+    /// The time that it gets, unless the line before has a later one.
+    t_ms: i64,
+    src: Source,
+    n: Option<u64>,
+    at_ms: Option<i64>,
+    body: Body,
+}
+
+impl Entry {
+    /// An entry that is not numbered by the extension.
+    fn of(src: Source, t_ms: i64, body: Body) -> Self {
+        Self {
+            t_ms,
+            src,
+            n: None,
+            at_ms: None,
+            body,
+        }
+    }
+}
+
+impl From<Line> for Entry {
+    fn from(line: Line) -> Self {
+        Self {
+            n: line.n,
+            at_ms: line.at_ms,
+            ..Self::of(line.src, line.t_ms, line.body)
         }
     }
 }
