@@ -817,18 +817,23 @@ impl Session {
         {
             self.drop_first_order(why, now)?;
         }
+        let first = self.orders.first().filter(|_| !self.orders.is_one_open());
+        let Some(first) = first else { return Ok(()) };
+        let is_waited_for = first.reasons.contains(&Reason::Requested);
+        let mut before = None;
+        if !is_waited_for {
+            before = self.measure_browser(now, tools)?;
+        }
+        // What could fail is done: it is open when it is sent, and not before.
         let Some(order) = self.orders.send_first(now.boot_ms).cloned() else {
             return Ok(());
         };
-        let is_waited_for = order.reasons.contains(&Reason::Requested);
-        if !is_waited_for {
-            self.measure_before(now, tools)?;
-        }
         tools.port.send(&Outgoing::DiscardTab(order));
         self.acknowledge(tools);
         if is_waited_for {
-            self.measure_before(now, tools)?;
+            before = self.measure_browser(now, tools)?;
         }
+        self.orders.note_before(before);
         if self.has_unsynced_decision {
             self.sync()?;
         }
@@ -844,13 +849,6 @@ impl Session {
         let engine = self.history.engine();
         let lapse = (engine.policy()).lapse(&engine.world(), order.tab, &order.reasons);
         lapse.map(DropReason::Lapsed)
-    }
-
-    /// Measures what the browser holds before the open order is carried out.
-    fn measure_before(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
-        let before = self.measure_browser(now, tools)?;
-        self.orders.note_before(before);
-        Ok(())
     }
 
     /// Returns the browser's memory now. The measure at the end of one discard serves for the

@@ -401,6 +401,31 @@ fn an_order_that_waited_in_vain_is_dropped_when_its_turn_comes() {
 }
 
 #[test]
+fn an_order_whose_measure_before_cannot_be_logged_was_never_sent() {
+    let (mut bench, mut session, first) = with_an_order_that_waits();
+    bench.pass(50);
+    // The outcome is written, and the sample before the next order is not.
+    bench.faults.set(|plan| {
+        plan.outage = plan.operations + 1..usize::MAX;
+        plan.trouble = Trouble::Full;
+    });
+    let refused = json!({
+        "type": "discard_outcome", "decision": first["decision"], "tab": 2, "ok": false,
+        "why": "ACTIVE",
+    });
+    bench.take(&mut session, &[refused]).unwrap_err();
+    assert_eq!(bench.sent.ordered_tabs(), [0; 0]);
+    bench.faults.set(|plan| plan.outage = 0..0);
+    let policy = Bench::policy();
+    bench
+        .with(|now, tools| session.recover(&policy, choice(Mode::Enforce), 0, now, tools))
+        .unwrap();
+    bench.close(session);
+    let trace = read_trace(bench.folder.path());
+    assert_eq!(dropped_orders(&trace), [(3, "LOG_UNAVAILABLE".to_owned())]);
+}
+
+#[test]
 fn an_order_that_waits_ends_with_the_log_or_its_host() {
     let reason = |why: &str| [(3, why.to_owned())];
     let (mut bench, session, _) = with_an_order_that_waits();
