@@ -486,8 +486,8 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "session_p50",
         unit: "min",
-        about: "from the first view to the last, no 30 minutes without one between: half of the \
-                sessions are no longer",
+        about: "from the first view to the last and 60 s for that one, no 30 minutes without one \
+                between: half of the sessions are no longer",
         value: Some(30.0),
         published: "30 (browsing data of five people); applications 12 to 19",
         mark: Mark::Computed,

@@ -8,10 +8,11 @@ use engine::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 use recorder::{
-    Body, ClockStepped, DiscardOutcome, KnowledgeCarried, Line, Metrics, Paused, PressureSignal,
-    PruneRequested, SessionStarted, SignalSource, Suspended, Tab, TabActivated, TabChanged,
-    TabClosed, TabDiscarded, TabLoaded, TabMemory, TabMoved, TabNavigated, TabReplaced,
-    TabRestored, UserIdle, Window, WindowClosed, WindowFocused, WindowOpened,
+    Body, ClockStepped, DiscardOutcome, DropReason, KnowledgeCarried, Line, Metrics, OrderDropped,
+    Paused, PressureSignal, PruneRequested, SessionStarted, SignalSource, Suspended, Tab,
+    TabActivated, TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMemory, TabMoved,
+    TabNavigated, TabReplaced, TabRestored, UserIdle, Window, WindowClosed, WindowFocused,
+    WindowOpened,
 };
 use simulator::baselines::Never;
 use simulator::replay::Replay;
@@ -80,6 +81,10 @@ pub(crate) fn body() -> impl Strategy<Value = Body> {
         }),
         2 => (0..60_u64, id(), any::<bool>()).prop_map(|(decision, tab, ok)| {
             Body::DiscardOutcome(DiscardOutcome { decision: Seq(decision), tab, ok, why: None })
+        }),
+        1 => (0..60_u64, id()).prop_map(|(decision, tab)| {
+            let why = DropReason::HostStopped.to_string();
+            Body::OrderDropped(OrderDropped { decision: Seq(decision), tab, why })
         }),
         4 => Just(Body::Metrics(Metrics::default())),
         3 => (0..=16_u64, proptest::option::of(0..=8_u64)).prop_map(|(used, browser)| {
