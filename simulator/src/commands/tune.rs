@@ -450,7 +450,7 @@ fn judge(
     });
     let Verdict { recommended, why } = match last.chosen {
         None => Verdict::no("no variant that was tried keeps the limits"),
-        Some(_) => Verdict::of(bench.people.len(), on_people.as_ref(), forward.as_ref()),
+        Some(_) => Verdict::of(on_people.as_ref(), forward.as_ref()),
     };
     let sensitivity = match &last.chosen {
         Some(chosen) => sensitivity(task, &whole.training, &chosen.variant, bench)?,
