@@ -3,10 +3,10 @@
 //! A line is taken in here after it was written, and in the same way when a restarted host reads
 //! it again. So what the host knows is what the log says, whichever way it came to know it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use engine::{Engine, Mode, Orchestrator, Output, PolicyDocument, Seq};
-use recorder::{Body, Line, Metrics};
+use engine::{Engine, Mode, Orchestrator, Output, PolicyDocument, Seq, TabId};
+use recorder::{Body, DiscardOutcome, Line, Metrics};
 
 use crate::recent::Recent;
 
@@ -18,6 +18,8 @@ pub struct History {
     awaited: VecDeque<Output>,
     scratch: Vec<Output>,
     recent: Recent,
+    /// The decisions to be carried out of which no outcome was told, with their tabs.
+    open: BTreeMap<Seq, TabId>,
     metrics: Metrics,
     has_metrics: bool,
     offset_ms: i64,
@@ -34,6 +36,7 @@ impl Default for History {
             awaited: VecDeque::new(),
             scratch: Vec::new(),
             recent: Recent::default(),
+            open: BTreeMap::new(),
             metrics: Metrics::default(),
             has_metrics: false,
             offset_ms: 0,
@@ -61,6 +64,9 @@ impl History {
                     .tab(decision.tab)
                     .map_or(0, |tab| self.engine.policy().expected_bytes(&world, tab));
                 self.recent.decide(line, decision, &world, bytes);
+                if decision.mode == Mode::Enforce {
+                    self.open.insert(line.seq, decision.tab);
+                }
             }
             return;
         }
@@ -77,6 +83,8 @@ impl History {
             Body::Metrics(metrics) => self.note_metrics(metrics),
             Body::ClockStepped(it) => self.offset_ms = it.by_ms,
             Body::ModeChanged(_) => self.is_begun = true,
+            Body::DiscardOutcome(it) => drop(self.open.remove(&it.decision)),
+            Body::OrderDropped(it) => drop(self.open.remove(&it.decision)),
             Body::Checkpoint(it)
                 if it
                     .state
@@ -107,6 +115,11 @@ impl History {
     /// The next output of the engine that the log does not have yet.
     pub fn awaited(&self) -> Option<&Output> {
         self.awaited.front()
+    }
+
+    /// Whether an outcome is one of a decision of this log, of which none was told yet.
+    pub fn awaits(&self, outcome: &DiscardOutcome) -> bool {
+        self.open.get(&outcome.decision) == Some(&outcome.tab)
     }
 
     /// The last decisions.

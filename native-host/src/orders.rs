@@ -129,10 +129,7 @@ impl Orders {
     pub fn note(&mut self, body: &Body, now_ms: i64) {
         let Some(open) = &mut self.open else { return };
         match body {
-            // The tab, too: in another log the number is another decision's.
-            Body::DiscardOutcome(it)
-                if (it.decision, it.tab) == (open.order.decision, open.order.tab) =>
-            {
+            Body::DiscardOutcome(it) if it.decision == open.order.decision => {
                 if it.ok {
                     open.stage = Stage::Settling {
                         until_ms: now_ms + SETTLE_MS,
@@ -231,13 +228,6 @@ mod tests {
         let by = DiscardedBy::Orchestrator;
         orders.note(&Body::TabDiscarded(TabDiscarded { tab: TabId(11), by }), 45);
         orders.note(&outcome(9, true), 50);
-        let of_another_log = DiscardOutcome {
-            decision: Seq(1),
-            tab: TabId(30),
-            ok: false,
-            why: None,
-        };
-        orders.note(&Body::DiscardOutcome(of_another_log), 50);
         assert_eq!(
             orders.due_ms(),
             Some(30_000),

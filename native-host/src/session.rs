@@ -385,6 +385,13 @@ impl Session {
                 "found an event of a private window, and private windows are never recorded".into()
             }
             Err(error) => error.to_string(),
+            // One that was on its way while another log was begun names a decision of that before.
+            Ok(ExtEvent {
+                body: Body::DiscardOutcome(it),
+                ..
+            }) if !self.history.awaits(&it) => {
+                "found the outcome of a decision that this log does not await".into()
+            }
             Ok(ExtEvent {
                 at_ms, body: told, ..
             }) => {

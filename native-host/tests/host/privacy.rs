@@ -200,6 +200,39 @@ fn an_order_names_the_real_host_and_a_protected_one_is_spared() {
 }
 
 #[test]
+fn an_outcome_is_told_in_the_log_of_its_decision_or_not_at_all() {
+    let home = Home::with_policy(EAGER_POLICY);
+    let session = new_session();
+    let (mut host, _) = Host::connect(&home, &session);
+    host.ask(json!({"type": "set_mode", "mode": "enforce"}));
+    host.log_events(&[started(&["one.test", "two.test"])]);
+    host.send_events(&[json!({"type": "prune_requested"})]);
+    let order = host.expect("discard_tab");
+    choose(&mut host, "site");
+    // The extension was at it while the log became another.
+    host.send_events(&discarded(&order, 102));
+    host.expect_error("bad_event");
+    host.log_events(&[started(&["one.test", "two.test"])]);
+
+    // Of its own decisions it takes one outcome each.
+    host.send_events(&[json!({"type": "prune_requested"})]);
+    let order = host.expect("discard_tab");
+    let [.., outcome] = discarded(&order, 103);
+    let mut of_another_tab = outcome.clone();
+    of_another_tab["tab"] = json!(1);
+    let last = host.send_events(&[of_another_tab, outcome.clone(), outcome]);
+    for n in [last - 2, last] {
+        assert_eq!(host.expect_error("bad_event")["n"], n);
+    }
+    host.close();
+    let outcomes = traces(&home);
+    let outcomes = outcomes
+        .iter()
+        .map(|it| it.of_type("discard_outcome").len());
+    assert_eq!(outcomes.collect::<Vec<_>>(), [0, 1]);
+}
+
+#[test]
 fn another_list_of_protected_domains_needs_new_marks() {
     let home = Home::with_policy(EAGER_POLICY);
     let session = new_session();
