@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use regex::Regex;
+use simulator::pareto;
 use simulator::replay::{Frontier, Rates, Tally};
 use simulator::sweep::{Dimension, Space, Variant, Version};
 use simulator::tune::{
-    Cells, Choice, Limits, Part, Plateau, Search, Split, SplitKind, double_steps, front,
-    neighbours, split, steps,
+    Cells, Choice, Limits, Part, Plateau, Search, Split, SplitKind, double_steps, neighbours,
+    objectives, split, steps,
 };
 
 use super::sweep::thinned;
@@ -547,14 +548,11 @@ fn split_told(
             held_out(cells),
         )
     };
-    let training: Vec<Rates> = search
-        .tried
-        .iter()
-        .map(|it| rates(&it.1, &split.training))
-        .collect();
-    let mut members: Vec<Member> = front(&training)
-        .into_iter()
-        .map(|index| member(&search.tried[index].0, &search.tried[index].1))
+    let front = pareto::front(&search.tried, |(_, cells)| {
+        objectives(&rates(cells, &split.training))
+    });
+    let mut members: Vec<Member> = (front.into_iter())
+        .map(|(variant, cells)| member(variant, cells))
         .collect();
     members.sort_by(|a, b| {
         let saved = |it: &Member| it.training.saved_share.unwrap_or(0.0);
