@@ -119,7 +119,7 @@ impl Session {
         beginning: &Beginning,
         now: Reading,
     ) -> Result<Self, WriteError> {
-        let mut opening = Opening {
+        let opening = Opening {
             session: recorder::new_session(now.wall_ms),
             extension_session: Some(beginning.extension_session.to_string()),
             engine: SEMANTICS,
@@ -164,8 +164,6 @@ impl Session {
                      engine does not make"
                 )),
             }
-            // Two traces that begin within a millisecond have ids in no order.
-            opening.session = recorder::new_session(now.wall_ms);
         }
         let writer = TraceWriter::create_on(storage(), folder, &opening, now.wall_ms)?;
         let clock = TraceClock::open(now);

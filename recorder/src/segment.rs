@@ -333,14 +333,18 @@ impl SegmentFiles {
         Ok(found)
     }
 
-    /// Finds the newest trace of an extension's session in a folder; `None` where there is none.
-    /// Files that cannot be read are passed over: they are no reason not to begin a trace.
+    /// Finds the newest trace of an extension's session in a folder, and of it the last segment;
+    /// `None` where there is none. Files that cannot be read are passed over: they are no reason
+    /// not to begin a trace.
     pub(crate) fn newest_of(
         folder: &Path,
         extension_session: &str,
     ) -> Result<Option<Segment>, ReadError> {
-        // Names begin with the time.
-        for path in list(folder)?.into_iter().rev() {
+        // Ids sort by when traces were begun. The times in the names do not, where the clock was
+        // set back in between.
+        let mut paths = list(folder)?;
+        paths.sort_by_key(|path| parse_file_name(path));
+        for path in paths.into_iter().rev() {
             if let Ok(Probe::Segment(segment)) = probe(&path)
                 && segment.header.extension_session.as_deref() == Some(extension_session)
             {

@@ -48,7 +48,8 @@ const DAY_MS: i64 = 86_400_000;
 /// What a trace is: what its first line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
-    /// The id of the trace; see [`new_session`].
+    /// The id of the trace; see [`new_session`]. A recorded one gets a later id where its
+    /// extension's session has a trace already that would sort after it.
     pub session: Uuid,
     /// The id that the extension gave its session; `None` where there is no extension.
     pub extension_session: Option<String>,
@@ -101,6 +102,21 @@ pub fn new_session(t_ms: i64) -> Uuid {
     let t_ms = u64::try_from(t_ms).unwrap_or(0);
     let nanos = u32::try_from(t_ms % 1_000).unwrap_or(0) * 1_000_000;
     Uuid::new_v7(Timestamp::from_unix(NoContext, t_ms / 1_000, nanos))
+}
+
+/// The id of the trace that is begun now: that of its opening, or the next one after those of the
+/// extension's session where the clock was set back since, or did not go on. (RFC 9562, section
+/// 6.2, has ids go on from the last time, too.)
+fn session_to_begin(folder: &Path, opening: &Opening) -> Result<Uuid, ReadError> {
+    let Some(extension_session) = &opening.extension_session else {
+        return Ok(opening.session);
+    };
+    let newest = SegmentFiles::newest_of(folder, extension_session)?;
+    let next = newest.map(|newest| {
+        let t_ms = newest.header.session.as_u128() >> 80;
+        new_session(i64::try_from(t_ms + 1).unwrap_or(i64::MAX))
+    });
+    Ok(next.map_or(opening.session, |next| next.max(opening.session)))
 }
 
 /// Makes the id of a trace that is made from something else: the same for the same time and
@@ -258,11 +274,15 @@ impl TraceWriter {
             path: folder.to_owned(),
             error,
         })?;
-        let lock = TraceLock::take(folder, opening.session, LOCK_WAIT)?;
+        let session = session_to_begin(folder, opening)?;
+        let lock = TraceLock::take(folder, session, LOCK_WAIT)?;
         let mut writer = Self {
             storage,
             folder: folder.to_owned(),
-            header: opening.header(),
+            header: LogOpened {
+                session,
+                ..opening.header()
+            },
             path: folder.to_owned(),
             state: State::Between { next_segment: 0 },
             tally: Tally::default(),
@@ -319,16 +339,21 @@ impl TraceWriter {
         if !folder.exists() {
             return Ok(None);
         }
-        let Some(found) = SegmentFiles::newest_of(folder, extension_session)? else {
-            return Ok(None);
-        };
-        if found.header.engine != opening.engine || found.header.privacy != opening.privacy {
-            return Ok(None);
-        }
-        let lock = TraceLock::take(folder, found.header.session, LOCK_WAIT)?;
-        // Its writer may have closed, compressed and begun segments until it let go.
-        let Some(found) = SegmentFiles::newest_of(folder, extension_session)? else {
-            return Ok(None);
+        let mut held: Option<(TraceLock, Uuid)> = None;
+        let (lock, found) = loop {
+            let Some(found) = SegmentFiles::newest_of(folder, extension_session)? else {
+                return Ok(None);
+            };
+            if found.header.engine != opening.engine || found.header.privacy != opening.privacy {
+                return Ok(None);
+            }
+            let session = found.header.session;
+            match held {
+                Some((lock, of)) if of == session => break (lock, found),
+                // It is looked for once more behind the lock: its writer may have closed,
+                // compressed and begun segments until it let go, and another trace.
+                _ => held = Some((TraceLock::take(folder, session, LOCK_WAIT)?, session)),
+            }
         };
 
         let trace = Trace::open(&found.path)?;

@@ -1,7 +1,8 @@
 //! A restarted host goes on with its trace: nothing lost, nothing doubled.
 
-use std::fs;
 use std::io::Write as _;
+use std::path::Path;
+use std::{fs, thread};
 
 use recorder::*;
 
@@ -213,6 +214,67 @@ fn the_newest_trace_of_a_session_goes_on_whatever_stands_beside_it() {
     fs::write(folder.path().join("zzz.jsonl"), "no trace\n").unwrap();
     let resumed = resume(folder.path(), START_MS + 90_000);
     assert_eq!(resumed.writer.header().session, session);
+}
+
+#[test]
+fn the_newest_trace_of_a_session_goes_on_though_the_clock_was_set_back_before_it() {
+    let folder = folder();
+    let begin = |t_ms| {
+        let session = new_session(t_ms);
+        let opening = Opening {
+            session,
+            ..opening()
+        };
+        let writer = TraceWriter::create(folder.path(), &opening, t_ms).unwrap();
+        writer.header().session
+    };
+    let mut begun = Vec::new();
+    for hours in [5, 5, 1, 3, 0] {
+        begun.push(begin(START_MS + hours * 3_600_000));
+        assert!(begun.is_sorted(), "{begun:?}");
+        let resumed = resume(folder.path(), START_MS);
+        assert_eq!(Some(&resumed.writer.header().session), begun.last());
+    }
+    // Of another browser session nothing is known.
+    let other = Opening {
+        extension_session: Some("another browser's session".to_owned()),
+        ..opening()
+    };
+    let other = TraceWriter::create(folder.path(), &other, START_MS).unwrap();
+    assert!(other.header().session < begun[0]);
+}
+
+#[test]
+fn a_trace_that_was_begun_while_another_was_waited_for_goes_on_under_its_own_lock() {
+    let folder = folder();
+    let older = create(folder.path());
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| resume(folder.path(), START_MS));
+        let lock = files_ending(folder.path(), ".lock").remove(0);
+        while handles_of(&lock) < 2 {
+            thread::yield_now();
+        }
+        let newer = TraceWriter::create(folder.path(), &opening(), START_MS + 60_000).unwrap();
+        let session = newer.header().session;
+        drop(newer);
+        drop(older);
+        let resumed = waiting.join().unwrap();
+        assert_eq!(resumed.writer.header().session, session);
+        let second = TraceWriter::resume(folder.path(), &opening(), START_MS, &mut |_| {});
+        let second = second.map(|resumed| resumed.is_some());
+        assert!(
+            matches!(second, Err(WriteError::Locked { .. })),
+            "two write one trace: {second:?}"
+        );
+    });
+}
+
+/// How many handles this process has on a file.
+fn handles_of(path: &Path) -> usize {
+    let handles = fs::read_dir("/proc/self/fd").unwrap();
+    // One may be closed while it is looked at.
+    let targets = handles.filter_map(|handle| fs::read_link(handle.ok()?.path()).ok());
+    targets.filter(|target| target == path).count()
 }
 
 #[test]

@@ -90,6 +90,10 @@ impl<P: Policy> Run<P> {
             self.score.note_departure(self.seq, self.t_ms);
             self.savings.depart(self.at);
         }
+        // What is recorded of a tab from here on follows from what was decided on it last.
+        for &tab in recorded.keys() {
+            self.wait_no_longer(tab);
+        }
         for decision in std::mem::take(&mut self.fresh) {
             let recorded_seq = recorded.get(&decision.tab).copied();
             let answer = match recorded_seq.filter(|_| self.takes_recorded_outcomes) {
@@ -145,8 +149,8 @@ impl<P: Policy> Run<P> {
                     is_discarded: false,
                     is_answered: false,
                 };
-                let before = self.awaiting.insert(tab, awaited);
-                self.score.unanswered += u64::from(before.is_some_and(|awaited| awaited.is_open()));
+                self.wait_no_longer(tab);
+                self.awaiting.insert(tab, awaited);
             }
             Answer::AtOnce | Answer::OnSuccess if can_be_discarded => {
                 self.discard(recording, tab, &intent);
@@ -158,6 +162,13 @@ impl<P: Policy> Run<P> {
             }
             Answer::OnSuccess => self.score.refused += 1,
         }
+    }
+
+    /// Waits no longer for the recorded outcome of a decision on a tab.
+    pub(super) fn wait_no_longer(&mut self, tab: TabId) {
+        let awaited = self.awaiting.remove(tab);
+        let is_open = awaited.is_some_and(|awaited| awaited.is_open());
+        self.score.unanswered += u64::from(is_open);
     }
 
     /// Discards a tab.

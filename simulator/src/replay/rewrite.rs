@@ -37,22 +37,15 @@ impl Kept {
     }
 }
 
-/// What follows a recorded input in the policy's world.
+/// What follows for a tab from a recorded input, in the policy's world.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Then {
-    Nothing,
-    /// The policy holds the tab from now on.
+    /// The policy holds it from now on.
     Hold(TabId, Box<Intent>),
-    /// These tabs, which the policy holds, are needed.
-    Return(Vec<TabId>, Return),
-    /// Another program discards the tab, which the policy may hold, as well.
+    /// The policy holds it, and it is needed.
+    Return(TabId, Return),
+    /// Another program discards it, which the policy may hold, as well.
     TakeOver(TabId),
-}
-
-impl Then {
-    fn back(tab: Option<TabId>, how: Return) -> Self {
-        tab.map_or(Self::Nothing, |tab| Self::Return(vec![tab], how))
-    }
 }
 
 /// How a tab comes back.
@@ -107,30 +100,29 @@ pub(super) fn happens_anyway(input: &Input) -> bool {
 impl<P: Policy> Run<P> {
     /// Says what becomes of a recorded input in the policy's world, which still stands before it, and
     /// what follows. A sample of the machine is [taken](Run::follow) otherwise.
-    pub(super) fn rewrite(&mut self, recording: &Recording, input: &Input) -> (Kept, Then) {
+    pub(super) fn rewrite(&mut self, recording: &Recording, input: &Input) -> (Kept, Vec<Then>) {
+        let back = |tab: TabId, how: Return| match self.holds(tab) {
+            true => vec![Then::Return(tab, how)],
+            false => Vec::new(),
+        };
         match input {
             Input::SessionStarted(snapshot) => self.rewrite_snapshot(recording, snapshot),
             Input::TabOpened(facts) => match self.rewrite_facts(recording, facts) {
-                Some((facts, returns)) => {
-                    let back = returns.then_some(facts.tab);
+                Some((facts, then)) => {
                     let kept = Kept::Changed(Box::new(Input::TabOpened(facts)));
-                    (kept, Then::back(back, Return::Untold))
+                    (kept, Vec::from_iter(then))
                 }
-                None => (Kept::AsItIs, Then::Nothing),
+                None => (Kept::AsItIs, Vec::new()),
             },
-            Input::TabActivated { tab, .. } => {
-                let back = Some(*tab).filter(|&tab| self.holds(tab));
-                (Kept::AsItIs, Then::back(back, Return::Untold))
-            }
+            Input::TabActivated { tab, .. } => (Kept::AsItIs, back(*tab, Return::Untold)),
             Input::TabNavigated { tab, .. } if self.holds(*tab) => {
                 let before = self.before(recording, *tab);
                 if before.is_some_and(|tab| tab.is_active) || self.is_taken_over(*tab) {
                     // Somebody looks at it, or it was discarded there, too; coming back it catches
                     // up with where it went.
-                    let then = Then::back(Some(*tab), Return::Untold);
-                    (Kept::TakenOut, then)
+                    (Kept::TakenOut, back(*tab, Return::Untold))
                 } else {
-                    (Kept::Impossible, Then::Nothing)
+                    (Kept::Impossible, Vec::new())
                 }
             }
             Input::TabLoaded { tab, .. } => {
@@ -144,30 +136,29 @@ impl<P: Policy> Run<P> {
                 } else {
                     Kept::AsItIs
                 };
-                (kept, Then::Nothing)
+                (kept, Vec::new())
             }
             Input::TabChanged { tab, changes } if self.holds(*tab) => {
-                (rewrite_changes(*tab, *changes), Then::Nothing)
+                (rewrite_changes(*tab, *changes), Vec::new())
             }
             Input::TabRestored { tab } => {
                 let before = self.before(recording, *tab);
                 if before.is_some_and(|tab| !tab.is_discarded) {
-                    (Kept::TakenOut, Then::Nothing)
+                    (Kept::TakenOut, Vec::new())
                 } else {
-                    let back = Some(*tab).filter(|&tab| self.holds(tab));
-                    (Kept::AsItIs, Then::back(back, Return::Told))
+                    (Kept::AsItIs, back(*tab, Return::Told))
                 }
             }
             Input::TabDiscarded { tab, by } => self.rewrite_discard(recording, *tab, *by),
             Input::DiscardOutcome { decision, ok, .. } => {
-                (self.rewrite_outcome(*decision, *ok), Then::Nothing)
+                (self.rewrite_outcome(*decision, *ok), Vec::new())
             }
             Input::PressureSignal(_) if self.is_signal_withheld(recording) => {
-                (Kept::Withheld, Then::Nothing)
+                (Kept::Withheld, Vec::new())
             }
-            Input::PolicyChanged(_) | Input::ModeChanged(_) => (Kept::TakenOut, Then::Nothing),
+            Input::PolicyChanged(_) | Input::ModeChanged(_) => (Kept::TakenOut, Vec::new()),
             // What the user and the machine did.
-            _ => (Kept::AsItIs, Then::Nothing),
+            _ => (Kept::AsItIs, Vec::new()),
         }
     }
 
@@ -178,32 +169,36 @@ impl<P: Policy> Run<P> {
     }
 
     /// A snapshot tells which tabs are discarded as recorded; the policy's world has its own.
-    fn rewrite_snapshot(&self, recording: &Recording, snapshot: &Snapshot) -> (Kept, Then) {
+    fn rewrite_snapshot(&self, recording: &Recording, snapshot: &Snapshot) -> (Kept, Vec<Then>) {
         let mut snapshot = snapshot.clone();
-        let mut returning = Vec::new();
+        let mut all = Vec::new();
         for facts in &mut snapshot.tabs {
-            if let Some((rewritten, returns)) = self.rewrite_facts(recording, facts) {
+            if let Some((rewritten, then)) = self.rewrite_facts(recording, facts) {
                 *facts = rewritten;
-                returning.extend(returns.then_some(facts.tab));
+                all.extend(then);
             }
         }
-        let then = if returning.is_empty() {
-            Then::Nothing
-        } else {
-            Then::Return(returning, Return::Untold)
-        };
         let input = Input::SessionStarted(snapshot);
-        (Kept::Changed(Box::new(input)), then)
+        (Kept::Changed(Box::new(input)), all)
     }
 
-    /// Makes what is told of a tab fit the policy's world, where it does not. Says as well whether
-    /// the tab, which the policy holds, came back while nobody listened.
-    fn rewrite_facts(&self, recording: &Recording, facts: &TabFacts) -> Option<(TabFacts, bool)> {
+    /// Makes what is told of a tab fit the policy's world, where it does not. Says as well what
+    /// became of the tab, which the policy holds, while nobody listened.
+    fn rewrite_facts(
+        &self,
+        recording: &Recording,
+        facts: &TabFacts,
+    ) -> Option<(TabFacts, Option<Then>)> {
         let is_discarded = |tab: Option<&Tab>| tab.map(|tab| tab.is_discarded);
         let was_discarded = is_discarded(recording.before(facts.tab)) == Some(true);
         if self.holds(facts.tab) {
-            let is_loaded_again = was_discarded && facts.discarded == Some(false);
-            let returns = facts.active == Some(true) || is_loaded_again;
+            let then = match facts.discarded {
+                Some(true) if !was_discarded => Some(Then::TakeOver(facts.tab)),
+                Some(false) if was_discarded => Some(Then::Return(facts.tab, Return::Untold)),
+                _ => {
+                    (facts.active == Some(true)).then_some(Then::Return(facts.tab, Return::Untold))
+                }
+            };
             let facts = TabFacts {
                 page: None,
                 discarded: None,
@@ -213,7 +208,7 @@ impl<P: Policy> Run<P> {
                 capturing: None,
                 ..facts.clone()
             };
-            return Some((facts, returns));
+            return Some((facts, then));
         }
         if was_discarded && is_discarded(self.before(recording, facts.tab)) == Some(false) {
             // Only the recorded policy had discarded it. It may be restored by now or not.
@@ -223,7 +218,7 @@ impl<P: Policy> Run<P> {
                     discarded,
                     ..facts.clone()
                 },
-                false,
+                None,
             ));
         }
         None
@@ -239,21 +234,23 @@ impl<P: Policy> Run<P> {
         recording: &Recording,
         tab: TabId,
         by: DiscardedBy,
-    ) -> (Kept, Then) {
+    ) -> (Kept, Vec<Then>) {
         let before = self.before(recording, tab);
         let is_discarded = before.is_some_and(|tab| tab.is_discarded);
         match (by, self.awaiting.get_mut(tab)) {
-            (DiscardedBy::Orchestrator, Some(awaited)) if !is_discarded => {
+            (DiscardedBy::Orchestrator, Some(awaited)) if awaited.is_open() && !is_discarded => {
                 awaited.is_discarded = true;
                 let then = Then::Hold(tab, Box::new(awaited.intent.clone()));
                 if awaited.is_answered {
                     self.awaiting.remove(tab);
                 }
-                (Kept::AsItIs, then)
+                (Kept::AsItIs, vec![then])
             }
-            (DiscardedBy::Orchestrator, _) => (Kept::TakenOut, Then::Nothing),
-            (DiscardedBy::Other, _) if is_discarded => (Kept::Impossible, Then::TakeOver(tab)),
-            (DiscardedBy::Other, _) => (Kept::AsItIs, Then::Nothing),
+            (DiscardedBy::Orchestrator, _) => (Kept::TakenOut, Vec::new()),
+            (DiscardedBy::Other, _) if is_discarded => {
+                (Kept::Impossible, vec![Then::TakeOver(tab)])
+            }
+            (DiscardedBy::Other, _) => (Kept::AsItIs, Vec::new()),
         }
     }
 

@@ -225,7 +225,7 @@ impl<P: Policy> Run<P> {
     fn go_along(&mut self, recording: &Recording, event: &Event) {
         debug_assert_eq!(
             self.rewrite(recording, &event.input),
-            (Kept::AsItIs, Then::Nothing)
+            (Kept::AsItIs, Vec::new())
         );
         debug_assert!((recording.touched().iter()).all(|&tab| !self.savings.has_share_of(tab)));
         self.at = recording.world().moment();
@@ -278,15 +278,12 @@ impl<P: Policy> Run<P> {
             Kept::Withheld => self.score.withheld_signals += 1,
         }
         self.follow_weights(recording, happens);
-        match then {
-            Then::Nothing => {}
-            Then::Hold(tab, intent) => self.hold(recording, tab, &intent),
-            Then::Return(tabs, how) => {
-                for tab in tabs {
-                    self.bring_back(recording, tab, how);
-                }
+        for then in then {
+            match then {
+                Then::Hold(tab, intent) => self.hold(recording, tab, &intent),
+                Then::Return(tab, how) => self.bring_back(recording, tab, how),
+                Then::TakeOver(tab) => self.take_over(recording, tab),
             }
-            Then::TakeOver(tab) => self.take_over(recording, tab),
         }
         if !happens {
             self.wake_at_once(recording);
@@ -463,9 +460,7 @@ impl<P: Policy> Run<P> {
                     new
                 }
                 Change::Gone(tab) => {
-                    let awaited = self.awaiting.remove(tab);
-                    let is_open = awaited.is_some_and(|awaited| awaited.is_open());
-                    self.score.unanswered += u64::from(is_open);
+                    self.wait_no_longer(tab);
                     let held = self.held.remove(tab).filter(|held| !held.is_taken_over);
                     if let Some(held) = held {
                         self.score.closed_while_held += 1;

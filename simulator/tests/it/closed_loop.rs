@@ -505,6 +505,70 @@ fn a_tab_that_was_in_front_while_nobody_listened_came_back() {
 }
 
 #[test]
+fn a_decision_comes_to_one_discard_though_its_outcome_is_never_told() {
+    let it = replay(
+        &[
+            user(UserState::Active),
+            recorded(1, 2),
+            discarded(2, DiscardedBy::Orchestrator),
+            activated(2),
+            restored(2),
+            loaded(2),
+            activated(1),
+            user(UserState::Active),
+            recorded(8, 2),
+            discarded(2, DiscardedBy::Orchestrator),
+            outcome(9, 2, true),
+        ],
+        &[(1, &[2])],
+    );
+    let score = it.score;
+    assert_eq!(
+        (score.discards, score.reloads, score.held_at_end),
+        (1, 1, 0)
+    );
+}
+
+#[test]
+fn a_decision_that_was_never_answered_does_not_take_the_discard_of_a_later_one() {
+    let it = replay(
+        &[
+            user(UserState::Active),
+            recorded(1, 2),
+            user(UserState::Active),
+            activated(2),
+            activated(1),
+            user(UserState::Active),
+            recorded(6, 2),
+            discarded(2, DiscardedBy::Orchestrator),
+            outcome(7, 2, true),
+        ],
+        &[(1, &[2])],
+    );
+    let score = it.score;
+    assert_eq!(
+        (score.discards, score.unanswered, score.held_at_end),
+        (0, 1, 0)
+    );
+}
+
+#[test]
+fn a_tab_that_others_discard_while_nobody_listens_is_held_by_nobody() {
+    let it = replay(
+        &[
+            user(UserState::Active),
+            session(&[2]),
+            activated(2),
+            restored(2),
+            loaded(2),
+        ],
+        &[(1, &[2])],
+    );
+    let score = it.score;
+    assert_eq!((score.discards, score.taken_over, score.reloads), (1, 1, 0));
+}
+
+#[test]
 fn a_closed_tab_was_not_needed() {
     let bodies = [
         user(UserState::Active),
