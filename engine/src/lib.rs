@@ -47,7 +47,7 @@ pub use explain::{Belongs, Explanation, Gate as GateState, Verdict};
 pub use facts::{Change, Facts};
 pub use guard::{Guard, NOT_OBSERVABLE};
 pub use hosts::{FAMILIARITY_MAX, REMEMBERED_HOSTS};
-pub use orchestrator::{DEFAULT_TAB_BYTES, Orchestrator};
+pub use orchestrator::{DEFAULT_TAB_BYTES, Lapse, Orchestrator};
 pub use policy::{Engine, Policy, SEMANTICS};
 pub use policy_document::{
     ActFrom, Focus, Gate, PRESETS, PolicyDocument, PolicyError, Preset, PresetFocus, Pressure,

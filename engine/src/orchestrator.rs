@@ -87,6 +87,23 @@ pub(crate) enum GateAnswer {
     CoolingDown { left_ms: i64 },
 }
 
+/// Why a decision does not stand any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Lapse {
+    /// The tab is not there under the id that it had.
+    Gone,
+    /// Nothing is decided for a while.
+    Paused,
+    /// Decisions are only noted now.
+    Observing,
+    /// Its outcome was waited for in vain.
+    Expired,
+    /// A hard guard holds.
+    #[serde(untagged)]
+    Guarded(Guard),
+}
+
 /// How many tabs an attempt takes.
 #[derive(Clone, Copy, Debug)]
 enum Batch {
@@ -178,15 +195,27 @@ impl Orchestrator {
         guards
     }
 
-    /// Whether what was decided on a tab, for these reasons, may be done yet: its outcome is
-    /// awaited, no hard guard holds, nothing is paused, and decisions are carried out, or this one
-    /// was asked for.
-    pub fn stands_by(&self, world: &World, tab: TabId, reasons: &[Reason]) -> bool {
-        let is_awaited = matches!(self.standing(world, tab), Some(Standing::Awaiting { .. }));
-        let tab = world.tab(tab).filter(|_| is_awaited);
-        tab.is_some_and(|tab| self.guards(world, tab).is_empty())
-            && world.paused_until_ms().is_none()
-            && (world.mode() == Mode::Enforce || reasons.contains(&Reason::Requested))
+    /// Why what was decided on a tab, for these reasons, may not be done any more; `None` while
+    /// its outcome is awaited, no hard guard holds, nothing is paused, and decisions are carried
+    /// out, or this one was asked for.
+    pub fn lapse(&self, world: &World, tab: TabId, reasons: &[Reason]) -> Option<Lapse> {
+        let Some(tab) = world.tab(tab) else {
+            return Some(Lapse::Gone);
+        };
+        if let Some(&guard) = self.guards(world, tab).first() {
+            return Some(Lapse::Guarded(guard));
+        }
+        if world.paused_until_ms().is_some() {
+            return Some(Lapse::Paused);
+        }
+        if world.mode() != Mode::Enforce && !reasons.contains(&Reason::Requested) {
+            return Some(Lapse::Observing);
+        }
+        let is_awaited = matches!(
+            self.standing(world, tab.id),
+            Some(Standing::Awaiting { .. })
+        );
+        (!is_awaited).then_some(Lapse::Expired)
     }
 
     pub(crate) fn standing(&self, world: &World, tab: TabId) -> Option<Standing> {

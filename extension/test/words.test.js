@@ -92,6 +92,7 @@ test("what became of a decision", () => {
     { outcome: "refused", why: "Cannot discard tab with id: 2." },
     "Left awake 12 min ago: Cannot discard tab with id: 2.",
   );
+  check({ outcome: "refused", why: "PAUSED" }, "Left awake 12 min ago: it was paused just then");
   check({ outcome: null }, "Decided 12 min ago");
   check({ outcome: null, mode: "observe" }, "Would have gone to sleep 12 min ago");
   // A clock that was set back makes no nonsense.

@@ -2,27 +2,28 @@
 //!
 //! Like the session it starts no thread and waits for nothing.
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 
-use engine::{HostKnowledge, PolicyDocument, PolicyError, Preset, SEMANTICS};
-use recorder::{Naming, PolicySource, Privacy, Storage, WriteError};
+use engine::{PolicyDocument, PolicyError, SEMANTICS};
+use recorder::{PolicySource, Storage, WriteError};
 
+use crate::choice_file::{Choice as _, ChoiceFile};
 use crate::clock::Reading;
 use crate::framing::{FramingError, MAX_MESSAGE_BYTES};
 use crate::health::{self, Face, Live, LiveLog, Machine, Registry, Report, Steady, Subject};
-use crate::host_key::{self, Found};
-use crate::kept::{KeptKnowledge, KnowledgeFile};
+use crate::host_key;
+use crate::kept;
 use crate::metrics::Sampler;
-use crate::mode_file::{ModeChoice, ModeFile};
+use crate::mode_choice::ModeChoice;
 use crate::paths::Paths;
-use crate::policy_file::{PolicyFile, Refusal, StoreError, lay_over};
-use crate::privacy_file::{PrivacyChoice, PrivacyFile};
+use crate::policy_file::{PolicyFile, lay_over};
+use crate::privacy_choice::PrivacyChoice;
 use crate::protocol::{
     Cluster, ErrorCode, ErrorMessage, ExtensionHello, FocusStatus, HostHello, Incoming, LogState,
     LogStatus, MAX_EVENTS, Observed, Outgoing, PROTOCOL, PolicyAnswer, PrivacyStatus,
     RemovedTraces, Status,
 };
+use crate::refusals::{self, EXTENSION_BUG};
 use crate::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
 
 /// How often the files are looked at that people and other hosts change.
@@ -40,11 +41,6 @@ const FIRST_RETRY_MS: i64 = 1_000;
 
 /// The longest wait for a try.
 const LONGEST_RETRY_MS: i64 = 30_000;
-
-/// What to do about a policy file that was refused.
-const CORRECT_THE_FILE: &str = "correct the file; the policy before stays in force";
-
-const EXTENSION_BUG: &str = "report it as a bug of the extension";
 
 /// How a connection came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,9 +72,9 @@ pub struct Connection {
     outside: Outside,
     policy_file: PolicyFile,
     policy: PolicyDocument,
-    mode_file: ModeFile,
+    mode_file: ChoiceFile<ModeChoice>,
     mode: ModeChoice,
-    privacy_file: PrivacyFile,
+    privacy_file: ChoiceFile<PrivacyChoice>,
     privacy: PrivacyChoice,
     hello: Option<ExtensionHello>,
     log: Log,
@@ -120,8 +116,8 @@ impl Connection {
     pub fn new(outside: Outside, now: Reading) -> Self {
         let paths = &outside.paths;
         let (policy_file, policy) = PolicyFile::open(paths.policy(), paths.last_good_policy());
-        let (mode_file, mode) = ModeFile::open(paths.mode());
-        let (privacy_file, privacy) = PrivacyFile::open(paths.privacy());
+        let (mode_file, mode) = ChoiceFile::open(paths.mode());
+        let (privacy_file, privacy) = ChoiceFile::open(paths.privacy());
         Self {
             outside,
             policy_file,
@@ -196,7 +192,7 @@ impl Connection {
         if now.boot_ms >= self.next_knowledge_ms {
             self.next_knowledge_ms = now.boot_ms + KNOWLEDGE_MS;
             if let Log::Open(session) = &self.log {
-                keep_knowledge(&self.outside.paths, session.knowledge(), now);
+                kept::keep(&self.outside.paths, session.knowledge(), now.wall_ms);
             }
         }
         // A log that failed may want the room.
@@ -258,7 +254,7 @@ impl Connection {
             crate::report(format_args!("the log stays unsealed: {error}"));
             return Ending::DataLost;
         }
-        keep_knowledge(&self.outside.paths, knowledge, now);
+        kept::keep(&self.outside.paths, knowledge, now.wall_ms);
         ending
     }
 
@@ -272,27 +268,7 @@ impl Connection {
             ));
             return;
         }
-        if hello.incognito {
-            let problem = "the extension runs in a private window, and private windows are never \
-                           recorded";
-            let fix = "switch off «Allow in Incognito» for the extension";
-            self.send(ErrorMessage::new(ErrorCode::PrivateWindow, problem, fix));
-            self.ending = Some(Ending::Refused);
-            return;
-        }
-        let ([from, to], [theirs_from, theirs_to]) = (PROTOCOL, hello.protocol);
-        if to < theirs_from || theirs_to < from {
-            let problem = format!(
-                "the extension speaks the protocols {theirs_from} to {theirs_to}, this host {from} \
-                 to {to}"
-            );
-            let fix = if to < theirs_from {
-                "update the host"
-            } else {
-                "update the extension"
-            };
-            let error = ErrorMessage::new(ErrorCode::ProtocolMismatch, problem, fix)
-                .adding("protocol", PROTOCOL.to_vec());
+        if let Some(error) = refusals::of_hello(&hello) {
             self.send(error);
             self.ending = Some(Ending::Refused);
             return;
@@ -339,34 +315,10 @@ impl Connection {
                 Log::Closed | Log::Failed(_) => self.send_log_error(request),
             },
             Incoming::Policy { request } => self.send_policy(request),
-            Incoming::ChangePolicy {
-                request,
-                policy,
-                preset,
-            } => {
+            Incoming::ChangePolicy { request, policy } => {
                 // What somebody has just saved is what is changed.
                 self.poll_policy(now);
-                let policy = match (policy, preset) {
-                    (Some(members), None) => lay_over(&self.policy, &members),
-                    (None, Some(name)) => {
-                        let preset = Preset::named(&name).ok_or_else(|| PolicyError {
-                            line: None,
-                            field: Some("preset".to_owned()),
-                            problem: format!(
-                                "found {name:?}, expected one of {}",
-                                engine::PRESETS.join(", ")
-                            ),
-                        });
-                        preset.map(|preset| preset.over(&self.policy))
-                    }
-                    (Some(_), Some(_)) | (None, None) => {
-                        let problem = "change_policy: expected either `policy` or `preset`";
-                        let error =
-                            ErrorMessage::new(ErrorCode::BadMessage, problem, EXTENSION_BUG);
-                        self.send(error.answering(request));
-                        return;
-                    }
-                };
+                let policy = lay_over(&self.policy, &policy);
                 self.change_policy(request, policy, now);
             }
             Incoming::SetMode { request, mode } => {
@@ -446,10 +398,7 @@ impl Connection {
             return;
         }
         if let Err((field, problem)) = choice.check() {
-            let fix = "correct it; what was chosen before stays in force";
-            let error = ErrorMessage::new(ErrorCode::BadPrivacy, problem.clone(), fix)
-                .adding("field", field)
-                .adding("problem", problem);
+            let error = refusals::bad_choice(field, problem);
             self.send(error.answering(request));
             return;
         }
@@ -460,10 +409,7 @@ impl Connection {
         // The file first: a choice that it does not have would be gone with the next start, and
         // names would be told again.
         if let Err(error) = self.privacy_file.store(&choice) {
-            let problem = format!("the choice cannot be kept: {error}");
-            let fix =
-                "make the folder writable for yourself; what was chosen before stays in force";
-            let error = ErrorMessage::new(ErrorCode::BadPrivacy, problem, fix);
+            let error = refusals::unkept_choice(&error);
             self.send(error.answering(request));
             return;
         }
@@ -491,7 +437,7 @@ impl Connection {
         let Log::Open(session) = std::mem::replace(&mut self.log, Log::Closed) else {
             unreachable!("it is called with an open log");
         };
-        keep_knowledge(&self.outside.paths, session.knowledge(), now);
+        kept::keep(&self.outside.paths, session.knowledge(), now.wall_ms);
         let Outside { port, sampler, .. } = &mut self.outside;
         let mut tools = Tools {
             port: &mut **port,
@@ -560,11 +506,8 @@ impl Connection {
         }
         let policy = match policy {
             Ok(policy) => policy,
-            Err(PolicyError { field, problem, .. }) => {
-                let fix = "correct the setting; the policy before stays in force";
-                let error = ErrorMessage::new(ErrorCode::BadPolicy, problem.clone(), fix)
-                    .adding("field", field)
-                    .adding("problem", problem);
+            Err(error) => {
+                let error = refusals::bad_setting(error);
                 self.send(error.answering(request));
                 return;
             }
@@ -572,25 +515,7 @@ impl Connection {
         // The file first: it is the truth, and a policy that it does not have would be gone with
         // the next start.
         if let Err(error) = self.policy_file.store(&policy) {
-            let message = error.to_string();
-            let error = match error {
-                // Without the field: in an answer that is one of the request.
-                StoreError::Refused(Refusal {
-                    file,
-                    line,
-                    problem,
-                    ..
-                }) => ErrorMessage::new(ErrorCode::BadPolicy, message, CORRECT_THE_FILE)
-                    .adding("file", file)
-                    .adding("line", line)
-                    .adding("problem", problem),
-                StoreError::Io(_) => {
-                    let problem = format!("{}: {message}", self.policy_file.name());
-                    let fix = "make the policy file writable";
-                    ErrorMessage::new(ErrorCode::BadPolicy, problem.clone(), fix)
-                        .adding("problem", problem)
-                }
-            };
+            let error = refusals::unkept_policy(error, &self.policy_file.name());
             self.send(error.answering(request));
             return;
         }
@@ -609,7 +534,7 @@ impl Connection {
             }
             // Before the hello nobody listens; it is told after it.
             Some(Err(_)) if !matches!(self.log, Log::Open(_)) => {}
-            Some(Err(refusal)) => self.send(bad_file(&refusal)),
+            Some(Err(refusal)) => self.send(refusals::bad_file(&refusal)),
         }
     }
 
@@ -672,7 +597,7 @@ impl Connection {
         let Some(hello) = &self.hello else { return };
         let extension_session = hello.extension_session;
         let paths = &self.outside.paths;
-        let (naming, is_key_new) = match naming(self.privacy.privacy, paths) {
+        let (naming, is_key_new) = match host_key::naming(self.privacy.privacy, &paths.host_key()) {
             Ok(found) => found,
             Err(error) => {
                 let path = paths.host_key();
@@ -690,7 +615,7 @@ impl Connection {
             extension_session,
             policy: self.policy.clone(),
             mode: self.mode,
-            knowledge: knowledge(&naming, is_key_new, paths),
+            knowledge: kept::take_up(&naming, is_key_new, paths),
             // Its names would be under another key from here on.
             may_go_on: !is_key_new,
             naming,
@@ -760,7 +685,7 @@ impl Connection {
         self.log = Log::Open(session);
         self.send(Outgoing::Hello(hello));
         if let Some(refusal) = self.policy_file.refusal() {
-            let error = bad_file(refusal);
+            let error = refusals::bad_file(refusal);
             self.send(error);
         }
     }
@@ -774,7 +699,7 @@ impl Connection {
         now: Reading,
     ) {
         crate::report(format_args!("{error}"));
-        let error = log_error(error);
+        let error = refusals::failed_log(error);
         self.send(error.clone());
         self.log = Log::Failed(Failure {
             session,
@@ -893,103 +818,4 @@ impl Failure {
         self.lost_samples += lost.unsigned_abs();
         self.counted_ms += lost * SAMPLE_MS;
     }
-}
-
-/// The names that hosts have in a log, and whether the key to them was made now.
-fn naming(privacy: Privacy, paths: &Paths) -> std::io::Result<(Naming, bool)> {
-    let under = match privacy {
-        Privacy::Hostname => return Ok((Naming::Hostname, false)),
-        Privacy::Site => Naming::Site,
-        Privacy::KeyedHash => Naming::KeyedHash,
-    };
-    let kept = host_key::read_or_make(&paths.host_key())?;
-    Ok((under(kept.key), kept.is_new))
-}
-
-/// What the sessions before had learnt, under the names of a log. What is kept beside the logs
-/// tells no more than they do: it is written anew where its names are others.
-fn knowledge(naming: &Naming, is_key_new: bool, paths: &Paths) -> Vec<HostKnowledge> {
-    let file = match KnowledgeFile::lock(paths.knowledge()) {
-        Ok(file) => file,
-        Err(error) => {
-            crate::report(format_args!("what was learnt before is not known: {error}"));
-            return Vec::new();
-        }
-    };
-    let Some(kept) = file.read() else {
-        return Vec::new();
-    };
-    let (before, count) = (kept.privacy, kept.hosts.len());
-    let (hosts, why_dropped) = kept.carried_to(naming, is_key_new);
-    if let Some(why) = why_dropped.filter(|_| count > 0) {
-        crate::report(format_args!(
-            "what was learnt of {count} hosts is dropped: {why}"
-        ));
-    }
-    let knowledge = KeptKnowledge {
-        privacy: naming.privacy(),
-        hosts,
-    };
-    if before != knowledge.privacy || why_dropped.is_some() {
-        // A full disk takes no new file and lets an old one go.
-        if let Err(error) = file.write(&knowledge) {
-            crate::report(format_args!("what was learnt is not kept: {error}"));
-            if let Err(error) = std::fs::remove_file(paths.knowledge()) {
-                crate::report(format_args!("what was learnt before stays: {error}"));
-            }
-        }
-    }
-    knowledge.hosts
-}
-
-/// Keeps what a session learnt, beside what those of other browsers did.
-fn keep_knowledge(paths: &Paths, learnt: KeptKnowledge, now: Reading) {
-    let keep = || -> std::io::Result<()> {
-        let file = KnowledgeFile::lock(paths.knowledge())?;
-        let all = match file.read() {
-            None => learnt,
-            Some(kept) => {
-                let key = match host_key::find(&paths.host_key()) {
-                    Ok(Found::Key(key)) => Some(key),
-                    Ok(Found::Nothing | Found::Damaged) | Err(_) => None,
-                };
-                kept.with_session(learnt, key, now.wall_ms)
-            }
-        };
-        file.write(&all)
-    };
-    if let Err(error) = keep() {
-        crate::report(format_args!("what was learnt is not kept: {error}"));
-    }
-}
-
-fn bad_file(refusal: &Refusal) -> Box<ErrorMessage> {
-    ErrorMessage::new(ErrorCode::BadPolicy, refusal.to_string(), CORRECT_THE_FILE)
-        .adding("file", refusal.file.clone())
-        .adding("line", refusal.line)
-        .adding("field", refusal.field.clone())
-        .adding("problem", refusal.problem.clone())
-}
-
-fn log_error(error: &WriteError) -> Box<ErrorMessage> {
-    let message = error.to_string();
-    let io = match error {
-        WriteError::Locked { pid, .. } => {
-            let fix = "close the other browser or extension that uses this log; the host tries \
-                       again by itself";
-            return ErrorMessage::new(ErrorCode::LogLocked, message, fix).adding("pid", *pid);
-        }
-        WriteError::Io { error, .. } | WriteError::SyncFailed { error, .. } => Some(error.kind()),
-        _ => None,
-    };
-    let fix = match io {
-        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
-            "make room on the disk; the host tries again by itself"
-        }
-        Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
-            "make the folder writable for yourself; the host tries again by itself"
-        }
-        _ => "look at the folder and the disk; the host tries again by itself",
-    };
-    ErrorMessage::new(ErrorCode::LogUnavailable, message, fix)
 }

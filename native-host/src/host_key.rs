@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use recorder::HostKey;
+use recorder::{HostKey, Naming, Privacy};
 
 use crate::paths::{create_private_file, read_file, write_private_file};
 
@@ -86,6 +86,17 @@ fn parse(text: &str) -> Option<HostKey> {
         *byte = u8::from_str_radix(&digits[index * 2..index * 2 + 2], 16).ok()?;
     }
     Some(HostKey::new(bytes))
+}
+
+/// The names that hosts have in a log, and whether the key to them was made now.
+pub fn naming(privacy: Privacy, key: &Path) -> io::Result<(Naming, bool)> {
+    let under = match privacy {
+        Privacy::Hostname => return Ok((Naming::Hostname, false)),
+        Privacy::Site => Naming::Site,
+        Privacy::KeyedHash => Naming::KeyedHash,
+    };
+    let kept = read_or_make(key)?;
+    Ok((under(kept.key), kept.is_new))
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use engine::{HostKnowledge, REMEMBERED_HOSTS};
 use recorder::{HostKey, Naming, Privacy};
 use serde::{Deserialize, Serialize};
 
-use crate::paths::{create_private_folder, read_file, write_private_file};
+use crate::host_key::{self, Found};
+use crate::paths::{Paths, create_private_folder, read_file, write_private_file};
 
 const MAX_FILE_BYTES: usize = 4 << 20;
 
@@ -186,6 +187,63 @@ pub fn read_knowledge(path: &Path) -> Option<KeptKnowledge> {
         crate::report(format_args!("{} is passed over: {error}", path.display()));
         None
     })
+}
+
+/// What the sessions before had learnt, under the names of a log. What is kept beside the logs
+/// tells no more than they do: it is written anew where its names are others.
+pub fn take_up(naming: &Naming, is_key_new: bool, paths: &Paths) -> Vec<HostKnowledge> {
+    let file = match KnowledgeFile::lock(paths.knowledge()) {
+        Ok(file) => file,
+        Err(error) => {
+            crate::report(format_args!("what was learnt before is not known: {error}"));
+            return Vec::new();
+        }
+    };
+    let Some(kept) = file.read() else {
+        return Vec::new();
+    };
+    let (before, count) = (kept.privacy, kept.hosts.len());
+    let (hosts, why_dropped) = kept.carried_to(naming, is_key_new);
+    if let Some(why) = why_dropped.filter(|_| count > 0) {
+        crate::report(format_args!(
+            "what was learnt of {count} hosts is dropped: {why}"
+        ));
+    }
+    let knowledge = KeptKnowledge {
+        privacy: naming.privacy(),
+        hosts,
+    };
+    if before != knowledge.privacy || why_dropped.is_some() {
+        // A full disk takes no new file and lets an old one go.
+        if let Err(error) = file.write(&knowledge) {
+            crate::report(format_args!("what was learnt is not kept: {error}"));
+            if let Err(error) = std::fs::remove_file(paths.knowledge()) {
+                crate::report(format_args!("what was learnt before stays: {error}"));
+            }
+        }
+    }
+    knowledge.hosts
+}
+
+/// Keeps what a session learnt, beside what those of other browsers did.
+pub fn keep(paths: &Paths, learnt: KeptKnowledge, now_ms: i64) {
+    let keep = || -> io::Result<()> {
+        let file = KnowledgeFile::lock(paths.knowledge())?;
+        let all = match file.read() {
+            None => learnt,
+            Some(kept) => {
+                let key = match host_key::find(&paths.host_key()) {
+                    Ok(Found::Key(key)) => Some(key),
+                    Ok(Found::Nothing | Found::Damaged) | Err(_) => None,
+                };
+                kept.with_session(learnt, key, now_ms)
+            }
+        };
+        file.write(&all)
+    };
+    if let Err(error) = keep() {
+        crate::report(format_args!("what was learnt is not kept: {error}"));
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! tells the extension. It holds no policy of its own, opens no connection and starts no program.
 
 pub mod browsers;
+pub mod choice_file;
 pub mod cli;
 pub mod clock;
 pub mod connection;
@@ -18,7 +19,7 @@ pub mod host_key;
 pub mod install;
 pub mod kept;
 pub mod metrics;
-pub mod mode_file;
+pub mod mode_choice;
 pub mod names;
 pub mod orders;
 pub mod paths;
@@ -26,10 +27,11 @@ pub mod policy_file;
 mod policy_text;
 pub mod power;
 pub mod pressure_stall;
-pub mod privacy_file;
+pub mod privacy_choice;
 pub mod process_tree;
 pub mod protocol;
 pub mod recent;
+pub mod refusals;
 pub mod registry_keys;
 mod report;
 pub mod run;

@@ -6,7 +6,7 @@
 //! renderer is gone before it was measured, what the discard freed is not known.
 //!
 //! While an order waits much may happen. So when its turn comes it is asked whether its decision
-//! still stands.
+//! still stands, and one that is dropped is taken out when the log says so, not before.
 
 use std::collections::VecDeque;
 
@@ -61,23 +61,51 @@ pub struct Discarded {
 }
 
 impl Orders {
-    /// Adds an order at the end, or in place of an earlier one for the same tab: who decides on a
-    /// tab once more has given up the decision before.
+    /// Adds an order at the end.
     pub fn push(&mut self, order: Order) {
-        match self.waiting.iter_mut().find(|it| it.tab == order.tab) {
-            Some(earlier) => *earlier = order,
-            None => self.waiting.push_back(order),
+        self.waiting.push_back(order);
+    }
+
+    /// Whether one is being carried out, so that it is no other's turn.
+    pub fn is_one_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The first order that waits.
+    pub fn first(&self) -> Option<&Order> {
+        self.waiting.front()
+    }
+
+    /// Whether the tab of the first order was decided on once more: that gave the decision before
+    /// up.
+    pub fn is_first_outdone(&self) -> bool {
+        let mut waiting = self.waiting.iter();
+        let first = waiting.next();
+        first.is_some_and(|first| waiting.any(|later| later.tab == first.tab))
+    }
+
+    /// Takes the first order out. A later one for its tab takes its turn.
+    pub fn drop_first(&mut self) {
+        let dropped = self.waiting.pop_front();
+        let is_later = |later: &Order| dropped.as_ref().is_some_and(|it| it.tab == later.tab);
+        if let Some(place) = self.waiting.iter().position(is_later) {
+            let later = self.waiting.remove(place);
+            self.waiting.extend(later);
+            self.waiting.rotate_right(1);
         }
     }
 
-    /// Returns the order to send now; `None` while one is open. Those whose turn comes when their
-    /// decision does not stand any more are dropped.
-    pub fn send_next(&mut self, now_ms: i64, stands: impl Fn(&Order) -> bool) -> Option<&Order> {
+    /// Waits no longer for the outcome of the open order.
+    pub fn let_go(&mut self) {
+        self.open = None;
+    }
+
+    /// Returns the order to send now; `None` while one is open.
+    pub fn send_first(&mut self, now_ms: i64) -> Option<&Order> {
         if self.open.is_some() {
             return None;
         }
-        let mut turns = std::iter::from_fn(|| self.waiting.pop_front());
-        let order = turns.find(stands)?;
+        let order = self.waiting.pop_front()?;
         let open = self.open.insert(OpenOrder {
             tab: order.tab,
             order,
@@ -101,7 +129,10 @@ impl Orders {
     pub fn note(&mut self, body: &Body, now_ms: i64) {
         let Some(open) = &mut self.open else { return };
         match body {
-            Body::DiscardOutcome(it) if it.decision == open.order.decision => {
+            // The tab, too: in another log the number is another decision's.
+            Body::DiscardOutcome(it)
+                if (it.decision, it.tab) == (open.order.decision, open.order.tab) =>
+            {
                 if it.ok {
                     open.stage = Stage::Settling {
                         until_ms: now_ms + SETTLE_MS,
@@ -179,9 +210,8 @@ mod tests {
     }
 
     fn sent(orders: &mut Orders, now_ms: i64) -> Option<u64> {
-        orders
-            .send_next(now_ms, |_| true)
-            .map(|order| order.decision.0)
+        let order = orders.send_first(now_ms);
+        order.map(|order| order.decision.0)
     }
 
     #[test]
@@ -201,6 +231,13 @@ mod tests {
         let by = DiscardedBy::Orchestrator;
         orders.note(&Body::TabDiscarded(TabDiscarded { tab: TabId(11), by }), 45);
         orders.note(&outcome(9, true), 50);
+        let of_another_log = DiscardOutcome {
+            decision: Seq(1),
+            tab: TabId(30),
+            ok: false,
+            why: None,
+        };
+        orders.note(&Body::DiscardOutcome(of_another_log), 50);
         assert_eq!(
             orders.due_ms(),
             Some(30_000),
@@ -232,23 +269,21 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_fell_is_dropped_when_its_turn_comes_and_a_later_one_takes_its_place() {
+    fn a_later_order_for_a_tab_outdoes_the_first_and_takes_its_turn() {
         let mut orders = Orders::default();
-        (1..=4).for_each(|decision| orders.push(order(decision)));
         let later = Order {
             decision: Seq(9),
-            ..order(3)
+            ..order(2)
         };
-        orders.push(later);
-        let mut next = |fallen: &[u64]| {
-            let stands = |order: &Order| !fallen.contains(&order.decision.0);
-            let sent = orders.send_next(0, stands).map(|order| order.decision.0);
-            orders.note(&outcome(sent.unwrap_or(0), false), 0);
-            sent
-        };
-        assert_eq!(next(&[1, 2, 3]), Some(9));
-        assert_eq!(next(&[4]), None);
-        assert_eq!(next(&[]), None);
+        for order in [order(1), order(2), order(3), later] {
+            orders.push(order);
+        }
+        let mut turns = Vec::new();
+        while let Some(first) = orders.first() {
+            turns.push((first.decision.0, orders.is_first_outdone()));
+            orders.drop_first();
+        }
+        assert_eq!(turns, [(1, false), (2, true), (9, false), (3, false)]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::health;
 use crate::policy_file::Refusal;
-use crate::privacy_file::PrivacyChoice;
+use crate::privacy_choice::PrivacyChoice;
 
 /// The protocols that this host speaks: from, to.
 pub const PROTOCOL: [u32; 2] = [1, 1];
@@ -54,9 +54,7 @@ pub enum Incoming {
         /// The answer repeats it.
         request: u64,
         /// A whole document, or some members to lay over the present one.
-        policy: Option<Map<String, Value>>,
-        /// The name of a preset, which is laid over it likewise.
-        preset: Option<String>,
+        policy: Map<String, Value>,
     },
     /// Carry decisions out from here on, or only note them.
     SetMode {

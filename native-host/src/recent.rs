@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use engine::{Mode, TabId, World};
+use engine::{Mode, Seq, TabId, World};
 use recorder::{Body, Decision, Line};
 
 use crate::protocol::{Observed, Outcome, RecentDecision};
@@ -63,21 +63,14 @@ impl Recent {
     pub fn note(&mut self, body: &Body, world: &World) {
         match body {
             Body::DiscardOutcome(it) => {
-                let found = self
-                    .decisions
-                    .iter_mut()
-                    .find(|entry| entry.decision == it.decision);
-                if let Some(entry) = found {
-                    // The tab may have been closed or come back before the outcome was told.
-                    let outcome = if it.ok {
-                        Outcome::Discarded
-                    } else {
-                        Outcome::Refused
-                    };
-                    entry.outcome.get_or_insert(outcome);
-                    entry.why.clone_from(&it.why);
-                }
+                let outcome = if it.ok {
+                    Outcome::Discarded
+                } else {
+                    Outcome::Refused
+                };
+                self.became(it.decision, outcome, it.why.as_ref());
             }
+            Body::OrderDropped(it) => self.became(it.decision, Outcome::Refused, Some(&it.why)),
             Body::TabReplaced(it) => {
                 for entry in self.of(it.old) {
                     entry.tab = it.tab;
@@ -103,6 +96,15 @@ impl Recent {
     /// Begins to count what observe mode would have done, at the log's beginning.
     pub fn begin(&mut self, t_ms: i64) {
         self.observed.since_ms = t_ms;
+    }
+
+    fn became(&mut self, decision: Seq, outcome: Outcome, why: Option<&String>) {
+        let mut decisions = self.decisions.iter_mut();
+        if let Some(entry) = decisions.find(|entry| entry.decision == decision) {
+            // The tab may have been closed or come back before the outcome was told.
+            entry.outcome.get_or_insert(outcome);
+            entry.why = why.cloned();
+        }
     }
 
     fn of(&mut self, tab: TabId) -> impl Iterator<Item = &mut RecentDecision> {

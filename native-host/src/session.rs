@@ -4,14 +4,16 @@
 //! nothing and reads no clock: moments come in as arguments, samples from a [`Sampler`], and what
 //! the extension is to be told goes to a [`Port`].
 
+mod answers;
+
 use std::collections::VecDeque;
 use std::path::Path;
 
 use engine::{HostKnowledge, Mode, Output, PolicyDocument, Reason, SEMANTICS, TabId};
 use recorder::{
-    Body, Dropped, ExtEvent, KnowledgeCarried, Line, LogResumed, ModeChanged, Naming, Opening,
-    Origin, Paused, PolicyChanged, PolicySource, Privacy, ResumeReason, Resumed, Source, Storage,
-    TabMemory, TraceLock, TraceWriter, WriteError,
+    Body, DropReason, Dropped, ExtEvent, KnowledgeCarried, Line, LogResumed, ModeChanged, Naming,
+    Opening, OrderDropped, Origin, Paused, PolicyChanged, PolicySource, Privacy, ResumeReason,
+    Resumed, Source, Storage, TabMemory, TraceLock, TraceWriter, WriteError,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -20,13 +22,10 @@ use crate::clock::{Reading, TraceClock};
 use crate::history::History;
 use crate::kept::KeptKnowledge;
 use crate::metrics::{Detail, Sampler};
-use crate::mode_file::ModeChoice;
+use crate::mode_choice::ModeChoice;
 use crate::names::Names;
 use crate::orders::Orders;
-use crate::protocol::{
-    Cluster, ErrorCode, ErrorMessage, FocusStatus, LogState, LogStatus, Lost, Order, Outgoing,
-    PrivacyStatus, RecentDecision, Status,
-};
+use crate::protocol::{ErrorCode, ErrorMessage, Lost, Order, Outgoing};
 
 /// How often the machine is sampled.
 pub const SAMPLE_MS: i64 = 5_000;
@@ -228,8 +227,6 @@ impl Session {
         let clock = TraceClock::resume(resumed.last_t_ms, history.offset_ms(), now);
         let mut session = Self::new(resumed.writer, history, clock, beginning, now);
         session.write_awaited(resumed.last_t_ms)?;
-        // Nobody is told of these decisions: by now they are those of a host that is gone.
-        session.unsynced_orders.clear();
         let why = if resumed.was_sealed {
             ResumeReason::WorkerRestarted
         } else {
@@ -242,6 +239,9 @@ impl Session {
             why,
         });
         session.record(now, body)?;
+        // Nobody is told of what was decided above: by now it is the decision of a host that is
+        // gone.
+        session.drop_orders(DropReason::HostStopped, now)?;
         session.look(now)?;
         if session.history.is_begun() {
             session.tell_settings(&beginning.policy, beginning.mode, now)?;
@@ -308,24 +308,16 @@ impl Session {
             self.again.push_front(line);
         }
         self.write_awaited(self.writer.last_t_ms())?;
-        while let Some(Line {
-            t_ms,
-            src,
-            n,
-            at_ms,
-            body,
-            ..
-        }) = self.again.front().cloned()
-        {
-            let t_ms = self.take_in(t_ms, src, n, at_ms, body)?;
+        while let Some(line) = self.again.front().cloned() {
+            let t_ms = self.write(line.into())?.t_ms;
             // The log has it, whatever becomes of what it leads to.
             self.again.pop_front();
             self.write_awaited(t_ms)?;
         }
-        // What was decided before the failure has had its moment.
-        self.unsynced_orders.clear();
-        self.orders = Orders::default();
         self.look(now)?;
+        // What was decided before the failure has had its moment.
+        self.orders.let_go();
+        self.drop_orders(DropReason::LogUnavailable, now)?;
         self.tell_settings(policy, mode, now)?;
         self.tell_lost_samples(now)?;
         self.sample(Detail::Machine, now, tools)?;
@@ -403,7 +395,12 @@ impl Session {
                 let t_ms = self.clock.t_ms_of_wall(at_ms).min(self.clock.t_ms(now));
                 // Before the engine decides, whose orders name the host.
                 self.names.note(&told);
-                match self.record_at(t_ms, Source::Ext, Some(n), Some(at_ms), body) {
+                let event = Entry {
+                    n: Some(n),
+                    at_ms: Some(at_ms),
+                    ..Entry::of(Source::Ext, t_ms, body)
+                };
+                match self.record_entry(event) {
                     Ok(()) => {
                         self.orders.note(&told, now.boot_ms);
                         return Ok(());
@@ -590,6 +587,7 @@ impl Session {
         self.look(now)?;
         self.sync()?;
         self.acknowledge(tools);
+        self.drop_orders(DropReason::HostStopped, now)?;
         let state = self.history.engine().state_hash();
         self.writer.close(self.clock.t_ms(now), Some(&state))
     }
@@ -629,108 +627,49 @@ impl Session {
         self.naming.privacy()
     }
 
-    /// The end of a pause, by the wall clock.
-    pub fn paused_until_ms(&self) -> Option<i64> {
-        let until_ms = self.history.engine().world().paused_until_ms()?;
-        Some(self.clock.wall_of_t_ms(until_ms))
-    }
-
-    /// What happens to a tab, and why.
-    pub fn explain(&self, tab: TabId) -> Option<engine::Explanation> {
-        let mut explanation = self.history.engine().explain(tab)?;
-        if let Some(logged) = explanation.host.take() {
-            explanation.host = self.shown_host(tab, &logged);
-        }
-        Some(explanation)
-    }
-
-    /// What people are shown for a host of the log: its real name, where a tab still shows it.
-    fn shown_host(&self, tab: TabId, logged: &str) -> Option<String> {
-        let real = self.names.of(tab);
-        match real.filter(|real| self.naming.name_of(real) == logged) {
-            Some(real) => Some(real.to_owned()),
-            None if self.privacy() == Privacy::KeyedHash => None,
-            None => Some(logged.to_owned()),
-        }
-    }
-
-    /// How old the last sample of the machine is, in milliseconds of the awake clock; `None` before
-    /// this session's first.
-    pub fn sample_age_ms(&self, now: Reading) -> Option<u64> {
-        let age_ms = now.awake_ms - self.last_sample_ms?;
-        Some(age_ms.max(0).unsigned_abs())
-    }
-
-    /// Whether the last sample tells the machine's memory.
-    pub fn has_memory(&self) -> bool {
-        let metrics = self.history.metrics();
-        metrics.is_none_or(|it| it.ram_total.is_some() && it.ram_used.is_some())
-    }
-
-    /// How things stand.
-    pub fn status(&self, request: u64) -> Status {
-        let engine = self.history.engine();
-        let (world, policy) = (engine.world(), engine.policy());
-        let pressure = policy.pressure();
-        let wall = |t_ms| self.clock.wall_of_t_ms(t_ms);
-        let mut observed = self.history.recent().observed();
-        observed.since_ms = wall(observed.since_ms);
-        let recent = self.history.recent().decisions();
-        Status {
-            request,
-            mode: world.mode(),
-            paused_until_ms: self.paused_until_ms(),
-            score: Some(pressure.score),
-            level: Some(pressure.level),
-            reasons: pressure.reasons.clone(),
-            metrics: self.history.metrics().copied(),
-            policy_hash: policy.policy_hash().to_owned(),
-            tabs: world.tab_count(),
-            discarded: world.tabs().filter(|tab| tab.is_discarded).count(),
-            cluster: Cluster {
-                tabs: policy.cluster(&world),
-            },
-            cooldown_ms: policy.cooldown_left_ms(&world),
-            session: Some(self.id()),
-            log: LogStatus {
-                state: LogState::Writing,
-                error: None,
-                synced_n: self.writer.synced_n(),
-            },
-            observed,
-            recent: recent
-                .map(|it| RecentDecision {
-                    t_ms: wall(it.t_ms),
-                    host: (it.host.as_deref()).and_then(|host| self.shown_host(it.tab, host)),
-                    ..it.clone()
-                })
-                .collect(),
-            focus: FocusStatus {
-                enabled: policy.document().focus.enabled,
-                proactive: policy.document().focus.proactive,
-            },
-            privacy: PrivacyStatus::default(),
-            policy_error: None,
-            health: None,
-        }
-    }
-
     /// Logs that the machine slept or the wall clock was set, before anything that comes after.
     fn look(&mut self, now: Reading) -> Result<(), WriteError> {
-        loop {
-            // The clock has moved on when the log has it, not before: after a failure it is told.
-            let mut clock = self.clock;
-            let Some(body) = clock.look(now) else {
-                return Ok(());
-            };
-            let has_slept = matches!(body, Body::Suspended(_));
+        let mut has_slept = false;
+        // The clock has moved on when the log has it, not before: after a failure it is told.
+        let mut clock = self.clock;
+        while let Some(body) = clock.look(now) {
+            has_slept |= matches!(body, Body::Suspended(_));
             self.record(now, body)?;
             self.clock = clock;
-            if has_slept {
-                // What was decided before has had its moment.
-                self.orders = Orders::default();
-            }
         }
+        if has_slept {
+            // What was decided before has had its moment.
+            self.orders.let_go();
+            self.drop_orders(DropReason::Slept, now)?;
+        }
+        Ok(())
+    }
+
+    /// Drops all orders that were not sent.
+    fn drop_orders(&mut self, why: DropReason, now: Reading) -> Result<(), WriteError> {
+        // What a line names has to be on the disk: after a failed sync it may get another seq.
+        if self.has_unsynced_decision {
+            self.sync()?;
+        }
+        while self.orders.first().is_some() {
+            self.drop_first_order(why, now)?;
+        }
+        Ok(())
+    }
+
+    fn drop_first_order(&mut self, why: DropReason, now: Reading) -> Result<(), WriteError> {
+        let Some(&Order { decision, tab, .. }) = self.orders.first() else {
+            return Ok(());
+        };
+        let dropped = OrderDropped {
+            decision,
+            tab,
+            why: why.to_string(),
+        };
+        self.record(now, Body::OrderDropped(dropped))?;
+        self.unsynced_since_ms.get_or_insert(now.boot_ms);
+        self.orders.drop_first();
+        Ok(())
     }
 
     /// Logs a policy, with its lists under the names of the log.
@@ -753,42 +692,13 @@ impl Session {
 
     /// Logs something of the host's own, now.
     fn record(&mut self, now: Reading, body: Body) -> Result<(), WriteError> {
-        self.record_at(self.clock.t_ms(now), Source::Host, None, None, body)
+        self.record_entry(Entry::of(Source::Host, self.clock.t_ms(now), body))
     }
 
     /// Logs an input, steps the engine, and logs what it answers.
-    fn record_at(
-        &mut self,
-        t_ms: i64,
-        source: Source,
-        n: Option<u64>,
-        at_ms: Option<i64>,
-        body: Body,
-    ) -> Result<(), WriteError> {
-        let t_ms = self.take_in(t_ms, source, n, at_ms, body)?;
+    fn record_entry(&mut self, input: Entry) -> Result<(), WriteError> {
+        let t_ms = self.write(input)?.t_ms;
         self.write_awaited(t_ms)
-    }
-
-    /// Logs an input and steps the engine. Returns the time that it has in the log.
-    fn take_in(
-        &mut self,
-        t_ms: i64,
-        source: Source,
-        n: Option<u64>,
-        at_ms: Option<i64>,
-        body: Body,
-    ) -> Result<i64, WriteError> {
-        let t_ms = t_ms.max(self.writer.last_t_ms());
-        let seq = self.writer.append(t_ms, source, n, at_ms, &body)?;
-        self.history.follow(&Line {
-            seq,
-            t_ms,
-            src: source,
-            n,
-            at_ms,
-            body,
-        });
-        Ok(t_ms)
     }
 
     /// Logs what the engine answered and the log does not have yet.
@@ -797,24 +707,34 @@ impl Session {
             self.has_unsynced_decision |= matches!(output, Output::Decision(_));
             let order = self.order_of(output);
             let body = Body::from(output.clone());
-            let seq = self
-                .writer
-                .append(t_ms, Source::Engine, None, None, &body)?;
-            let line = Line {
-                seq,
-                t_ms,
-                src: Source::Engine,
-                n: None,
-                at_ms: None,
-                body,
-            };
-            self.history.follow(&line);
-            self.unsynced_orders.extend(order.map(|order| Order {
-                decision: seq,
-                ..order
-            }));
+            let decision = self.write(Entry::of(Source::Engine, t_ms, body))?.seq;
+            self.unsynced_orders
+                .extend(order.map(|order| Order { decision, ..order }));
         }
         Ok(())
+    }
+
+    /// Writes a line, and has the engine follow it.
+    fn write(&mut self, entry: Entry) -> Result<Line, WriteError> {
+        let Entry {
+            t_ms,
+            src,
+            n,
+            at_ms,
+            body,
+        } = entry;
+        let t_ms = t_ms.max(self.writer.last_t_ms());
+        let seq = self.writer.append(t_ms, src, n, at_ms, &body)?;
+        let line = Line {
+            seq,
+            t_ms,
+            src,
+            n,
+            at_ms,
+            body,
+        };
+        self.history.follow(&line);
+        Ok(line)
     }
 
     /// The order that a decision leads to, without its seq; `None` for what is only noted.
@@ -891,33 +811,44 @@ impl Session {
     }
 
     fn send_next_order(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
-        let engine = self.history.engine();
-        let (world, policy) = (engine.world(), engine.policy());
         // It waited for those before it, and much may have happened meanwhile.
-        let stands = |order: &Order| policy.stands_by(&world, order.tab, &order.reasons);
-        let Some(order) = self.orders.send_next(now.boot_ms, stands).cloned() else {
+        while !self.orders.is_one_open()
+            && let Some(why) = self.why_first_falls()
+        {
+            self.drop_first_order(why, now)?;
+        }
+        let first = self.orders.first().filter(|_| !self.orders.is_one_open());
+        let Some(first) = first else { return Ok(()) };
+        let is_waited_for = first.reasons.contains(&Reason::Requested);
+        let mut before = None;
+        if !is_waited_for {
+            before = self.measure_browser(now, tools)?;
+        }
+        // What could fail is done: it is open when it is sent, and not before.
+        let Some(order) = self.orders.send_first(now.boot_ms).cloned() else {
             return Ok(());
         };
-        let is_waited_for = order.reasons.contains(&Reason::Requested);
-        if !is_waited_for {
-            self.measure_before(now, tools)?;
-        }
         tools.port.send(&Outgoing::DiscardTab(order));
         self.acknowledge(tools);
         if is_waited_for {
-            self.measure_before(now, tools)?;
+            before = self.measure_browser(now, tools)?;
         }
+        self.orders.note_before(before);
         if self.has_unsynced_decision {
             self.sync()?;
         }
         Ok(())
     }
 
-    /// Measures what the browser holds before the open order is carried out.
-    fn measure_before(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
-        let before = self.measure_browser(now, tools)?;
-        self.orders.note_before(before);
-        Ok(())
+    /// Why the first order that waits is not sent; `None` where it is, or there is none.
+    fn why_first_falls(&self) -> Option<DropReason> {
+        let order = self.orders.first()?;
+        if self.orders.is_first_outdone() {
+            return Some(DropReason::DecidedAgain);
+        }
+        let engine = self.history.engine();
+        let lapse = (engine.policy()).lapse(&engine.world(), order.tab, &order.reasons);
+        lapse.map(DropReason::Lapsed)
     }
 
     /// Returns the browser's memory now. The measure at the end of one discard serves for the
@@ -975,6 +906,39 @@ impl Session {
                 self.record(now, Body::TabMemory(TabMemory { tab, bytes, how }))
             }
             None => Ok(()),
+        }
+    }
+}
+
+/// What is to be a line of the log: a [`Line`] that has no place there yet.
+struct Entry {
+    /// The time that it gets, unless the line before has a later one.
+    t_ms: i64,
+    src: Source,
+    n: Option<u64>,
+    at_ms: Option<i64>,
+    body: Body,
+}
+
+impl Entry {
+    /// An entry that is not numbered by the extension.
+    fn of(src: Source, t_ms: i64, body: Body) -> Self {
+        Self {
+            t_ms,
+            src,
+            n: None,
+            at_ms: None,
+            body,
+        }
+    }
+}
+
+impl From<Line> for Entry {
+    fn from(line: Line) -> Self {
+        Self {
+            n: line.n,
+            at_ms: line.at_ms,
+            ..Self::of(line.src, line.t_ms, line.body)
         }
     }
 }

@@ -41,6 +41,7 @@ impl Body {
             | Self::Checkpoint(_)
             | Self::LogClosed(_)
             | Self::Dropped(_)
+            | Self::OrderDropped(_)
             | Self::Decision(_)
             | Self::PressureChanged(_)
             | Self::Unknown { .. } => return None,

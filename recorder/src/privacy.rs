@@ -128,6 +128,7 @@ impl Naming {
             | Body::Checkpoint(_)
             | Body::LogClosed(_)
             | Body::Dropped(_)
+            | Body::OrderDropped(_)
             | Body::ClockStepped(_)
             | Body::Suspended(_)
             | Body::TabActivated(_)

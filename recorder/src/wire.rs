@@ -8,11 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use engine::{
-    DiscardedBy, HostKnowledge, Level, MemorySource, Mode, PolicyDocument, Reason, Seq, Severity,
-    TabId, UserState, WindowId,
+    DiscardedBy, HostKnowledge, Lapse, Level, MemorySource, Mode, PolicyDocument, Reason, Seq,
+    Severity, TabId, UserState, WindowId,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{self, IgnoredAny, Visitor};
+use serde::de::{self, IgnoredAny, IntoDeserializer, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
@@ -124,6 +124,8 @@ line_types! {
     LogClosed(LogClosed) = "log_closed" from Host;
     /// Events are known to be lost.
     Dropped(Dropped) = "dropped" from Host;
+    /// What a decision wanted is not done, and the extension was not told of it.
+    OrderDropped(OrderDropped) = "order_dropped" from Host;
     /// The wall clock was set.
     ClockStepped(ClockStepped) = "clock_stepped" from Host;
     /// The machine slept.
@@ -321,6 +323,48 @@ pub struct Dropped {
     pub count: u64,
     /// Why: "outbox_full", "storage_failed", "not_in_log", "log_unavailable", "bad_event".
     pub why: String,
+}
+
+/// An order is not sent, because its decision does not stand any more, or nobody would get it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderDropped {
+    /// The seq of the decision.
+    pub decision: Seq,
+    /// The id the tab had in the decision.
+    pub tab: TabId,
+    /// Why, in capitals: a [`DropReason`], or one of a later version.
+    pub why: String,
+}
+
+/// Why an order is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DropReason {
+    /// The machine slept while it waited.
+    Slept,
+    /// The tab was decided on once more.
+    DecidedAgain,
+    /// The log could not be written while it waited.
+    LogUnavailable,
+    /// The host came to its end before its turn.
+    HostStopped,
+    /// The decision does not stand any more.
+    #[serde(untagged)]
+    Lapsed(Lapse),
+}
+
+impl DropReason {
+    /// Reads a name; `None` where this version has none such.
+    pub fn named(name: &str) -> Option<Self> {
+        let name: de::value::StrDeserializer<'_, de::value::Error> = name.into_deserializer();
+        Self::deserialize(name).ok()
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// The wall clock was set. It moves no `t_ms`.

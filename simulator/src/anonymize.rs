@@ -10,7 +10,9 @@ use std::sync::Arc;
 use engine::{Facts, HostKnowledge, Input, Mode, Page, PolicyDocument, hex};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use recorder::{Body, Line, LogOpened, Metrics, Opening, Origin, Privacy, Tab, session_made_from};
+use recorder::{
+    Body, DropReason, Line, LogOpened, Metrics, Opening, Origin, Privacy, Tab, session_made_from,
+};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -366,6 +368,11 @@ impl Anonymizer {
             Body::DiscardOutcome(mut it) => {
                 it.why = it.why.map(|why| common_refusal(&why));
                 Body::DiscardOutcome(it)
+            }
+            Body::OrderDropped(mut it) => {
+                let is_known = DropReason::named(&it.why).is_some();
+                it.why = if is_known { it.why } else { "error".to_owned() };
+                Body::OrderDropped(it)
             }
             Body::PolicyChanged(mut it) => {
                 self.policy = (*it.policy).clone();

@@ -196,19 +196,13 @@ impl Biography {
                     self.story.forgotten += 1;
                 }
             }
-            Body::DiscardOutcome(outcome) => {
-                let decisions = &mut self.story.decisions;
-                let past = decisions
-                    .iter_mut()
-                    .rev()
-                    .find(|past| past.seq == outcome.decision);
-                if let Some(past) = past {
-                    past.outcome = Some(Outcome {
-                        seq,
-                        ok: outcome.ok,
-                        why: outcome.why.clone(),
-                    });
-                }
+            Body::DiscardOutcome(it) => {
+                let (ok, why) = (it.ok, it.why.clone());
+                self.note_outcome(it.decision, Outcome { seq, ok, why });
+            }
+            Body::OrderDropped(it) => {
+                let (ok, why) = (false, Some(it.why.clone()));
+                self.note_outcome(it.decision, Outcome { seq, ok, why });
             }
             _ => {}
         }
@@ -222,6 +216,13 @@ impl Biography {
         }
         if self.at.is_none() {
             self.story.at = Some(seq);
+        }
+    }
+
+    fn note_outcome(&mut self, decision: Seq, outcome: Outcome) {
+        let mut decisions = self.story.decisions.iter_mut().rev();
+        if let Some(past) = decisions.find(|past| past.seq == decision) {
+            past.outcome = Some(outcome);
         }
     }
 

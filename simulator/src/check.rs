@@ -286,6 +286,7 @@ impl Check {
             ],
             Body::Dropped(it) => vec![("why", Some(&it.why))],
             Body::DiscardOutcome(it) => vec![("why", it.why.as_ref())],
+            Body::OrderDropped(it) => vec![("why", Some(&it.why))],
             _ => return,
         };
         for (field, text) in free {
@@ -335,10 +336,8 @@ impl Check {
             }
             Body::Decision(it) => self.check_cause(line, it.cause),
             Body::PressureChanged(it) => self.check_cause(line, it.cause),
-            Body::DiscardOutcome(it) if !self.decisions.contains(&it.decision) => {
-                let what = format!("it names seq {}", it.decision);
-                self.find(Kind::OutcomeWithoutDecision, line, what);
-            }
+            Body::DiscardOutcome(it) => self.check_decision(line, it.decision),
+            Body::OrderDropped(it) => self.check_decision(line, it.decision),
             _ => {}
         }
         // A batch of outputs may take a live log some lines past the number.
@@ -354,6 +353,13 @@ impl Check {
                 let what = format!("events were lost at {t_ms}");
                 self.find(Kind::LossWithoutSnapshot, line, what);
             }
+        }
+    }
+
+    fn check_decision(&mut self, line: &Line, decision: Seq) {
+        if !self.decisions.contains(&decision) {
+            let what = format!("it names seq {decision}");
+            self.find(Kind::OutcomeWithoutDecision, line, what);
         }
     }
 

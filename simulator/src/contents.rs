@@ -373,7 +373,7 @@ impl Survey {
             },
             Body::TabRestored(_) => discards.restores += 1,
             Body::DiscardOutcome(outcome) if outcome.ok => decisions.succeeded += 1,
-            Body::DiscardOutcome(_) => decisions.refused += 1,
+            Body::DiscardOutcome(_) | Body::OrderDropped(_) => decisions.refused += 1,
             Body::PolicyChanged(change) => self.contents.policies.add(PolicyUse {
                 seq,
                 t_ms,

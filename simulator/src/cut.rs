@@ -336,6 +336,7 @@ impl Cut {
             Body::TabClosed(it) => has(it.tab),
             Body::PruneRequested(it) => it.tab.is_none_or(has),
             Body::DiscardOutcome(it) => has(it.tab),
+            Body::OrderDropped(it) => has(it.tab),
             Body::TabMemory(it) => has(it.tab),
             Body::Decision(it) => has(it.tab),
             _ => true,

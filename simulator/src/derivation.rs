@@ -170,6 +170,10 @@ impl Derivation {
                 it.decision = *self.decisions.get(&it.decision)?;
                 Body::DiscardOutcome(it)
             }
+            Body::OrderDropped(mut it) => {
+                it.decision = *self.decisions.get(&it.decision)?;
+                Body::OrderDropped(it)
+            }
             body => body,
         })
     }

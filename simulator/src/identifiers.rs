@@ -82,6 +82,7 @@ pub fn renumber(body: &mut Body, to: &mut impl FnMut(Named, i64) -> i64) {
             }
         }
         Body::DiscardOutcome(it) => tab(&mut it.tab, to),
+        Body::OrderDropped(it) => tab(&mut it.tab, to),
         Body::TabMemory(it) => tab(&mut it.tab, to),
         Body::Decision(it) => tab(&mut it.tab, to),
         Body::LogOpened(_)

@@ -253,6 +253,7 @@ impl<P: Policy> Replay<P> {
                 run.follow(recording, event);
             }
             Step::Decided(recorded) => run.note_recorded(recording, *recorded),
+            Step::Dropped { decision } => run.note_dropped(recording, *decision, decided),
             Step::Unknown => run.note_unknown(),
         }
     }

@@ -53,9 +53,6 @@ fn the_file_is_the_truth_and_the_extension_changes_it_through_the_host() {
     let stored = engine::PolicyDocument::from_toml(&stored).unwrap();
     assert_eq!(answer["policy_hash"], stored.hash());
 
-    let answer = host.ask(json!({"type": "change_policy", "preset": "gentle"}));
-    assert_eq!(answer["policy"]["ttl_minutes"], 45.0);
-
     // As an editor does it: a new file, renamed over the old one.
     let draft = home.policy_file().with_extension("new");
     fs::write(&draft, "ttl_minutes = 33").unwrap();
@@ -69,7 +66,6 @@ fn the_file_is_the_truth_and_the_extension_changes_it_through_the_host() {
     let expect = [
         (PolicySource::Start, 15.0),
         (PolicySource::Extension, 20.0),
-        (PolicySource::Extension, 45.0),
         (PolicySource::File, 33.0),
     ];
     assert_eq!(changes(&home.read_trace()), expect);
@@ -87,15 +83,10 @@ fn a_preset_keeps_protected_domains_and_all_that_it_is_not_about() {
         let name = preset["name"].as_str().unwrap();
         let expect = engine::Preset::named(name).unwrap().over(&own);
         assert_eq!(expect.protected_domains, ["mybank.example"]);
-        // By its name, and by what it is said to set, which is what the settings page does.
-        for change in [json!({"preset": name}), json!({"policy": preset["policy"]})] {
-            let put_back = host.ask(json!({"type": "change_policy", "policy": own}));
-            assert_eq!(put_back["policy_hash"], own.hash());
-            let mut change = change;
-            change["type"] = json!("change_policy");
-            let answer = host.ask(change);
-            assert_eq!(answer["policy_hash"], expect.hash(), "{name}: {answer}");
-        }
+        let put_back = host.ask(json!({"type": "change_policy", "policy": own}));
+        assert_eq!(put_back["policy_hash"], own.hash());
+        let answer = host.ask(json!({"type": "change_policy", "policy": preset["policy"]}));
+        assert_eq!(answer["policy_hash"], expect.hash(), "{name}: {answer}");
     }
     let stored = fs::read_to_string(home.policy_file()).unwrap();
     assert!(
@@ -120,7 +111,6 @@ fn a_bad_policy_is_refused_with_its_reason_and_the_old_one_stays() {
         json!({"type": "change_policy", "policy": {"ttl_minutes": 0}}),
         "ttl_minutes",
     );
-    refused(json!({"type": "change_policy", "preset": "bold"}), "preset");
     let error = host.ask(json!({"type": "change_policy", "policy": {"bold": 1}}));
     assert_eq!(error["code"], "bad_policy");
     let error = host.ask(json!({"type": "change_policy"}));
@@ -172,7 +162,7 @@ fn a_change_does_not_write_over_a_file_that_was_refused() {
     fs::write(home.policy_file(), edited).unwrap();
     for change in [
         focus_off.clone(),
-        json!({"type": "change_policy", "preset": "gentle"}),
+        json!({"type": "change_policy", "policy": {"ttl_minutes": 45}}),
     ] {
         let error = host.ask(change);
         assert_eq!(error["code"], "bad_policy", "{error}");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::{Mode, PolicyDocument, Settings};
 use native_host::clock::Reading;
-use native_host::privacy_file::PrivacyChoice;
+use native_host::privacy_choice::PrivacyChoice;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use recorder::{Body, HostKey, Line, Naming, Privacy};

@@ -6,13 +6,13 @@ use std::rc::Rc;
 use engine::{Mode, PolicyDocument};
 use native_host::clock::Reading;
 use native_host::metrics::{Detail, Sampler};
-use native_host::mode_file::ModeChoice;
-use native_host::protocol::Outgoing;
+use native_host::mode_choice::ModeChoice;
+use native_host::protocol::{Outcome, Outgoing};
 use native_host::session::{Beginning, Port, SAMPLE_MS, Session, Tools};
 use recorder::{Body, Line, Metrics, Naming, PolicySource, WriteError};
 use serde_json::{Value, json};
 
-use crate::client::{EAGER_POLICY, discarded, now_ms, read_trace, session_started};
+use crate::client::{EAGER_POLICY, ReadTrace, discarded, now_ms, read_trace, session_started};
 use crate::faulty::{Faults, Trouble};
 
 /// Keeps what is sent to it.
@@ -273,17 +273,21 @@ fn with_an_order_that_waits() -> (Bench, Session, Value) {
 fn an_order_is_sent_only_while_its_decision_stands() {
     /// Something happens while the order for tab 2 is open, and the one for tab 3 waits.
     #[track_caller]
-    fn check(meanwhile: impl FnOnce(&mut Bench, &mut Session), expect: &[i64]) {
+    fn check(meanwhile: impl FnOnce(&mut Bench, &mut Session), expect: Result<i64, &str>) {
         let (mut bench, mut session, first) = with_an_order_that_waits();
         bench.pass(50);
         meanwhile(&mut bench, &mut session);
         bench.take(&mut session, &discarded(&first, 102)).unwrap();
         bench.pass(300);
         bench.tick(&mut session).unwrap();
-        assert_eq!(bench.sent.ordered_tabs(), expect);
+        assert_eq!(bench.sent.ordered_tabs(), Vec::from_iter(expect.ok()));
+        let why = told_of(&session, 3);
+        assert_eq!(why.as_deref(), expect.err(), "as the popup shows it");
         bench.close(session);
         let trace = read_trace(bench.folder.path());
         assert_eq!(trace.of_type("decision").len(), 2);
+        let dropped = Vec::from_iter(expect.err().map(|why| (3, why.to_owned())));
+        assert_eq!(dropped_orders(&trace), dropped);
     }
     let protect = |bench: &mut Bench, session: &mut Session| {
         let text = format!("protected_domains = [\"host-3.example\"]\n{EAGER_POLICY}");
@@ -305,14 +309,22 @@ fn an_order_is_sent_only_while_its_decision_stands() {
     };
     let activated = |tab: i64| json!({"type": "tab_activated", "tab": tab, "win": 1});
     let sounds = |is: bool| json!({"type": "tab_changed", "tab": 3, "audible": is});
-    check(|_, _| {}, &[3]);
-    check(|bench, it| pause(bench, it, Some(3_600_000)).unwrap(), &[]);
-    check(|bench, it| set_mode(bench, it, Mode::Observe).unwrap(), &[]);
-    check(|bench, it| protect(bench, it).unwrap(), &[]);
-    check(|bench, it| take(bench, it, [3, 1].map(activated)), &[]);
-    check(|bench, it| take(bench, it, [true, false].map(sounds)), &[]);
-    let closed = json!({"type": "tab_closed", "tab": 3});
-    check(|bench, it| bench.take(it, &[closed]).unwrap(), &[]);
+    check(|_, _| {}, Ok(3));
+    let hour = Some(3_600_000);
+    check(|bench, it| pause(bench, it, hour).unwrap(), Err("PAUSED"));
+    check(
+        |bench, it| set_mode(bench, it, Mode::Observe).unwrap(),
+        Err("OBSERVING"),
+    );
+    check(|bench, it| protect(bench, it).unwrap(), Err("PROTECTED"));
+    check(
+        |bench, it| take(bench, it, [3, 1].map(activated)),
+        Err("YOUNG"),
+    );
+    check(
+        |bench, it| take(bench, it, [true, false].map(sounds)),
+        Err("RECENTLY_AUDIBLE"),
+    );
     // What was ended before its turn came does not count.
     let briefly = |bench: &mut Bench, session: &mut Session| {
         pause(bench, session, Some(3_600_000)).unwrap();
@@ -320,7 +332,140 @@ fn an_order_is_sent_only_while_its_decision_stands() {
         set_mode(bench, session, Mode::Observe).unwrap();
         set_mode(bench, session, Mode::Enforce).unwrap();
     };
-    check(briefly, &[3]);
+    check(briefly, Ok(3));
+}
+
+/// What the status says that a tab was not discarded for, where an order for it was dropped.
+fn told_of(session: &Session, tab: i64) -> Option<String> {
+    let recent = session.status(0).recent;
+    let decision = recent.into_iter().find(|it| it.tab.0 == tab)?;
+    assert_eq!(
+        decision.outcome,
+        decision.why.as_ref().map(|_| Outcome::Refused)
+    );
+    decision.why
+}
+
+/// The orders that a log says were dropped: their tabs, and why. Each names its decision.
+fn dropped_orders(trace: &ReadTrace) -> Vec<(i64, String)> {
+    let dropped = trace.of_type("order_dropped").into_iter();
+    let told = dropped.map(|line| {
+        let Body::OrderDropped(it) = &line.body else {
+            panic!()
+        };
+        let decided = &trace.lines[usize::try_from(it.decision.0).unwrap()];
+        assert!(matches!(&decided.body, Body::Decision(decision) if decision.tab == it.tab));
+        (it.tab.0, it.why.clone())
+    });
+    told.collect()
+}
+
+#[test]
+fn an_order_for_a_tab_that_was_closed_is_dropped() {
+    let (mut bench, mut session, first) = with_an_order_that_waits();
+    let closed = json!({"type": "tab_closed", "tab": 3});
+    bench.take(&mut session, &[closed]).unwrap();
+    bench.take(&mut session, &discarded(&first, 102)).unwrap();
+    bench.pass(300);
+    bench.tick(&mut session).unwrap();
+    assert_eq!(bench.sent.ordered_tabs(), [0; 0]);
+    bench.close(session);
+    let trace = read_trace(bench.folder.path());
+    assert_eq!(dropped_orders(&trace), [(3, "GONE".to_owned())]);
+}
+
+#[test]
+fn an_order_that_waited_in_vain_is_dropped_when_its_turn_comes() {
+    /// Nobody answers, and the engine gives both tabs up with the open order.
+    #[track_caller]
+    fn check(policy: Option<&PolicyDocument>, expect: (&[i64], &str)) {
+        let (mut bench, mut session, _) = with_an_order_that_waits();
+        if let Some(policy) = policy {
+            let by = PolicySource::Extension;
+            bench
+                .with(|now, tools| session.change_policy(policy, by, now, tools))
+                .unwrap();
+        }
+        for _ in 0..7 {
+            bench.pass(5_000);
+            bench.tick(&mut session).unwrap();
+        }
+        assert_eq!(bench.sent.ordered_tabs(), expect.0);
+        bench.close(session);
+        let trace = read_trace(bench.folder.path());
+        assert_eq!(dropped_orders(&trace)[0], (3, expect.1.to_owned()));
+    }
+    check(None, (&[3], "DECIDED_AGAIN"));
+    // There is no pressure any more.
+    check(Some(&PolicyDocument::default()), (&[], "EXPIRED"));
+}
+
+#[test]
+fn an_order_whose_measure_before_cannot_be_logged_was_never_sent() {
+    let (mut bench, mut session, first) = with_an_order_that_waits();
+    bench.pass(50);
+    // The outcome is written, and the sample before the next order is not.
+    bench.faults.set(|plan| {
+        plan.outage = plan.operations + 1..usize::MAX;
+        plan.trouble = Trouble::Full;
+    });
+    let refused = json!({
+        "type": "discard_outcome", "decision": first["decision"], "tab": 2, "ok": false,
+        "why": "ACTIVE",
+    });
+    bench.take(&mut session, &[refused]).unwrap_err();
+    assert_eq!(bench.sent.ordered_tabs(), [0; 0]);
+    bench.faults.set(|plan| plan.outage = 0..0);
+    let policy = Bench::policy();
+    bench
+        .with(|now, tools| session.recover(&policy, choice(Mode::Enforce), 0, now, tools))
+        .unwrap();
+    bench.close(session);
+    let trace = read_trace(bench.folder.path());
+    assert_eq!(dropped_orders(&trace), [(3, "LOG_UNAVAILABLE".to_owned())]);
+}
+
+#[test]
+fn an_order_that_waits_ends_with_the_log_or_its_host() {
+    let reason = |why: &str| [(3, why.to_owned())];
+    let (mut bench, session, _) = with_an_order_that_waits();
+    bench.close(session);
+    let trace = read_trace(bench.folder.path());
+    assert_eq!(dropped_orders(&trace), reason("HOST_STOPPED"));
+
+    // The host is killed between a wish and its decisions.
+    let mut bench = Bench::new();
+    let mut session = bench.open(Mode::Enforce);
+    bench.take(&mut session, &[session_started(2)]).unwrap();
+    bench
+        .faults
+        .set(|plan| plan.outage = plan.operations + 1..usize::MAX);
+    bench
+        .take(&mut session, &[json!({"type": "prune_requested"})])
+        .unwrap_err();
+    drop(session);
+    bench.faults.set(|plan| plan.outage = 0..0);
+    let session = bench.open(Mode::Enforce);
+    assert_eq!(told_of(&session, 2).as_deref(), Some("HOST_STOPPED"));
+    bench.close(session);
+    let trace = read_trace(bench.folder.path());
+    assert_eq!(dropped_orders(&trace), [(2, "HOST_STOPPED".to_owned())]);
+
+    let (mut bench, mut session, _) = with_an_order_that_waits();
+    bench.faults.set(|plan| plan.sync_fails = true);
+    bench.pass(5_000);
+    bench.tick(&mut session).unwrap_err();
+    let recover = |bench: &mut Bench, session: &mut Session| {
+        let policy = Bench::policy();
+        bench.with(|now, tools| session.recover(&policy, choice(Mode::Enforce), 0, now, tools))
+    };
+    recover(&mut bench, &mut session).unwrap_err();
+    bench.faults.set(|plan| plan.sync_fails = false);
+    recover(&mut bench, &mut session).unwrap();
+    assert_eq!(told_of(&session, 3).as_deref(), Some("LOG_UNAVAILABLE"));
+    bench.close(session);
+    let trace = read_trace(bench.folder.path());
+    assert_eq!(dropped_orders(&trace), reason("LOG_UNAVAILABLE"));
 }
 
 #[test]
@@ -344,6 +489,7 @@ fn no_order_sleeps_over_a_night() {
     bench.close(session);
     let trace = read_trace(bench.folder.path());
     assert_eq!(trace.of_type("decision").len(), 3);
+    assert_eq!(dropped_orders(&trace), [(3, "SLEPT".to_owned())]);
 }
 
 #[test]

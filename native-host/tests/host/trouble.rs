@@ -38,7 +38,7 @@ fn without_a_log_nothing_is_taken_and_the_hello_waits() {
     for request in [
         json!({"type": "set_mode", "mode": "enforce"}),
         json!({"type": "pause"}),
-        json!({"type": "change_policy", "preset": "eager"}),
+        json!({"type": "change_policy", "policy": {"ttl_minutes": 5}}),
         json!({"type": "explain", "tab": 1}),
     ] {
         assert_eq!(host.ask(request)["code"], "log_unavailable");

@@ -125,6 +125,13 @@ pub(crate) fn bookkeeping() -> BoxedStrategy<Body> {
         ),
         (option::of(any::<u64>()), any::<u64>(), ".*")
             .prop_map(|(from, count, why)| Body::Dropped(Dropped { from, count, why })),
+        (any::<u64>(), any::<i64>(), ".*").prop_map(|(decision, tab, why)| {
+            Body::OrderDropped(OrderDropped {
+                decision: Seq(decision),
+                tab: TabId(tab),
+                why,
+            })
+        }),
         any::<i64>().prop_map(|by_ms| Body::ClockStepped(ClockStepped { by_ms })),
         any::<u64>().prop_map(|ms| Body::Suspended(Suspended { ms })),
     ]

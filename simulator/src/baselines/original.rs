@@ -56,7 +56,8 @@ impl Original {
         match input {
             Input::SessionStarted(_) => {
                 for tab in world.tabs() {
-                    let since = if tab.is_active { now } else { now - TTL_MS };
+                    let idle_ms = if tab.is_active { 0 } else { TTL_MS };
+                    let since = now.saturating_sub(idle_ms);
                     self.activity.entry(tab.id).or_insert(since);
                 }
             }
@@ -143,6 +144,7 @@ impl Original {
     /// same window. Empty when focus mode is off.
     fn cluster(&self, world: &World) -> BTreeSet<TabId> {
         let mut cluster = BTreeSet::new();
+        let now = world.moment().now;
         let Some(front) = world.tab_in_front().filter(|_| self.has_focus_mode) else {
             return cluster;
         };
@@ -153,7 +155,7 @@ impl Original {
         let mut recent: Vec<&Tab> = world
             .tabs()
             .filter(|tab| tab.win == front.win && !is_on_host(tab))
-            .filter(|tab| world.moment().now - self.last_active_ms(tab) <= CLUSTER_MS)
+            .filter(|tab| now.saturating_sub(self.last_active_ms(tab)) <= CLUSTER_MS)
             .collect();
         recent.sort_by_key(|tab| std::cmp::Reverse(self.last_active_ms(tab)));
         for tab in recent {

@@ -290,7 +290,9 @@ impl Measures {
             let gaps = &self.histograms[of as usize];
             gaps.len() > up_to(gaps, until_ms - 1)
         });
-        if away > 0.0 && !is_observed {
+        let unseen = &self.histograms[Of::CensoredGap as usize];
+        let all_came_back = away <= 0.0 && up_to(unseen, until_ms) == up_to(unseen, idle_ms - 1);
+        if !is_observed && !all_came_back {
             return Err("no departure was observed for that long");
         }
         Ok(1.0 - away)
@@ -474,6 +476,11 @@ mod tests {
         assert!(measures.returns(HOUR_MS, DAY_MS).is_err());
         let all = measured(Of::ReturnGap, [MINUTE_MS, 2 * HOUR_MS]);
         assert_eq!(all.returns(HOUR_MS, DAY_MS), Ok(1.0), "nobody is left");
+        // That the longest gap happens to be a return does not make up for those that were lost.
+        let mut short = measured(Of::ReturnGap, [MINUTE_MS, 20 * MINUTE_MS]);
+        short.note(Of::CensoredGap, 10 * MINUTE_MS);
+        assert!(short.returns(0, HOUR_MS).is_err());
+        assert_eq!(short.returns(15 * MINUTE_MS, HOUR_MS), Ok(1.0));
     }
 
     #[test]

@@ -242,8 +242,8 @@ pub const TARGETS: &[Target] = &[
         }),
     target("session_p50", "min")
         .about(
-            "from the first view to the last, no 30 minutes without one between: half of the \
-             sessions are no longer",
+            "from the first view to the last and 60 s for that one, no 30 minutes without one \
+             between: half of the sessions are no longer",
         )
         .computed(
             30.0,

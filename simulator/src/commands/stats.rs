@@ -25,7 +25,8 @@ use crate::writing::write_whole;
 /// open, lives of tabs, time on pages and sites, sessions, switches, returns to a site by how long
 /// it was away, discards and memory; each beside the value that was published or measured, its
 /// source, and a tolerance. Sources are marked Q (quoted), S (at second hand), C (computed from
-/// data) and D (read off a graph). What a trace cannot tell is left out, and said why.
+/// data) and D (read off a graph). What a trace cannot tell is left out, and said why. What a view,
+/// a session, a site and a return are: simulator/STATS.md.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

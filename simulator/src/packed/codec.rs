@@ -44,6 +44,7 @@ mod tag {
     pub(super) const USER_IDLE: u8 = 17;
     pub(super) const DISCARD_OUTCOME: u8 = 18;
     pub(super) const SUSPENDED: u8 = 19;
+    pub(super) const DROPPED: u8 = 20;
 }
 
 /// The bits of a step's first byte that are its tag. The others say by how much seq went up; 0 says
@@ -146,6 +147,10 @@ impl Encoder {
                 self.seq(it.cause);
                 self.tab(it.tab);
                 self.byte(u8::from(it.mode == Mode::Enforce));
+            }
+            Body::OrderDropped(it) => {
+                self.begin(tag::DROPPED, line);
+                self.seq(it.decision);
             }
             Body::Metrics(it) => {
                 self.begin(tag::METRICS, line);
@@ -432,6 +437,12 @@ impl<'a> Decoder<'a> {
         match first & TAG_MASK {
             tag::LINE => *step = self.line(),
             tag::UNKNOWN => *step = Step::Unknown,
+            tag::DROPPED => {
+                self.begin(first);
+                *step = Step::Dropped {
+                    decision: self.seq(),
+                };
+            }
             tag::DECIDED => {
                 self.begin(first);
                 *step = Step::Decided(RecordedDecision {

@@ -46,6 +46,11 @@ impl<P: Policy> Abreast<P> {
                     run.note_recorded(recording, *recorded);
                 }
             }
+            Step::Dropped { decision } => {
+                for run in runs {
+                    run.note_dropped(recording, *decision, &mut Vec::new());
+                }
+            }
             Step::Unknown => runs.iter_mut().for_each(Run::note_unknown),
         }
     }

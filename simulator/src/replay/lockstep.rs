@@ -85,6 +85,12 @@ impl Lockstep {
                     run.note_recorded(&self.recording, recorded);
                 }
             }
+            Some(Step::Dropped { decision }) => {
+                self.settle(&mut look);
+                for run in [&mut self.base, &mut self.with] {
+                    run.note_dropped(&self.recording, decision, &mut Vec::new());
+                }
+            }
             Some(Step::Unknown) => {
                 self.base.note_unknown();
                 self.with.note_unknown();

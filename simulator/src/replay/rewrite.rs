@@ -5,6 +5,7 @@ use engine::{
     DiscardedBy, Input, MemorySource, Policy, Seq, Snapshot, Tab, TabChanges, TabFacts, TabId,
 };
 
+use super::Replayed;
 use super::discards::Intent;
 use super::recording::Recording;
 use super::run::Run;
@@ -252,6 +253,18 @@ impl<P: Policy> Run<P> {
             }
             (DiscardedBy::Other, _) => (Kept::AsItIs, Vec::new()),
         }
+    }
+
+    /// Takes in that a recorded order was never sent: what it stood for is not done here either.
+    pub(super) fn note_dropped(
+        &mut self,
+        recording: &Recording,
+        decision: Seq,
+        decided: &mut Vec<Replayed>,
+    ) {
+        // The decision may have been made on the last event.
+        self.settle(recording, decided);
+        self.rewrite_outcome(decision, false);
     }
 
     fn rewrite_outcome(&mut self, decision: Seq, ok: bool) -> Kept {

@@ -122,7 +122,7 @@ scores! {
     feedback: Feedback;
     /// What the policy decided.
     decisions: u64;
-    /// Decisions that the browser or a guard refused at the last moment.
+    /// Decisions that the browser or a guard refused at the last moment, or whose order was dropped before it was sent.
     refused: u64;
     /// Decisions taken over from the recording, which does not tell what became of them.
     unanswered: u64;

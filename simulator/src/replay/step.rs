@@ -10,6 +10,11 @@ pub enum Step {
     Event(Event),
     /// The recorded policy decided something.
     Decided(RecordedDecision),
+    /// What the recorded policy decided is not done: the order for it was never sent.
+    Dropped {
+        /// The place of the decision.
+        decision: Seq,
+    },
     /// A line of a type that is not known, which is counted.
     Unknown,
 }
@@ -38,6 +43,9 @@ impl Step {
                 tab: decision.tab,
                 mode: decision.mode,
             })),
+            Body::OrderDropped(it) => Some(Self::Dropped {
+                decision: it.decision,
+            }),
             Body::Unknown { .. } => Some(Self::Unknown),
             _ => line.event().map(Self::Event),
         }

@@ -325,7 +325,7 @@ impl Weights {
         };
         let (raw_bytes, source) = self.raw_bytes(recorded, tab);
         let standing = Standing {
-            bytes: fitted(self.reading, raw_bytes),
+            bytes: fitted(self.reading, raw_bytes, source, presence),
             source,
             presence,
             is_in_background: !tab.is_active,
@@ -419,7 +419,7 @@ impl Weights {
         let mut raw = raw.iter();
         accounts.for_each_mut(|_, account| {
             let &(raw_bytes, source) = raw.next().expect(of_each);
-            let bytes = fitted(*reading, raw_bytes);
+            let bytes = fitted(*reading, raw_bytes, source, account.standing.presence);
             if (account.bytes(), account.source()) == (bytes, source) {
                 return;
             }
@@ -493,11 +493,13 @@ impl Weights {
     }
 }
 
-/// Makes the tabs that were loaded at the last reading fit into what was read. They are never
-/// blown up to fill it: what is left over is the browser's own.
-fn fitted(reading: Option<Reading>, raw_bytes: u64) -> u64 {
+/// Makes the tabs that were loaded at the last reading fit into what was read, and with them what
+/// is guessed of others. They are never blown up to fill it: what is left over is the browser's
+/// own. What was measured of a tab that is gone is no part of the reading, and stays.
+fn fitted(reading: Option<Reading>, raw_bytes: u64, source: Source, presence: Presence) -> u64 {
+    let is_fixed = source == Source::Tab && presence != Presence::Loaded;
     match reading {
-        Some(reading) if reading.loaded_bytes > u128::from(reading.browser_bytes) => {
+        Some(reading) if !is_fixed && reading.loaded_bytes > u128::from(reading.browser_bytes) => {
             let loaded_bytes = u64::try_from(reading.loaded_bytes);
             match (raw_bytes.checked_mul(reading.browser_bytes), loaded_bytes) {
                 // The same, many times faster.

@@ -4,8 +4,8 @@ use std::fs;
 
 use engine::{DiscardedBy, Mode, TabId, WindowId};
 use recorder::{
-    Body, DiscardOutcome, TabActivated, TabClosed, TabDiscarded, TabLoaded, TabNavigated,
-    TabRestored, WindowClosed,
+    Body, DiscardOutcome, DropReason, OrderDropped, TabActivated, TabClosed, TabDiscarded,
+    TabLoaded, TabNavigated, TabRestored, WindowClosed,
 };
 
 use crate::commands::{check, edit};
@@ -88,6 +88,15 @@ fn what_cannot_have_happened_is_found() {
     };
     found(
         |it| it.ext(Body::DiscardOutcome(outcome)),
+        "outcome_without_decision",
+    );
+    let dropped = OrderDropped {
+        decision: engine::Seq(1),
+        tab: one,
+        why: DropReason::Slept.to_string(),
+    };
+    found(
+        |it| it.host(Body::OrderDropped(dropped)),
         "outcome_without_decision",
     );
     found(

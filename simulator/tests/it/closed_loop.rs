@@ -8,9 +8,9 @@ use engine::{
     Projection, Seq, TabChanges, TabId, UserState, WindowId, World,
 };
 use recorder::{
-    Body, DiscardOutcome, Line, ModeChanged, SessionStarted, Tab, TabActivated, TabChanged,
-    TabClosed, TabDiscarded, TabLoaded, TabNavigated, TabReplaced, TabRestored, Trace, UserIdle,
-    Window,
+    Body, DiscardOutcome, DropReason, Line, ModeChanged, OrderDropped, SessionStarted, Tab,
+    TabActivated, TabChanged, TabClosed, TabDiscarded, TabLoaded, TabNavigated, TabReplaced,
+    TabRestored, Trace, UserIdle, Window,
 };
 use simulator::baselines::Never;
 use simulator::replay::{Departure, Replay, Replayed, Score};
@@ -317,6 +317,21 @@ fn the_same_decision_takes_the_recorded_outcome_at_its_own_time() {
         (0, 1),
         "refused stays refused"
     );
+
+    let why = DropReason::Slept.to_string();
+    let tab = TabId(3);
+    let never_sent = |decision| {
+        Body::OrderDropped(OrderDropped {
+            decision: Seq(decision),
+            tab,
+            why: why.clone(),
+        })
+    };
+    let it = with_outcome(vec![never_sent(2), closed(3)]);
+    assert_eq!(it.seen, ["4 closed 3"], "no policy is told of it");
+    assert_eq!((it.score.refused, it.score.unanswered), (1, 0));
+    let it = with_outcome(vec![never_sent(1), closed(3)]);
+    assert_eq!((it.score.refused, it.score.unanswered), (0, 1));
 
     let it = with_outcome(vec![]);
     assert_eq!((it.score.discards, it.score.unanswered), (0, 1));

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::cargo::cargo_bin_cmd;
-use engine::{Mode, Output, SEMANTICS, TabId};
-use recorder::{Body, Origin, PruneRequested, TabNavigated};
+use engine::{Lapse, Mode, Output, SEMANTICS, TabId};
+use recorder::{Body, DropReason, Origin, PruneRequested, TabNavigated};
 
 use crate::recording::{MINUTE, Recorded, Recording, browse, short_of_memory};
 
@@ -371,6 +371,22 @@ fn replay_takes_a_policy_from_a_file() {
             &["stderr: sim: error: ", expect],
         );
     }
+}
+
+#[test]
+fn an_order_that_was_never_sent_is_no_open_question() {
+    let mut recording = short_of_memory(Mode::Enforce);
+    recording.ext(Body::PruneRequested(PruneRequested {
+        tab: Some(TabId(6)),
+    }));
+    recording.drop_orders(DropReason::Lapsed(Lapse::Paused));
+    let recorded = recording.close();
+    let check = |args: &[&str], expect: &str| check(recorded.root(), args, 0, &[expect]);
+    check(&["verify", "trace"], "");
+    check(&["check", "trace"], "");
+    check(&["info", "trace"], " carried out, 1 refused");
+    check(&["replay", "trace"], " 1 refused, 0 without an outcome");
+    check(&["explain", "trace", "--tab", "6"], " (PAUSED)");
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! What holds of a replay whatever the recording says, possible or not.
 
 use engine::{
-    DiscardedBy, Engine, Event, Facts, Guard, MemorySource, Mode, Orchestrator, Output, Policy,
-    PolicyDocument, Projection, Seq, Settings, TabId, UserState, WindowId, World,
+    DiscardedBy, Engine, Event, Facts, Guard, HostKnowledge, MemorySource, Mode, Orchestrator,
+    Output, Policy, PolicyDocument, Projection, Seq, Settings, Severity, TabId, UserState,
+    WindowId, World,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use recorder::{
-    Body, DiscardOutcome, Line, Metrics, PruneRequested, SessionStarted, Tab, TabActivated,
-    TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMemory, TabMoved, TabNavigated, TabReplaced,
-    TabRestored, UserIdle, Window, WindowClosed,
+    Body, ClockStepped, DiscardOutcome, DropReason, KnowledgeCarried, Line, Metrics, OrderDropped,
+    Paused, PressureSignal, PruneRequested, SessionStarted, SignalSource, Suspended, Tab,
+    TabActivated, TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMemory, TabMoved,
+    TabNavigated, TabReplaced, TabRestored, UserIdle, Window, WindowClosed, WindowFocused,
+    WindowOpened,
 };
 use simulator::baselines::Never;
 use simulator::replay::Replay;
@@ -79,6 +82,10 @@ pub(crate) fn body() -> impl Strategy<Value = Body> {
         2 => (0..60_u64, id(), any::<bool>()).prop_map(|(decision, tab, ok)| {
             Body::DiscardOutcome(DiscardOutcome { decision: Seq(decision), tab, ok, why: None })
         }),
+        1 => (0..60_u64, id()).prop_map(|(decision, tab)| {
+            let why = DropReason::HostStopped.to_string();
+            Body::OrderDropped(OrderDropped { decision: Seq(decision), tab, why })
+        }),
         4 => Just(Body::Metrics(Metrics::default())),
         3 => (0..=16_u64, proptest::option::of(0..=8_u64)).prop_map(|(used, browser)| {
             Body::Metrics(Metrics {
@@ -98,6 +105,27 @@ pub(crate) fn body() -> impl Strategy<Value = Body> {
             };
             Body::TabMemory(TabMemory { tab, bytes: gib << 30, how })
         }),
+        1 => prop_oneof![Just("moderate"), Just("critical")].prop_map(|severity| {
+            Body::PressureSignal(PressureSignal {
+                source: SignalSource::Psi,
+                severity: match severity { "moderate" => Severity::Moderate, _ => Severity::Critical },
+            })
+        }),
+        1 => (0..=45_000_u64).prop_map(|ms| Body::Suspended(Suspended { ms })),
+        1 => proptest::option::of(-100_000..3_000_000_i64).prop_map(|after_ms| {
+            Body::Paused(Paused { until_ms: after_ms.map(|ms| START_MS + ms) })
+        }),
+        1 => (1..4, 1..=8_u8, -100_000_000..100_000_i64, proptest::option::of(0..4_u64)).prop_map(|(host, familiarity, when, gib)| {
+            Body::KnowledgeCarried(KnowledgeCarried { hosts: vec![HostKnowledge {
+                host: format!("host-{host}.example.org"),
+                familiarity,
+                last_in_front_ms: Some(START_MS + when),
+                bytes: gib.map(|gib| gib << 30),
+            }] })
+        }),
+        1 => win().prop_map(|win| Body::WindowOpened(WindowOpened { win })),
+        2 => proptest::option::of(win()).prop_map(|win| Body::WindowFocused(WindowFocused { win })),
+        1 => (-100_000..100_000_i64).prop_map(|by_ms| Body::ClockStepped(ClockStepped { by_ms })),
         // Its cause is the line before it; that is put right below.
         3 => id().prop_map(|tab| Body::Decision(decision(Seq(0), tab).into())),
     ]
@@ -199,6 +227,12 @@ pub(crate) fn lines(bodies: Vec<Body>) -> Vec<Line> {
     (0..).zip(bodies).map(line).collect()
 }
 
+/// The same after something that happens in every world, so that the clocks of all begin with it.
+fn from_the_first(mut bodies: Vec<Body>) -> Vec<Body> {
+    bodies.insert(0, Body::WindowOpened(WindowOpened { win: WindowId(1) }));
+    bodies
+}
+
 /// What a guard is called in scores.
 fn name_of(guard: Guard) -> String {
     let name = serde_json::to_value(guard).unwrap();
@@ -251,7 +285,7 @@ proptest! {
         let mut distrustful = Replay::new(Distrustful { own });
         let mut trustful = Replay::new(greedy());
         let (mut expected, mut decided) = (Vec::new(), Vec::new());
-        for mut line in lines(bodies) {
+        for mut line in lines(from_the_first(bodies)) {
             stay(&trustful, &mut line.body);
             distrustful.take(&line, &mut expected);
             trustful.take(&line, &mut decided);
@@ -267,7 +301,7 @@ proptest! {
     ) {
         let own = Engine::new(greedy(), Mode::Enforce);
         let mut replay = Replay::new(Distrustful { own });
-        for mut line in lines(bodies) {
+        for mut line in lines(from_the_first(bodies)) {
             stay(&replay, &mut line.body);
             replay.take(&line, &mut Vec::new());
             let own = &replay.policy().own;
@@ -322,13 +356,38 @@ proptest! {
 
 #[test]
 fn a_leap_of_time_does_not_keep_a_timer_busy_for_ever() {
+    let tabs = (1..=3).map(|id| Tab {
+        active: Some(id == 1),
+        ..tab(id)
+    });
+    let session = Body::SessionStarted(SessionStarted {
+        browser: None,
+        browser_version: None,
+        extension_version: None,
+        idle: Some(UserState::Active),
+        windows: vec![Window {
+            win: WindowId(1),
+            focused: true,
+        }],
+        tabs: tabs.collect(),
+    });
+    let short_of_memory = Body::Metrics(Metrics {
+        ram_total: Some(16 << 30),
+        ram_used: Some(16 << 30),
+        ..Metrics::default()
+    });
     for (policy, _) in simulator::baselines::NAMES {
         let policy = policy.replace("-N", "-5");
-        for from_ms in [START_MS, i64::MIN] {
+        for times_ms in [
+            [START_MS, i64::MAX],
+            [i64::MIN, i64::MIN],
+            [i64::MIN, i64::MAX],
+        ] {
             let mut replay = Replay::new(simulator::baselines::named(&policy, 0).unwrap());
-            let first = Body::TabOpened(tab(1));
-            for (index, mut line) in (0..).zip(lines(vec![first.clone(), first])) {
-                line.t_ms = [from_ms, i64::MAX][index];
+            for (index, mut line) in
+                (0..).zip(lines(vec![session.clone(), short_of_memory.clone()]))
+            {
+                line.t_ms = times_ms[index];
                 replay.take(&line, &mut Vec::new());
             }
             replay.finish(&mut Vec::new());

@@ -8,9 +8,9 @@ use engine::{
     SEMANTICS, Seq, TabId, UserState, WindowId,
 };
 use recorder::{
-    Body, DiscardOutcome, Line, Metrics, ModeChanged, Naming, Opening, Origin, PolicyChanged,
-    PolicySource, Privacy, SessionStarted, Source, Tab, TabActivated, TabDiscarded, TabLoaded,
-    TabReplaced, TabRestored, TraceWriter, Window,
+    Body, DiscardOutcome, DropReason, Line, Metrics, ModeChanged, Naming, Opening, OrderDropped,
+    Origin, PolicyChanged, PolicySource, Privacy, SessionStarted, Source, Tab, TabActivated,
+    TabDiscarded, TabLoaded, TabReplaced, TabRestored, TraceWriter, Window,
 };
 use tempfile::TempDir;
 
@@ -235,6 +235,15 @@ impl Recording {
     pub(crate) fn refuse(&mut self, why: &str) -> &mut Self {
         for (decision, tab) in std::mem::take(&mut self.orders) {
             self.wait(40).answer(decision, tab, Some(why));
+        }
+        self
+    }
+
+    /// Drops the orders for what was decided.
+    pub(crate) fn drop_orders(&mut self, why: DropReason) -> &mut Self {
+        for (decision, tab) in std::mem::take(&mut self.orders) {
+            let why = why.to_string();
+            self.host(Body::OrderDropped(OrderDropped { decision, tab, why }));
         }
         self
     }

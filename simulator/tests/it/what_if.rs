@@ -193,6 +193,7 @@ fn the_bytes_of_a_tab_come_from_the_first_source_that_is_there() {
             bytes: Some(7 * MIB),
         }],
     });
+    let fit = |mib: u64| mib * 2048 / 2531;
     let steps = [
         // Before any word of memory: what Chromium assumes.
         (tick(), [80, 80, 80, 80]),
@@ -210,9 +211,16 @@ fn the_bytes_of_a_tab_come_from_the_first_source_that_is_there() {
         (sample(50, 2), [512, 500, 500, 7]),
         (measured(2, 1512 * MIB), [512, 1512, 500, 7]),
         // 2,531 MiB are made to fit.
+        (sample(50, 2), [512, 1512, 500, 7].map(fit)),
+        // What was measured of a tab that is gone is no part of what is read.
         (
-            sample(50, 2),
-            [512, 1512, 500, 7].map(|mib| mib * 2048 / 2531),
+            discarded(2, DiscardedBy::Orchestrator),
+            [fit(512), 1512, fit(500), fit(7)],
+        ),
+        // What is guessed of one is guessed as of the others.
+        (
+            discarded(4, DiscardedBy::Orchestrator),
+            [fit(512), 1512, fit(500), fit(7)],
         ),
     ];
     let lines = lines(&steps.clone().map(|(body, _)| body));

@@ -3,13 +3,14 @@
 //! Chromium's family makes one set of policies of every file of a folder, whatever its name
 //! (chromeenterprise.google, «Set Chrome browser policies on managed PCs»; `LoadFromPath` in its
 //! config_dir_policy_loader.cc), Firefox reads one `policies.json` (mozilla.github.io,
-//! «policy-templates»). Those of macOS are property lists and those of Windows keys of its
+//! «policy-templates»), which is strict JSON. Those of macOS are property lists and those of Windows keys of its
 //! registry; neither is looked at.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::browsers::{Family, Os};
@@ -61,7 +62,7 @@ fn problems_of(family: Family, folder: &Path) -> Vec<(State, PathBuf, String)> {
     let mut problems = Vec::new();
     let mut policies = Map::new();
     for file in files_of(family, folder) {
-        match read(&file) {
+        match read(family, &file) {
             // Of a policy that is in two files, Chromium takes the last one as it is.
             Ok(mut found) => policies.append(&mut found),
             Err(error) => {
@@ -94,9 +95,32 @@ fn files_of(family: Family, folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn read(file: &Path) -> anyhow::Result<Map<String, Value>> {
+fn read(family: Family, file: &Path) -> anyhow::Result<Map<String, Value>> {
     let text = read_file(file, MAX_POLICY_BYTES)?.unwrap_or_default();
-    Ok(serde_json::from_str(&text)?)
+    match family {
+        Family::Chromium => Ok(as_chromium_reads(&text)?),
+        Family::Firefox => Ok(serde_json::from_str(&text)?),
+    }
+}
+
+/// Reads JSON with Chromium's own parser, and what it lets pass in files of policies:
+/// `JSON_PARSE_CHROMIUM_EXTENSIONS` (comments, newlines in strings, `\xNN`) and
+/// `JSON_ALLOW_TRAILING_COMMAS`; and a byte order mark.
+fn as_chromium_reads(text: &str) -> serde_json_lenient::Result<Map<String, Value>> {
+    let (replace_invalid, newlines, control, v_escapes, x_escapes) =
+        (false, true, false, false, true);
+    // It takes comments and trailing commas unless it is told not to.
+    let mut reader = serde_json_lenient::Deserializer::from_slice_with_options(
+        text.trim_start_matches('\u{feff}').as_bytes(),
+        replace_invalid,
+        newlines,
+        control,
+        v_escapes,
+        x_escapes,
+    );
+    let policies = Map::deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(policies)
 }
 
 fn of_chromium(policies: &Value) -> Vec<(State, String)> {
@@ -310,6 +334,47 @@ mod tests {
         ] {
             check(&policies, expect);
         }
+    }
+
+    #[test]
+    fn a_file_is_read_as_its_browser_reads_it() {
+        const BY_HAND: &str = r#"// Of the school, since March.
+            {
+                /* No host but ours: */
+                "NativeMessagingBlocklist": ["*",], // all
+                "NativeMessagingUserLevelHosts": false,
+            }
+        "#;
+        #[track_caller]
+        fn check(family: Family, name: &str, text: &str, expect: &[State]) {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(name), text).unwrap();
+            let found = problems_of(family, folder.path());
+            let states: Vec<State> = found.iter().map(|(state, ..)| *state).collect();
+            assert_eq!(states, expect, "{text}: {found:?}");
+        }
+        let chromium = |text: &str, expect| check(Family::Chromium, "1.json", text, expect);
+        chromium(BY_HAND, &[State::Unhealthy, State::Unhealthy]);
+        chromium(
+            r#"{"NativeMessagingBlocklist": ["\x2a"]}"#,
+            &[State::Unhealthy],
+        );
+        chromium("\u{feff}{}", &[]);
+        chromium("{\"HomepageLocation\": \"two\nlines\"}", &[]);
+        for broken in [
+            "",
+            "{",
+            "{} {}",
+            "{'a': 1}",
+            "[]",
+            "{\"a\": 1,,}",
+            "# no comment\n{}",
+        ] {
+            chromium(broken, &[State::Degraded]);
+        }
+        let firefox = |text: &str, expect| check(Family::Firefox, "policies.json", text, expect);
+        firefox("{}", &[]);
+        firefox("{} // strict", &[State::Degraded]);
     }
 
     #[test]

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use recorder::Privacy;
 
+use crate::choice_file::ChoiceFile;
 use crate::health::{Check, Face, Finding, Subject};
 use crate::host_key::{self, Found};
 use crate::kept;
-use crate::privacy_file::PrivacyFile;
+use crate::privacy_choice::PrivacyChoice;
 
 pub(super) const CHOICE: Check<Subject> = Check {
     id: "privacy.choice",
@@ -24,7 +25,7 @@ pub(super) const CHOICE: Check<Subject> = Check {
     fix: "make the choice anew on the settings page; hostnames are hashed until then",
     run: |subject| {
         let path = subject.machine.paths.privacy();
-        match PrivacyFile::read(&path) {
+        match ChoiceFile::<PrivacyChoice>::read(&path) {
             Ok(None) => Finding::healthy("none was made: the defaults hold"),
             Ok(Some(_)) => Finding::healthy("it can be read"),
             Err(problem) => {
@@ -85,7 +86,7 @@ pub(super) const KEY: Check<Subject> = Check {
 
 /// Whether names are hashed. They are where the choice cannot be read.
 fn is_needed(subject: &Subject) -> bool {
-    match PrivacyFile::read(&subject.machine.paths.privacy()) {
+    match ChoiceFile::<PrivacyChoice>::read(&subject.machine.paths.privacy()) {
         Ok(choice) => choice.unwrap_or_default().privacy != Privacy::Hostname,
         Err(_) => true,
     }
