@@ -66,6 +66,7 @@ async function openSettings() {
 test('a pause is chosen by keyboard, and the focus is not lost over it', { timeout: 120_000 }, async (t) => {
   if (!lab) return t.skip('no browser');
   const pauses = () => lab.log().filter(({ type }) => type === 'paused');
+  const canBeAsked = (selector) => lab.inController((it) => !document.querySelector(it).disabled, selector);
   await waitFor('the popup is there', () =>
     lab.inController(() => document.querySelector('#pause')?.checkVisibility()),
   );
@@ -76,6 +77,7 @@ test('a pause is chosen by keyboard, and the focus is not lost over it', { timeo
   await press('Tab');
   assert.equal(await focused(), 'An hour');
   assert.deepEqual(pauses(), [], 'nothing is paused by looking');
+  assert.ok(await canBeAsked('#prune'));
 
   await press('Enter');
   await waitFor('the focus is where the pause can be ended', async () => (await focused()) === 'resume');
@@ -83,10 +85,19 @@ test('a pause is chosen by keyboard, and the focus is not lost over it', { timeo
   assert.deepEqual(more, []);
   assert.ok(Math.abs(until_ms - t_ms - 3_600_000) < 30_000, `${until_ms - t_ms} ms`);
   assert.match(await text('#paused-text'), /^Paused until /);
+  assert.ok(!(await canBeAsked('#prune')), 'a pause is a pause');
 
   await press('Enter');
   await waitFor('the focus is back', async () => (await focused()) === 'pause');
   assert.equal(pauses().at(-1).until_ms, undefined);
+});
+
+test('who asks for memory is told that there is none to be had', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await waitFor('it can be asked for', () => lab.inController(() => !document.querySelector('#prune').disabled));
+  await click('#prune');
+  await waitForText('#answer', /^Asked for/);
+  await waitForText('#answer', /^No tab can go to sleep now/);
 });
 
 test('a preset fills in what it is about, and what is its owner’s stays', { timeout: 120_000 }, async (t) => {

@@ -26,6 +26,9 @@ import {
 
 const EVERY_MS = 2_000;
 
+/** What is asked for is decided on at once, so it stands in the next status but one. */
+const ANSWERED_AFTER_MS = 2 * EVERY_MS;
+
 const HEALTH_COLOURS = new Map(
   Object.entries({ HEALTHY: "low", DEGRADED: "medium", UNHEALTHY: "high" }),
 );
@@ -77,6 +80,9 @@ let recentLimit = 5;
 /** Likewise of the list of what is not well. */
 let shownTroubles = "";
 
+/** When memory was asked for, until it is known what came of it. */
+let askedForMemoryAt = /** @type {number | null} */ (null);
+
 async function refresh() {
   /** @type {View} */
   const view = await ask({ ask: "view" });
@@ -89,6 +95,7 @@ async function refresh() {
   if (view.status === null) return;
   showPressure(view.status);
   showControl(view.status);
+  showPruned(view.status);
   await showRecent(view.status);
 }
 
@@ -195,7 +202,23 @@ function showControl(status) {
       paused_until_ms >= FOREVER_MS ? "Paused until you resume" : `Paused until ${timeText(paused_until_ms)}`,
     );
   }
+  page.prune.disabled = isPaused;
   if (page.paused.hidden === isPaused) showPause(isPaused);
+}
+
+/**
+ * What came of asking for memory: what was put to sleep is listed, so only that there is nothing
+ * has to be said.
+ *
+ * @param {Status} status
+ */
+function showPruned({ recent }) {
+  if (askedForMemoryAt === null) return;
+  const since = askedForMemoryAt;
+  const came = recent.some(({ reasons, t_ms }) => reasons.includes("REQUESTED") && t_ms >= since);
+  if (!came && Date.now() - since < ANSWERED_AFTER_MS) return;
+  askedForMemoryAt = null;
+  setText(page.answer, came ? "" : "No tab can go to sleep now.");
 }
 
 /**
@@ -306,6 +329,7 @@ page.pauseFor.addEventListener("click", ({ target }) => {
 });
 page.resume.addEventListener("click", () => wish({ ask: "pause", until_ms: null }));
 page.prune.addEventListener("click", () => {
+  askedForMemoryAt = Date.now();
   wish({ ask: "prune" }, "Asked for. What can go to sleep is listed below in a moment.");
 });
 page.recentMore.addEventListener("click", () => {

@@ -300,5 +300,7 @@ export function removedText(removed, timeText) {
 
 /** @param {string} sentence */
 function capitalised(sentence) {
+  // The name of a setting or a file stays as it is.
+  if (/^\w+[._/]\w/.test(sentence)) return sentence;
   return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }

@@ -137,13 +137,13 @@ test("what is not well with the host, in words, with what to do", () => {
   const check = { id: "log.writing", about: "the log can be written", required: true };
   const checks = /** @type {any} */ ([
     { ...check, state: "UNHEALTHY", detail: "the disk is full", fix: "make room on the disk" },
-    { ...check, id: "moon.full", state: "DEGRADED", detail: "It is.", fix: "" },
+    { ...check, id: "moon.full", state: "DEGRADED", detail: "moon.toml: line 2 is odd.", fix: "" },
     { ...check, id: "metrics.fresh", state: "SKIPPED", detail: "", fix: "" },
     { ...check, id: "disk.free", state: "HEALTHY", detail: "there is enough", fix: "" },
   ]);
   assert.deepEqual(healthTroubles({ state: "UNHEALTHY", checks }), [
     { name: "The log", state: "UNHEALTHY", detail: "The disk is full.", fix: "Make room on the disk." },
-    { name: "the log can be written", state: "DEGRADED", detail: "It is.", fix: "" },
+    { name: "the log can be written", state: "DEGRADED", detail: "moon.toml: line 2 is odd.", fix: "" },
   ]);
 });
 

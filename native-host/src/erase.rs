@@ -18,7 +18,7 @@ use crate::paths::{Paths, UNFINISHED};
 #[derive(Debug, Error)]
 #[error(
     "nothing was erased: {} writes {}; close the browser, or disable the extension, and try again",
-    holder(.pid),
+    self.host(),
     .path.display()
 )]
 pub struct StillWriting {
@@ -28,11 +28,14 @@ pub struct StillWriting {
     pub path: PathBuf,
 }
 
-fn holder(pid: &Option<u32>) -> String {
-    pid.map_or_else(
-        || "a host".to_owned(),
-        |pid| format!("the host of process {pid}"),
-    )
+impl StillWriting {
+    /// Names the host.
+    pub fn host(&self) -> String {
+        self.pid.map_or_else(
+            || "a host".to_owned(),
+            |pid| format!("the host of process {pid}"),
+        )
+    }
 }
 
 /// What there is to erase.
@@ -222,7 +225,10 @@ impl Report {
 }
 
 /// Lists the traces of a folder, if nobody writes one of them.
-fn nobody_writes(folder: &Path) -> anyhow::Result<Vec<StoredTrace>> {
+///
+/// # Errors
+/// [`StillWriting`]; what the file system says.
+pub fn nobody_writes(folder: &Path) -> anyhow::Result<Vec<StoredTrace>> {
     let traces = StoredTrace::list(folder)?;
     for trace in &traces {
         match trace.check_is_free() {

@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::Parser;
 use native_host::cli::{Cli, DoctorArgs, EraseArgs, InstallArgs, PlaceArgs, Verb};
 use native_host::connection::Ending;
-use native_host::erase::{Plan, StillWriting};
+use native_host::erase::{Plan, StillWriting, nobody_writes};
 use native_host::extensions::Caller;
 use native_host::health::{Machine, Subject, checks, doctor};
 use native_host::install::{NoBrowser, Place, forget_extensions, install, uninstall};
@@ -89,6 +89,12 @@ fn uninstall_verb(args: &PlaceArgs) -> anyhow::Result<u8> {
     }
     if text.is_empty() {
         text.push_str("found nothing to remove\n");
+    }
+    if let Err(error) = nobody_writes(&paths.traces()) {
+        let host = error.downcast::<StillWriting>()?.host();
+        text.push_str(&format!(
+            "{host} still runs: it goes on until its browser is closed, or the extension disabled\n"
+        ));
     }
     print(&text)?;
     Ok(0)

@@ -44,8 +44,8 @@ fn compose(folder: &Path, compression: Compression) -> u64 {
             }
             composer.finish(START_MS + LINES)
         });
-    let folder = written.unwrap_or_else(|error| panic!("{error}"));
-    bytes_in(&folder)
+    let composed = written.unwrap_or_else(|error| panic!("{error}"));
+    bytes_in(&composed.folder)
 }
 
 fn bytes_in(folder: &Path) -> u64 {

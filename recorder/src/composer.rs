@@ -36,6 +36,15 @@ pub enum Compression {
     Zstd,
 }
 
+/// A trace that was composed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Composed {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// How many lines it has, headers, checkpoints and seals among them.
+    pub lines: u64,
+}
+
 /// Composes a trace from lines that are known already.
 ///
 /// It gives each line its seq, and each of the extension's lines its `n`, without gaps; makes
@@ -196,11 +205,11 @@ impl TraceComposer {
         self.place.last_t_ms
     }
 
-    /// Seals the trace and gives the folder its name, which it returns.
+    /// Seals the trace and gives the folder its name.
     ///
     /// # Errors
     /// What the file system refuses. Nothing is left of the trace then.
-    pub fn finish(mut self, t_ms: i64) -> Result<PathBuf, WriteError> {
+    pub fn finish(mut self, t_ms: i64) -> Result<Composed, WriteError> {
         self.seal(t_ms, None)?;
         fs::rename(&self.partial, &self.folder).map_err(|error| match error.kind() {
             io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory => WriteError::Exists {
@@ -212,7 +221,10 @@ impl TraceComposer {
             },
         })?;
         self.is_finished = true;
-        Ok(self.folder.clone())
+        Ok(Composed {
+            folder: self.folder.clone(),
+            lines: self.place.next_seq,
+        })
     }
 
     fn checkpoint(&mut self, t_ms: i64) -> Result<(), WriteError> {

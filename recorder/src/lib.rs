@@ -26,7 +26,7 @@ mod tally;
 mod wire;
 mod writer;
 
-pub use composer::{Compression, TraceComposer};
+pub use composer::{Composed, Compression, TraceComposer};
 pub use compress::compressor;
 pub use error::*;
 pub use line::*;

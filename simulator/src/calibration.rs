@@ -16,13 +16,15 @@ mod course;
 mod measures;
 mod person;
 mod pool;
+mod target;
 mod targets;
 
 pub use course::Course;
 pub use measures::{Measures, Of, Weibull};
 pub use person::{Calibration, Person};
 pub use pool::{Pool, Row};
-pub use targets::{Mark, Over, TARGETS, Target};
+pub use target::{Mark, Over, Target};
+pub use targets::TARGETS;
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;

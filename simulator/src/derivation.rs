@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use engine::Seq;
 use recorder::{
-    Body, Line, LogOpened, Opening, Origin, TraceComposer, WriteError, session_made_from,
+    Body, Composed, Line, LogOpened, Opening, Origin, TraceComposer, WriteError, session_made_from,
 };
 use serde::Serialize;
 
@@ -55,7 +55,7 @@ impl From<Line> for Piece {
 /// How much became of the lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Copied {
-    /// Lines that were written, without what the writer makes itself.
+    /// The lines of the new trace, with what the writer makes itself.
     pub lines: u64,
     /// Outputs and outcomes left out, since what they refer to is not there.
     pub left_out: u64,
@@ -119,7 +119,6 @@ impl Derivation {
             return Ok(());
         };
         let seq = self.composer.append(t_ms, at_ms, body)?;
-        self.copied.lines += 1;
         if is_decision && let Some(from) = from {
             self.decisions.insert(from, seq);
             if self.decisions.len() > DECISIONS_REMEMBERED {
@@ -131,23 +130,24 @@ impl Derivation {
         Ok(())
     }
 
-    /// Returns how much became of the lines so far.
-    pub fn copied(&self) -> Copied {
-        self.copied
-    }
-
     /// Returns the time of the last line.
     pub fn last_t_ms(&self) -> i64 {
         self.composer.last_t_ms()
     }
 
-    /// Seals the trace and gives it its name.
+    /// Seals the trace and gives its folder the name, which it returns with how much became of the
+    /// lines.
     ///
     /// # Errors
     /// As [`TraceComposer::finish`].
-    pub fn finish(self) -> Result<PathBuf, WriteError> {
+    pub fn finish(self) -> Result<(PathBuf, Copied), WriteError> {
         let t_ms = self.composer.last_t_ms();
-        self.composer.finish(t_ms)
+        let Composed { folder, lines } = self.composer.finish(t_ms)?;
+        let copied = Copied {
+            lines,
+            ..self.copied
+        };
+        Ok((folder, copied))
     }
 
     /// Leads a reference to where its line is now; `None` where that is not there.

@@ -22,6 +22,7 @@ pub mod identifiers;
 pub mod import;
 pub mod merge;
 pub mod packed;
+pub mod pareto;
 #[cfg(feature = "analysis")]
 pub mod parquet;
 pub mod plot;

@@ -51,6 +51,9 @@ pub struct Head {
 pub struct About {
     /// The session's id.
     pub session: String,
+    /// The version of the program that packed it: another may read more in the same lines.
+    #[serde(default)]
+    pub sim: String,
     /// The version of the engine that recorded it.
     pub engine: u32,
     /// How many lines it has.

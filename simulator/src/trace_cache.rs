@@ -1,8 +1,8 @@
 //! Packed traces, kept from one run to the next in the user's cache folder.
 //!
 //! A trace is packed the first time it is asked for and mapped into memory from then on. What is
-//! kept names the files it was made from, with their sizes and times of change: where one differs,
-//! it is made anew. A damaged one is, too. All of it can be deleted at any time; what was asked for
+//! kept names the files it was made from, with their sizes and times of change, and the version of the
+//! program that packed it: where one differs, it is made anew. A damaged one is, too. All of it can be deleted at any time; what was asked for
 //! the longest ago is, where all together have more than 4 GiB. It is written beside its place and
 //! renamed, so nobody ever maps a file that still changes.
 
@@ -29,6 +29,8 @@ use crate::reading::{Show, read, shown};
 const KEPT_BYTES: u64 = 4 << 30;
 
 const SUFFIX: &str = "tabpack";
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How far packed traces are trusted.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -77,7 +79,7 @@ impl TraceCache {
                 .map_err(anyhow::Error::from)
                 .and_then(|file| mapped(&file))
             {
-                Ok(packed) if packed.about().files == files => {
+                Ok(packed) if packed.about().files == files && packed.about().sim == VERSION => {
                     if !self.is_verified || is_of(&packed, trace, console)? {
                         // Where it cannot be noted that it was asked for it is removed too soon.
                         let _ = note_use(place);
@@ -138,6 +140,7 @@ impl TraceCache {
         let header = trace.header();
         let about = About {
             session: header.session.to_string(),
+            sim: VERSION.to_owned(),
             engine: header.engine,
             lines: ending.lines,
             digest: ending.digest,

@@ -10,7 +10,7 @@ mod evidence;
 mod search;
 mod split;
 
-pub use choice::{Choice, Limits, Plateau, double_steps, front, neighbours, steps};
+pub use choice::{Choice, Limits, Plateau, double_steps, neighbours, steps};
 pub use evidence::{Evidence, PairedTest, paired_test};
-pub use search::{Search, Tried};
+pub use search::{Search, Tried, objectives};
 pub use split::{Cells, Part, Person, Split, SplitError, SplitKind, split};

@@ -43,8 +43,8 @@ pub(crate) fn create(
 
 /// Ends a trace. It is there from now on.
 pub(crate) fn finish(derivation: Derivation) -> anyhow::Result<Written> {
-    let copied = derivation.copied();
-    let output = derivation.finish()?.display().to_string();
+    let (folder, copied) = derivation.finish()?;
+    let output = folder.display().to_string();
     Ok(Written { output, copied })
 }
 

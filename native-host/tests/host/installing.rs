@@ -9,7 +9,7 @@ use native_host::browsers::{BROWSERS, Browser, Family, Os};
 use native_host::extensions::OWN_ADD_ON;
 use serde_json::{Value, json};
 
-use crate::client::{Home, Host, OWN_ORIGIN, PROGRAM};
+use crate::client::{Home, Host, OWN_ORIGIN, PROGRAM, new_session};
 
 const OTHER: &str = "abcdefghijklmnopabcdefghijklmnop";
 
@@ -142,6 +142,27 @@ fn all_browsers_that_are_there_are_installed_for_at_once_and_nothing_is_left() {
         "three manifests and the list: {stdout}"
     );
     assert_eq!(tree(home.path()), before);
+    let (_, stdout, _) = run(&home, &["uninstall"]);
+    assert_eq!(stdout, "found nothing to remove\n");
+}
+
+#[test]
+fn a_host_that_goes_on_after_it_was_uninstalled_is_told() {
+    let home = Home::new();
+    start_once(&home, Browser::by_id("chromium").unwrap());
+    run(&home, &["install"]);
+    let (host, _) = Host::connect(&home, &new_session());
+    let (code, stdout, _) = run(&home, &["uninstall"]);
+    assert_eq!(code, Some(0));
+    let told = format!(
+        "the host of process {} still runs",
+        host.pid().as_raw_nonzero()
+    );
+    assert!(
+        stdout.lines().last().unwrap().starts_with(&told),
+        "{stdout}"
+    );
+    host.close();
     let (_, stdout, _) = run(&home, &["uninstall"]);
     assert_eq!(stdout, "found nothing to remove\n");
 }

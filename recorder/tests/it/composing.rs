@@ -62,7 +62,7 @@ proptest! {
             seqs.push(composer.append(t_ms, at_ms, body.clone()).unwrap());
             expected.push((t_ms, at_ms, body));
         }
-        prop_assert_eq!(composer.finish(t_ms).unwrap(), folder.clone());
+        prop_assert_eq!(composer.finish(t_ms).unwrap().folder, folder.clone());
 
         let (lines, reader) = read(&folder);
         prop_assert!(reader.sealed());

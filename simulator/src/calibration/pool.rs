@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::measures::Measures;
-use super::targets::{Mark, Over, TARGETS, Target};
+use super::target::{Mark, Over, Target};
+use super::targets::TARGETS;
 
 /// A row of the table, beside what a trace says.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,30 +1,31 @@
 //! `sim replay`: what would a policy have decided?
 
 mod args;
+mod score_in_words;
+mod start;
+mod state_file;
+mod summary;
 
-use std::fs::File;
-use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
-use engine::{Level, Policy, Reason, SEMANTICS, Seq};
-use recorder::{Origin, Trace, TraceReader};
+use anyhow::{anyhow, bail};
+use engine::{Reason, Seq};
+use recorder::Trace;
 use serde::Serialize;
-use simulator::baselines::AnyPolicy;
-use simulator::replay::{
-    Clairvoyance, EARLY_RETURN_MS, Feedback, Frontier, Machine, Replay, Replayed, Score, Step,
-    THRASH_MS,
-};
-use simulator::state::{About, BYTES_MAX, Before, PolicyLabel, State};
-use tempfile::NamedTempFile;
+use simulator::replay::{Clairvoyance, Frontier, Replayed, Score, Step};
+use simulator::state::State;
 
 use super::{each_trace, note_what_is_not_scored};
-use crate::console::{Console, Safe, bytes, count, cut, date, number, percent, span};
+use crate::console::{Console, Safe, count, cut, date, span};
 use crate::named_traces::{NamedTrace, named_traces};
 use crate::outcome::Outcome;
-use crate::policy::{self, NamedPolicy};
-use crate::reading::{Ending, Show, read_with, shown};
+use crate::policy;
+use crate::reading::{Show, read_with, shown};
+
+use score_in_words::{time, write_scores};
+use start::Start;
+use summary::{PolicyName, Summary};
 
 pub(super) use args::ReplayArgs;
 
@@ -37,17 +38,6 @@ struct Plan {
     frontier: bool,
     until: Option<Seq>,
     save_state: Option<PathBuf>,
-}
-
-/// Where a replay begins: what decides there, and who decided before.
-struct Start {
-    policy: PolicyLabel,
-    replay: Replay<Box<dyn AnyPolicy>>,
-    /// The place of a saved state, in its trace.
-    from: Option<About>,
-    before: Vec<Before>,
-    violations_before: u64,
-    protected_domains: Vec<String>,
 }
 
 impl Plan {
@@ -67,7 +57,7 @@ impl Plan {
         let seed = args.seed.unwrap_or_default();
         let start = match (&args.from_state, &args.policy) {
             (Some(file), _) => {
-                let state = load(file)?;
+                let state = state_file::load(file)?;
                 if let Some(until) = args.until.filter(|&until| until < state.about.seq) {
                     bail!(
                         "{} was saved after seq {}, which lies behind --until {until}",
@@ -99,135 +89,6 @@ impl Plan {
             save_state: args.save_state,
         })
     }
-}
-
-impl Start {
-    fn at_the_beginning(policy: NamedPolicy, open_loop: bool) -> Self {
-        let label = policy.label();
-        let mut replay = policy.replay();
-        if open_loop {
-            replay = replay.open_loop();
-        }
-        Self {
-            policy: label,
-            replay,
-            from: None,
-            before: Vec::new(),
-            violations_before: 0,
-            protected_domains: policy.protected_domains,
-        }
-    }
-
-    /// Goes on from a state, under its own policy or another.
-    fn from_state(state: State, policy: Option<NamedPolicy>) -> Self {
-        let State { about, replay } = state;
-        let mut start = Self {
-            policy: about.policy.clone(),
-            replay,
-            before: about.before.clone(),
-            violations_before: about.violations_before,
-            // The replay knows them; nobody else asks, once it has begun.
-            protected_domains: Vec::new(),
-            from: Some(about),
-        };
-        if let Some(policy) = policy {
-            start.go_on_under(policy);
-        }
-        start
-    }
-
-    fn go_on_under(&mut self, policy: NamedPolicy) {
-        let label = policy.label();
-        let last = std::mem::replace(&mut self.policy, label);
-        let Some(from) = self
-            .from
-            .as_ref()
-            .filter(|_| !last.is_same_policy(&self.policy))
-        else {
-            return;
-        };
-        if !last.is_ours() {
-            self.violations_before = self.replay.violations();
-        }
-        self.before.push(Before {
-            until: from.seq,
-            policy: last.clone(),
-        });
-        self.replay.protect(&policy.protected_domains);
-        self.replay.tick_from_here(policy.is_ticking());
-        match policy.document {
-            Some(document) if last.is_ours() && self.replay.has_begun() => {
-                self.replay.change_document(document);
-            }
-            _ => self.replay.hand_over(policy.policy),
-        }
-    }
-
-    /// Where a state belongs that is saved on the way.
-    fn about(&self, session: String, seq: Seq, digest: String) -> About {
-        About {
-            engine: SEMANTICS,
-            session,
-            seq,
-            digest,
-            policy: self.policy.clone(),
-            before: self.before.clone(),
-            violations_before: self.violations_before,
-        }
-    }
-
-    /// Tells a line that the state has taken in from one that is to be replayed. Where it is the
-    /// state's last one, the lines up to it must be those that the state has seen.
-    fn has_seen(&self, seq: Seq, path: &Path, reader: &TraceReader) -> anyhow::Result<bool> {
-        let Some(from) = self.from.as_ref().filter(|from| seq <= from.seq) else {
-            return Ok(false);
-        };
-        if seq == from.seq && reader.digest() != from.digest {
-            let digest = reader.digest();
-            bail!(
-                "{}: the lines up to seq {seq} have the digest {digest}, and the state was saved \
-                 after lines with the digest {}: the trace was changed, or it is another",
-                shown(path),
-                from.digest
-            );
-        }
-        Ok(true)
-    }
-}
-
-/// Reads a saved state.
-fn load(file: &Path) -> anyhow::Result<State> {
-    let cannot_read = || format!("cannot read the state {}", shown(file));
-    let mut bytes = Vec::new();
-    let opened = File::open(file).with_context(cannot_read)?;
-    opened
-        .take(BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .with_context(cannot_read)?;
-    if bytes.len() as u64 > BYTES_MAX {
-        bail!(
-            "{} is larger than any state that is read, which is {} MiB",
-            shown(file),
-            BYTES_MAX >> 20
-        );
-    }
-    State::from_bytes(&bytes).with_context(|| shown(file))
-}
-
-/// Writes a file beside, then gives it its name: whatever happens, what is there under that name
-/// is whole.
-fn save(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let write = || -> io::Result<()> {
-        let mut beside = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-        beside.write_all(bytes)?;
-        beside.as_file().sync_all()?;
-        beside.persist(file)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write the state {}", shown(file)))
 }
 
 pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Outcome> {
@@ -363,7 +224,7 @@ fn replay(
             about: start.about(session.clone(), seq, end.digest.clone()),
             replay: replay.clone(),
         };
-        save(file, &state.to_bytes())?;
+        state_file::save(file, &state.to_bytes())?;
         let open = match replay.open_decisions() as u64 {
             0 => String::new(),
             open => format!(", with {} on that line", count(open, "decision")),
@@ -395,7 +256,7 @@ fn replay(
             if plan.decisions {
                 console.line("")?;
             }
-            write_summary(&summary, console)?;
+            summary::write(&summary, console)?;
         }
     }
     // What others discard is for their own guards to say; ours are held to ours.
@@ -442,333 +303,4 @@ fn decision_line(replayed: &Replayed) -> String {
         decision.level,
         reasons.join(" "),
     )
-}
-
-/// What came of it, and what it was made from.
-#[derive(Serialize)]
-struct Summary<'a> {
-    #[serde(rename = "type")]
-    type_name: &'static str,
-    trace: Provenance<'a>,
-    policy: PolicyName<'a>,
-    /// The policies that decided before it, the first one first.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    before: &'a [Before],
-    /// The version of the engine's semantics that decided here.
-    engine: u32,
-    sim: &'static str,
-    /// Absent where nothing is drawn at random.
-    seed: Option<u64>,
-    #[serde(flatten)]
-    score: &'a Score,
-}
-
-#[derive(Serialize)]
-struct Provenance<'a> {
-    path: String,
-    session: String,
-    origin: Origin,
-    engine: u32,
-    #[serde(flatten)]
-    end: &'a Ending,
-}
-
-#[derive(Serialize)]
-struct PolicyName<'a> {
-    name: &'a str,
-    /// The hash of its document; a baseline has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hash: Option<&'a str>,
-    /// What it would have to see and the trace cannot tell.
-    not_observable: &'a [&'a str],
-}
-
-impl<'a> PolicyName<'a> {
-    fn of(start: &'a Start) -> Self {
-        Self {
-            name: &start.policy.name,
-            hash: start.policy.hash.as_deref(),
-            not_observable: start.replay.policy().not_observable(),
-        }
-    }
-}
-
-impl<'a> Summary<'a> {
-    fn new(
-        path: &Path,
-        trace: &Trace,
-        start: &'a Start,
-        end: &'a Ending,
-        score: &'a Score,
-    ) -> Self {
-        let header = trace.header();
-        Self {
-            type_name: "summary",
-            trace: Provenance {
-                path: path.display().to_string(),
-                session: header.session.to_string(),
-                origin: header.origin,
-                engine: header.engine,
-                end,
-            },
-            policy: PolicyName::of(start),
-            before: &start.before,
-            engine: SEMANTICS,
-            sim: env!("CARGO_PKG_VERSION"),
-            seed: start.policy.seed,
-            score,
-        }
-    }
-}
-
-fn write_summary(summary: &Summary<'_>, console: &mut Console) -> anyhow::Result<()> {
-    let Summary {
-        trace,
-        policy,
-        before,
-        score,
-        ..
-    } = summary;
-    let mut row = |label: &str, text: String| console.line(format_args!("{label:<10}  {text}"));
-    row("trace", shown(Path::new(&trace.path)))?;
-    row(
-        "",
-        format!(
-            "session {}, {}, digest {}",
-            trace.session,
-            count(trace.end.lines, "line"),
-            trace.end.digest
-        ),
-    )?;
-    row(
-        "policy",
-        format!(
-            "{} ({}), engine {}, sim {}, {}",
-            shown(Path::new(policy.name)),
-            Safe(policy.hash.unwrap_or("baseline")),
-            summary.engine,
-            summary.sim,
-            (summary.seed).map_or("no seed".to_owned(), |seed| format!("seed {seed}"))
-        ),
-    )?;
-    for Before { until, policy } in *before {
-        row(
-            "before",
-            format!(
-                "{} ({}) up to seq {until}",
-                shown(Path::new(&policy.name)),
-                policy
-                    .hash
-                    .as_deref()
-                    .map_or("baseline".to_owned(), |hash| Safe(hash).to_string()),
-            ),
-        )?;
-    }
-    for (index, what) in policy.not_observable.iter().enumerate() {
-        let label = if index == 0 { "not seen" } else { "" };
-        row(label, (*what).to_owned())?;
-    }
-    row("time", time(score))?;
-    row(
-        "decisions",
-        format!(
-            "{}: {} carried out, {} refused, {} without an outcome",
-            number(score.decisions),
-            number(score.discards),
-            number(score.refused),
-            number(score.unanswered)
-        ),
-    )?;
-    if score.decisions > 0 {
-        let levels = [Level::High, Level::Medium, Level::Low].into_iter();
-        let by_level = levels.filter_map(|level| Some((level, *score.by_level.get(&level)?)));
-        row("", format!("by level: {}", list(by_level)))?;
-        row("", format!("by reason: {}", list(&score.by_reason)))?;
-    }
-    write_scores(score, &mut row)?;
-    row("recording", departure(score))?;
-    row(
-        "",
-        format!(
-            "{} of the recorded policy's making taken out, {} of tabs that are discarded here",
-            count(score.taken_out, "event"),
-            number(score.impossible)
-        ),
-    )
-}
-
-/// A row of the summary: its label and its text.
-type Row<'a> = dyn FnMut(&str, String) -> anyhow::Result<()> + 'a;
-
-fn write_scores(score: &Score, row: &mut Row<'_>) -> anyhow::Result<()> {
-    row(
-        "discards",
-        format!(
-            "{}, which the policy expected to free {}",
-            number(score.discards),
-            bytes(score.expected_bytes)
-        ),
-    )?;
-    row("saved", saved(score))?;
-    row(
-        "",
-        format!(
-            "{:.3} GiB·h while awake, {} under pressure",
-            score.saved_awake_gib_h,
-            known(score.saved_pressed_gib_h, |gib_h| format!(
-                "{gib_h:.3} GiB·h"
-            )),
-        ),
-    )?;
-    if !score.saved_by_source.is_empty() {
-        let sources = score.saved_by_source.iter();
-        let sources: Vec<String> = sources
-            .map(|(source, share)| format!("{} {}", source.name(), percent(*share)))
-            .collect();
-        row("", format!("bytes by {}", sources.join(", ")))?;
-    }
-    row(
-        "reloads",
-        format!(
-            "{}{}, {} of them within {} of the user's time{}",
-            number(score.reloads),
-            (score.reloads_per_active_hour)
-                .map_or(String::new(), |rate| format!(" ({rate:.2} an hour)")),
-            number(score.early_returns),
-            span(EARLY_RETURN_MS),
-            (score.early_return_rate).map_or(String::new(), |rate| format!(
-                ": {} of the discards",
-                percent(rate)
-            ))
-        ),
-    )?;
-    row(
-        "",
-        format!(
-            "{} waited for, measured on {} of them; {} twice within {}",
-            known(score.reload_wait_s, |seconds| format!("{seconds:.1} s")),
-            number(score.timed_reloads),
-            count(score.thrash, "discard"),
-            span(THRASH_MS),
-        ),
-    )?;
-    let taken_over = match score.taken_over {
-        0 => String::new(),
-        tabs => format!("{} discarded by another program, too, ", number(tabs)),
-    };
-    row(
-        "",
-        format!(
-            "{} closed without having been needed, {taken_over}{} still discarded at the end",
-            number(score.closed_while_held),
-            number(score.held_at_end)
-        ),
-    )?;
-    let here = Machine {
-        pressure_medium_minutes: score.pressure_medium_minutes,
-        pressure_high_minutes: score.pressure_high_minutes,
-        peak_used: score.peak_used,
-    };
-    row("pressure", machine(&here))?;
-    row(
-        "",
-        format!("had no policy discarded: {}", machine(&score.never)),
-    )?;
-    row("metrics", feedback(score))?;
-    if let Some(excess) = score.excess_reloads {
-        row("frontier", frontier(score.frontier_share, excess))?;
-    }
-    row("violations", violations(score))
-}
-
-fn time(score: &Score) -> String {
-    format!(
-        "{}, awake {}, the user there {}",
-        span(score.span.wall_ms),
-        span(score.span.awake_ms),
-        span(score.span.active_ms)
-    )
-}
-
-/// Bytes, and beside them how often the policy was wrong.
-fn saved(score: &Score) -> String {
-    let share = score.saved_share.map_or(String::new(), |share| {
-        format!(", {} of the background", percent(share))
-    });
-    let early = score.early_return_rate.map_or(String::new(), |rate| {
-        format!("; early returns {}", percent(rate))
-    });
-    format!("{:.3} GiB·h{share}{early}", score.saved_gib_h)
-}
-
-fn machine(machine: &Machine) -> String {
-    let minutes = |minutes| known(minutes, |minutes: f64| format!("{minutes:.1} min"));
-    format!(
-        "MEDIUM {}, HIGH {}, at most {} in use",
-        minutes(machine.pressure_medium_minutes),
-        minutes(machine.pressure_high_minutes),
-        known(machine.peak_used, bytes)
-    )
-}
-
-fn feedback(score: &Score) -> String {
-    match score.feedback {
-        Feedback::Open => "open loop: as recorded, whatever this policy frees".to_owned(),
-        Feedback::Closed => format!(
-            "closed loop: they follow what this policy frees; stall time and swap withheld from {} \
-             of {}, {} left out",
-            number(score.withheld_samples),
-            count(score.samples, "sample"),
-            count(score.withheld_signals, "signal")
-        ),
-    }
-}
-
-fn frontier(share: Option<f64>, excess_reloads: u64) -> String {
-    match share {
-        None => "there was nothing to save".to_owned(),
-        Some(share) => format!(
-            "{} of what a clairvoyant saves with as many reloads; {} too many for what was saved",
-            percent(share),
-            count(excess_reloads, "reload")
-        ),
-    }
-}
-
-fn violations(score: &Score) -> String {
-    match score.violations {
-        0 => "none".to_owned(),
-        found => format!("{}: {}", number(found), list(&score.violated)),
-    }
-}
-
-fn known<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
-    value.map_or("unknown".to_owned(), show)
-}
-
-fn departure(score: &Score) -> String {
-    let Some(departure) = score.departure else {
-        return "decided as recorded, to the end".to_owned();
-    };
-    let after = score.departed_share.map_or(String::new(), |share| {
-        format!("; {} of the discards come after", percent(share))
-    });
-    let after = score.departed_saved_share.map_or(after.clone(), |share| {
-        format!("{after}, and {} of what was saved", percent(share))
-    });
-    format!(
-        "decided otherwise first at seq {}, {}{after}",
-        departure.seq,
-        date(departure.t_ms)
-    )
-}
-
-fn list<K: ToString, N: std::borrow::Borrow<u64>>(
-    counts: impl IntoIterator<Item = (K, N)>,
-) -> String {
-    let counts = counts.into_iter();
-    let shown: Vec<String> = counts
-        .map(|(name, count)| format!("{} {}", name.to_string(), number(*count.borrow())))
-        .collect();
-    shown.join(", ")
 }

@@ -305,7 +305,7 @@ fn make_one(
     progress.tell(events - told.0, generation.until_ms - told.1);
     let mut bytes = 0;
     if let Some(composer) = composer {
-        let trace = composer.finish(generation.until_ms)?;
+        let trace = composer.finish(generation.until_ms)?.folder;
         for file in fs::read_dir(&trace).with_context(|| shown(&trace))? {
             bytes += file
                 .and_then(|file| file.metadata())

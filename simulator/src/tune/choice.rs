@@ -7,7 +7,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::search::objectives;
 use crate::replay::Rates;
 use crate::sweep::{Dimension, Space, Variant};
 
@@ -52,18 +51,6 @@ impl Limits {
         });
         excess.fold(-1.0, f64::max)
     }
-}
-
-/// The variants that no other beats in every objective, by number.
-pub fn front(all: &[Rates]) -> Vec<usize> {
-    let objectives: Vec<Vec<f64>> = all.iter().map(objectives).collect();
-    let beats = |one: &[f64], other: &[f64]| {
-        one.iter().zip(other).all(|(one, other)| one <= other) && one != other
-    };
-    let is_beaten = |it: &Vec<f64>| objectives.iter().any(|other| beats(other, it));
-    (0..all.len())
-        .filter(|&index| !is_beaten(&objectives[index]))
-        .collect()
 }
 
 /// What lies around a variant.
@@ -196,22 +183,6 @@ mod tests {
             reloads_per_active_hour: Some(reloads_per_active_hour),
             ..Tally::default().rates()
         }
-    }
-
-    #[test]
-    fn the_front_is_what_no_other_beats() {
-        let all = [
-            rates(0.1, 1.0),
-            rates(0.2, 1.0),
-            rates(0.2, 2.0),
-            rates(0.3, 3.0),
-        ];
-        assert_eq!(front(&all), [1, 3]);
-        assert_eq!(
-            front(&[rates(0.1, 1.0), rates(0.1, 1.0)]),
-            [0, 1],
-            "equals beat no one"
-        );
     }
 
     #[test]

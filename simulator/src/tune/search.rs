@@ -94,7 +94,10 @@ impl<'a> Search<'a> {
     pub fn tell(&mut self, answers: &[Option<(Rates, f64)>]) -> Result<(), optimizer::Error> {
         for (mut trial, answer) in self.asked.drain(..).zip(answers) {
             let (objectives, excess) = match answer {
-                Some((rates, excess)) => (objectives(rates), excess.clamp(-HOPELESS, HOPELESS)),
+                Some((rates, excess)) => (
+                    objectives(rates).to_vec(),
+                    excess.clamp(-HOPELESS, HOPELESS),
+                ),
                 None => (vec![HOPELESS; OBJECTIVES], HOPELESS),
             };
             trial.set_constraints(vec![excess]);
@@ -105,8 +108,8 @@ impl<'a> Search<'a> {
 }
 
 /// What is made as small as possible.
-pub(super) fn objectives(rates: &Rates) -> Vec<f64> {
-    vec![
+pub fn objectives(rates: &Rates) -> [f64; OBJECTIVES] {
+    [
         -rates.saved_share.unwrap_or(0.0),
         rates.reloads_per_active_hour.unwrap_or(0.0),
         rates.early_return_rate.unwrap_or(0.0),

@@ -781,6 +781,37 @@ fn a_damaged_cache_is_made_anew() {
     }
 }
 
+/// Makes a packed trace say that another version of the program packed it, and that each of its
+/// steps was of a type which that did not know.
+fn as_of_another_version(packed: &[u8]) -> Vec<u8> {
+    let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap());
+    let (content, trailer) = packed.split_at(packed.len() - 16);
+    let (_, head) = content.split_at(content.len() - word(&trailer[..4]) as usize);
+    let mut head: serde_json::Value = serde_json::from_slice(head).unwrap();
+    head["about"]["sim"] = "0.0.1".into();
+    let head = head.to_string();
+    // The tag of a step that is not known.
+    let steps = vec![1; 100];
+    let mut bytes = [steps, head.clone().into_bytes()].concat();
+    let sum = crc32c::crc32c(&bytes);
+    bytes.extend(u32::try_from(head.len()).unwrap().to_le_bytes());
+    bytes.extend(sum.to_le_bytes());
+    bytes.extend(&trailer[8..]);
+    bytes
+}
+
+#[test]
+fn what_another_version_has_packed_is_packed_anew() {
+    let desk = Desk::new();
+    desk.sweep("first", &[], 0, &[]);
+    for packed in desk.packed() {
+        let bytes = as_of_another_version(&fs::read(&packed).unwrap());
+        fs::write(packed, bytes).unwrap();
+    }
+    desk.sweep("upgraded", &[], 0, &[]);
+    assert_eq!(desk.results("upgraded"), desk.results("first"));
+}
+
 /// The trace `observe` up to its last checkpoint, so not closed: as it was, and with a digit changed
 /// that no sum covers then.
 struct Changeable {

@@ -126,7 +126,7 @@ fn few_people_bear_no_recommendation_whatever_they_save() {
     assert_eq!(found["recommended"], false);
     assert_eq!(
         found["why"],
-        "it takes 10 people to tell what is better from chance, and there are 3"
+        "it takes 10 people with something to save to tell what is better from chance, and there are 3"
     );
     assert_eq!(output.status.code(), Some(1));
     assert!(!folder.path().join("out/policy.toml").exists());

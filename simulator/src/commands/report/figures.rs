@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use simulator::pareto;
 use simulator::replay::{Point, Rates};
 use simulator::sweep::Version;
 use simulator::timeline::Timeline;
@@ -83,6 +84,11 @@ impl Place {
             saved_share: rates.saved_share?,
         })
     }
+
+    /// What it is judged by: reloads, and what is saved.
+    fn costs(&self) -> [f64; 2] {
+        [self.reloads_per_active_hour, -self.saved_share]
+    }
 }
 
 /// The front of a search in training, and the same policies where it had not looked.
@@ -96,10 +102,11 @@ pub(super) struct HeldOutFront {
 
 impl HeldOutFront {
     pub(super) fn new(split: &SplitTold, about: String) -> Self {
-        let places = split.front.iter().map(|it| Place::of(&it.training));
-        let on_front = front(&places.collect::<Vec<_>>());
+        let members = split.front.iter();
+        let members = members.filter_map(|it| Some((it, Place::of(&it.training)?)));
+        let on_front = pareto::places(members, |(_, place)| place.costs());
         let places = |of: fn(&Member) -> Option<Rates>| {
-            let members = on_front.iter().map(|&it| &split.front[it]);
+            let members = on_front.iter().map(|(it, _)| it);
             let mut places: Vec<Place> = members.filter_map(|it| Place::of(&of(it)?)).collect();
             places.sort_by(|a, b| {
                 let reloads = |it: &Place| it.reloads_per_active_hour;
@@ -115,31 +122,12 @@ impl HeldOutFront {
     }
 }
 
-/// The places that no other beats in both, by number, those with fewest reloads first.
-pub(super) fn front(places: &[Option<Place>]) -> Vec<usize> {
-    let mut known: Vec<(usize, Place)> = (places.iter().enumerate())
-        .filter_map(|(index, place)| Some((index, (*place)?)))
-        .collect();
-    known.sort_by(|(_, a), (_, b)| {
-        (a.reloads_per_active_hour
-            .total_cmp(&b.reloads_per_active_hour))
-        .then(b.saved_share.total_cmp(&a.saved_share))
-    });
-    let mut most = f64::NEG_INFINITY;
-    known.retain(|(_, place)| {
-        let is_more = place.saved_share > most;
-        most = most.max(place.saved_share);
-        is_more
-    });
-    known.into_iter().map(|(index, _)| index).collect()
-}
-
-/// Marks the variants that no other beats.
+/// Marks the variants that no other beats; of those in one place the first.
 pub(super) fn mark_front(policies: &mut [Policy]) {
-    let place = |it: &Policy| Place::of(&it.rates).filter(|_| it.role != Role::Reference);
-    let places: Vec<Option<Place>> = policies.iter().map(place).collect();
-    for index in front(&places) {
-        policies[index].is_on_front = true;
+    let variants = policies.iter_mut().filter(|it| it.role != Role::Reference);
+    let variants = variants.filter_map(|it| Some((Place::of(&it.rates)?, it)));
+    for (_, policy) in pareto::places(variants, |(place, _)| place.costs()) {
+        policy.is_on_front = true;
     }
 }
 
@@ -268,26 +256,6 @@ pub(super) struct Fact {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_front_leaves_out_what_another_beats() {
-        let place = |reloads_per_active_hour, saved_share| {
-            Some(Place {
-                reloads_per_active_hour,
-                saved_share,
-            })
-        };
-        let places = [
-            place(2.0, 0.5),
-            place(0.0, 0.1),
-            None,
-            place(2.0, 0.6),
-            place(3.0, 0.6),
-            place(1.0, 0.1),
-        ];
-        assert_eq!(front(&places), [1, 3]);
-        assert_eq!(front(&[None]), [0; 0]);
-    }
 
     #[test]
     fn a_spread_passes_over_what_is_not_there() {

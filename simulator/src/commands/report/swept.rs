@@ -2,6 +2,7 @@
 
 use engine::PolicyDocument;
 use serde_json::Value;
+use simulator::pareto;
 use simulator::replay::{Rates, Sums};
 
 use super::figures::{
@@ -219,28 +220,12 @@ fn partition(variants: &[&Policy], settings: &[String]) -> Option<Partition> {
                 reloads_per_active_hour: it.rates.reloads_per_active_hour,
             })
         });
-        best(points.collect())
+        pareto::places(points, |it| [it.early_return_rate, -it.saved_share])
     };
     Some(Partition {
         with: side(true),
         without: side(false),
     })
-}
-
-/// Those that no other beats in both savings and early returns, those that save least first.
-fn best(mut points: Vec<PartitionPoint>) -> Vec<PartitionPoint> {
-    points.sort_by(|a, b| {
-        (b.saved_share.total_cmp(&a.saved_share))
-            .then(a.early_return_rate.total_cmp(&b.early_return_rate))
-    });
-    let mut least = f64::INFINITY;
-    points.retain(|it| {
-        let is_less = it.early_return_rate < least;
-        least = least.min(it.early_return_rate);
-        is_less
-    });
-    points.reverse();
-    points
 }
 
 fn provenance(

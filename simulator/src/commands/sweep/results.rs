@@ -14,6 +14,7 @@ use engine::hex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use simulator::pareto;
 #[cfg(feature = "analysis")]
 use simulator::parquet::ResultsWriter;
 use simulator::replay::{Frontier, Point, Sums};
@@ -181,7 +182,9 @@ impl<'a> Results<'a> {
             type_name: "sweep",
             out: out.display().to_string(),
             recheck,
-            front: front(&summaries).map(|it| it.policy.clone()).collect(),
+            front: (front(&summaries).iter())
+                .map(|it| it.policy.clone())
+                .collect(),
             manifest,
             policies: summaries,
         })
@@ -382,16 +385,9 @@ pub(super) struct Summary {
 
 /// The variants that no other beats in both what is saved and reloads, those that save least
 /// first.
-fn front(summaries: &[Summary]) -> impl Iterator<Item = &Summary> {
-    let mut variants: Vec<&Summary> = summaries.iter().filter(|it| it.is_variant).collect();
-    variants
-        .sort_by(|a, b| (a.reloads.cmp(&b.reloads)).then(b.saved_gib_h.total_cmp(&a.saved_gib_h)));
-    let mut most = f64::NEG_INFINITY;
-    variants.into_iter().filter(move |it| {
-        let is_more = it.saved_gib_h > most;
-        most = most.max(it.saved_gib_h);
-        is_more
-    })
+fn front(summaries: &[Summary]) -> Vec<&Summary> {
+    let variants = summaries.iter().filter(|it| it.is_variant);
+    pareto::places(variants, |it| [it.reloads as f64, -it.saved_gib_h])
 }
 
 /// How many units were done again.
@@ -455,7 +451,7 @@ impl Told {
             "frontier",
             "HIGH min",
         ]);
-        let front: Vec<&Summary> = front(&self.policies).collect();
+        let front = front(&self.policies);
         let references = self.policies.iter().filter(|it| !it.is_variant);
         for it in references.chain(thinned(&front, FRONT_SHOWN)) {
             let share = |share: Option<f64>| share.map_or("–".to_owned(), percent);

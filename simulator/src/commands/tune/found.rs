@@ -1,5 +1,7 @@
 //! What a tuning found, as it is written.
 
+use std::sync::Arc;
+
 use engine::PolicyDocument;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -7,7 +9,8 @@ use simulator::replay::{Point, Rates, Tally};
 use simulator::sweep::{Space, UnitTrace, Variant, Version};
 use simulator::tune::{Cells, Evidence, Limits, Part, Person, Plateau, SplitKind};
 
-use super::{Arc, HeldAgainst, Task};
+use super::HeldAgainst;
+use super::task::Task;
 use crate::policy::NamedPolicy;
 
 /// What stands in the `type` of what a tuning found.

@@ -21,16 +21,20 @@ impl Verdict {
     /// Judges what was chosen. It must keep the limits wherever it was held out, and save more on
     /// others' traces, or where nobody was held out on a later time.
     pub(super) fn of(
-        people: usize,
         on_held_out_people: Option<&HeldOut>,
         walking_forward: Option<&HeldOut>,
     ) -> Self {
         let Some(held_out) = on_held_out_people.or(walking_forward) else {
             return Self::no("nothing was held out to judge it on");
         };
+        let base = &held_out.against[0];
+        let (name, evidence) = (&base.name, &base.evidence);
+        // Who has no tab in the background adds nothing, and makes no chance smaller.
+        let people = evidence.test.map_or(0, |test| test.pairs);
         if people < FEW {
             return Self::no(format!(
-                "it takes {FEW} people to tell what is better from chance, and there are {people}"
+                "it takes {FEW} people with something to save to tell what is better from chance, \
+                 and there are {people}"
             ));
         }
         let places = [
@@ -49,8 +53,6 @@ impl Verdict {
                 return Self::no(format!("{place} it exceeds a limit by {percent:.0} %"));
             }
         }
-        let base = &held_out.against[0];
-        let (name, evidence) = (&base.name, &base.evidence);
         let p = evidence.test.map_or(String::new(), |test| {
             format!("; person by person p = {:.4}", test.p)
         });
@@ -83,15 +85,16 @@ mod tests {
     use super::super::found::Judged;
     use super::*;
 
-    /// What saves so many points more, for certain or not, and needs so many reloads of 0.1.
-    fn held_out(low: f64, reloads: f64) -> HeldOut {
+    /// What saves something more for so many of twelve people, for certain or not, and needs so
+    /// many reloads of 0.1.
+    fn held_out(pairs: usize, low: f64, reloads: f64) -> HeldOut {
         let rates = |reloads| Rates {
             reloads_per_active_hour: Some(reloads),
             ..Tally::default().rates()
         };
-        let (pairs, above, mean, p) = (12, 6, 0.01, 0.65);
+        let (above, mean, p) = (6, 0.01, 0.65);
         let evidence = Evidence {
-            people: pairs,
+            people: 12,
             saved_share: Some(Estimate {
                 value: 0.02,
                 low,
@@ -123,8 +126,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(people: usize, by_person: &HeldOut, forward: &HeldOut, expect: Result<&str, &str>) {
-        let Verdict { recommended, why } = Verdict::of(people, Some(by_person), Some(forward));
+    fn check(by_person: &HeldOut, forward: &HeldOut, expect: Result<&str, &str>) {
+        let Verdict { recommended, why } = Verdict::of(Some(by_person), Some(forward));
         let found = match recommended {
             true => Ok(&*why),
             false => Err(&*why),
@@ -134,10 +137,9 @@ mod tests {
 
     #[test]
     fn what_is_recommended_is_borne_out_by_enough_people_and_keeps_the_limits_everywhere() {
-        let (good, noisy) = (held_out(0.01, 0.1), held_out(-0.01, 0.1));
-        let beyond = held_out(0.01, 0.12);
+        let (good, noisy) = (held_out(12, 0.01, 0.1), held_out(12, -0.01, 0.1));
+        let (beyond, few) = (held_out(12, 0.01, 0.12), held_out(9, 0.01, 0.1));
         check(
-            12,
             &good,
             &noisy,
             Ok(
@@ -146,25 +148,24 @@ mod tests {
             ),
         );
         check(
-            9,
+            &few,
             &good,
-            &good,
-            Err("it takes 10 people to tell what is better from chance, and there are 9"),
+            Err(
+                "it takes 10 people with something to save to tell what is better from chance, \
+                 and there are 9",
+            ),
         );
         check(
-            12,
             &beyond,
             &good,
             Err("on people it was not made for it exceeds a limit by 20 %"),
         );
         check(
-            12,
             &good,
             &beyond,
             Err("on a later time it exceeds a limit by 20 %"),
         );
         check(
-            12,
             &noisy,
             &good,
             Err(
