@@ -6,7 +6,11 @@ use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use jiff::Timestamp;
+use recorder::{Flaw, ReadError};
 use serde::Serialize;
+
+/// What is said of a trace that is damaged or torn.
+pub(crate) const RECOVER_HELPS: &str = "; «sim recover» tells what is left of it";
 
 /// The two streams.
 pub(crate) struct Console {
@@ -62,9 +66,17 @@ impl Console {
         self.talk("note", &note.to_string());
     }
 
-    /// Tells of a failure, with what led to it.
+    /// Tells of a failure, with what led to it and, of a damaged trace, what helps.
     pub(crate) fn error(&mut self, error: &anyhow::Error) {
-        self.talk("error", &format!("{error:#}"));
+        let is_left = |damage: &ReadError| {
+            // Of a file in another form there is nothing that could be read on its own.
+            damage.is_corruption() && !matches!(damage.flaw, Flaw::Damaged(_))
+        };
+        let helps = match error.downcast_ref().is_some_and(is_left) {
+            true => RECOVER_HELPS,
+            false => "",
+        };
+        self.talk("error", &format!("{error:#}{helps}"));
     }
 
     /// Data that is written already comes first. Where stderr is closed, nobody wants to know.
