@@ -42,6 +42,15 @@ impl Console {
         self.out.get_ref().is_terminal()
     }
 
+    /// How many characters fit into a line where people read the data: what the terminal says, and
+    /// elsewhere what `COLUMNS` does, if that is set.
+    pub(crate) fn width(&self) -> Option<usize> {
+        if self.is_terminal() {
+            return comfy_table::Table::new().width().map(usize::from);
+        }
+        std::env::var("COLUMNS").ok()?.parse().ok()
+    }
+
     /// Whether data may be coloured: on a terminal, unless `NO_COLOR` says otherwise.
     pub(crate) fn is_coloured(&self) -> bool {
         self.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
