@@ -102,7 +102,7 @@ fn seal(bytes: &mut [u8]) {
 }
 
 /// Lines a given time apart.
-fn spread(bodies: Vec<recorder::Body>, apart: i64) -> Vec<Line> {
+pub(crate) fn spread(bodies: Vec<recorder::Body>, apart: i64) -> Vec<Line> {
     let mut lines = lines(bodies);
     let first = lines.first().map_or(0, |line| line.t_ms);
     for line in &mut lines {

@@ -7,6 +7,7 @@ use engine::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use recorder::{
     Body, ClockStepped, DiscardOutcome, DropReason, KnowledgeCarried, Line, Metrics, OrderDropped,
     Paused, PressureSignal, PruneRequested, SessionStarted, SignalSource, Suspended, Tab,
@@ -17,6 +18,8 @@ use recorder::{
 use simulator::baselines::Never;
 use simulator::replay::Replay;
 
+use crate::baselines::every;
+use crate::fork::spread;
 use crate::recording::{START_MS, decision, tab};
 
 /// A few tabs in two windows, so that events meet.
@@ -233,6 +236,24 @@ fn from_the_first(mut bodies: Vec<Body>) -> Vec<Body> {
     bodies
 }
 
+/// Puts into a log, at these places and shares of the time up to the next line, that the user is
+/// there, which is known.
+fn ask(lines: &[Line], asks: &[(Index, i64)]) -> Vec<Line> {
+    let mut asked = lines.to_vec();
+    for (place, percent) in asks {
+        let place = place.index(asked.len());
+        let from_ms = asked[place].t_ms;
+        let to_ms = asked.get(place + 1).map_or(from_ms, |next| next.t_ms);
+        let mut line = asked[0].clone();
+        line.t_ms = from_ms + (to_ms - from_ms) * percent / 100;
+        asked.insert(place + 1, line);
+    }
+    for (seq, line) in (0..).zip(&mut asked) {
+        line.seq = Seq(seq);
+    }
+    asked
+}
+
 /// What a guard is called in scores.
 fn name_of(guard: Guard) -> String {
     let name = serde_json::to_value(guard).unwrap();
@@ -351,6 +372,39 @@ proptest! {
         prop_assert_eq!(&never.never, &score.never, "the same yardstick for every policy");
         prop_assert_eq!(never.peak_used, never.never.peak_used);
         prop_assert_eq!(never.pressure_high_minutes, never.never.pressure_high_minutes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn no_policy_decides_otherwise_for_being_asked_more_often(
+        mut bodies in vec(body(), 0..30),
+        apart in prop_oneof![Just(1), Just(40)],
+        asks in vec((any::<Index>(), 0..100_i64), 0..10),
+    ) {
+        // A sleep tells of the time before it, and what was recorded of decisions names places.
+        bodies.retain(|body| !matches!(
+            body,
+            Body::UserIdle(_) | Body::Suspended(_) | Body::Decision(_) | Body::DiscardOutcome(_)
+        ));
+        bodies.insert(0, Body::UserIdle(UserIdle { state: UserState::Active }));
+        let lines = spread(bodies, apart);
+        let asked = ask(&lines, &asks);
+        for policy in every() {
+            let decide = |lines: &[Line]| {
+                let mut replay = Replay::new(policy.boxed());
+                let mut decided = Vec::new();
+                for line in lines {
+                    replay.take(line, &mut decided);
+                }
+                replay.finish(&mut decided);
+                let decided = decided.into_iter();
+                decided.map(|it| (it.t_ms, it.decision.tab)).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(decide(&asked), decide(&lines), "{}", policy.name());
+        }
     }
 }
 
