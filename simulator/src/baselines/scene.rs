@@ -70,12 +70,14 @@ impl<P: Policy> Scene<P> {
         let until = self.t_ms + ms;
         while let Some(due) = self.next_due().filter(|&due| due <= until) {
             self.t_ms = due;
+            (self.policy).pass(&self.branch.world(&self.facts), due);
             self.branch.pass(&self.facts, due);
             let mut outputs = Vec::new();
             let world = self.branch.world(&self.facts);
             self.policy.wake(&world, Seq(self.seq), &mut outputs);
             self.carry_out(outputs);
         }
+        (self.policy).pass(&self.branch.world(&self.facts), until + 1);
         self.t_ms = until;
         self
     }

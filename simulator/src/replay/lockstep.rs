@@ -125,6 +125,9 @@ impl Lockstep {
             }
             self.settle(look);
         }
+        for run in [&mut self.base, &mut self.with] {
+            run.rest(&self.recording, event);
+        }
     }
 
     /// Shows what both have decided, and carries it out.
@@ -195,6 +198,7 @@ impl<'a> View<'a> {
         if decided.t_ms > run.t_ms {
             let facts = recording.facts();
             view.watch.to_mut().wake(decided.t_ms);
+            (view.policy.to_mut()).pass(&view.branch.world(facts), decided.t_ms);
             view.branch.to_mut().pass(facts, decided.t_ms);
             let world = view.branch.world(facts);
             (view.policy.to_mut()).wake(&world, decided.seq, &mut Vec::new());

@@ -332,6 +332,14 @@ impl<P: Policy> Run<P> {
             self.pass_due(recording, due_ms);
             self.settle(recording, decided);
         }
+        self.rest(recording, event);
+    }
+
+    /// Tells the policy of the time up to an event in which nothing was due any more.
+    pub(super) fn rest(&mut self, recording: &Recording, event: &Event) {
+        let until_ms = self.wakes_until(event);
+        let world = self.branch.world(recording.facts());
+        self.policy.pass(&world, until_ms);
     }
 
     /// Until when the policy is woken before an event.
@@ -375,6 +383,7 @@ impl<P: Policy> Run<P> {
     pub(super) fn pass_to(&mut self, recording: &Recording, t_ms: i64) {
         self.t_ms = t_ms;
         self.watch.wake(t_ms);
+        (self.policy).pass(&self.branch.world(recording.facts()), t_ms);
         self.branch.pass(recording.facts(), t_ms);
         let world = self.branch.world(recording.facts());
         self.at = world.moment();

@@ -519,7 +519,7 @@ fn what_cannot_be_gone_on_with_is_refused() {
         folder,
         &nowhere,
         2,
-        &["cannot write the state no/such/folder"],
+        &["sim: error: cannot write the state no/such/folder: entity not found\n"],
     );
     check(
         folder,
