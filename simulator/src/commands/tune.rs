@@ -44,12 +44,13 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
     let pattern = args.person.as_deref().map(Regex::new).transpose();
     let pattern = pattern.context("--person: not a regular expression")?;
     let threads = args.threads.unwrap_or_default().0;
+    let workshop = Workshop::new(args.cache, console);
     let mut bench = Bench::open(
         &args.traces,
         pattern.as_ref(),
         args.windows,
         threads,
-        Workshop::new(args.cache),
+        workshop,
         console,
     )?;
     let splits = split(bench.people.len(), args.folds, args.windows, task.seed)?;
