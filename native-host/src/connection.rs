@@ -473,6 +473,13 @@ impl Connection {
         if removal.removed.is_empty() {
             return;
         }
+        for trace in &removal.removed {
+            let packed = self.outside.paths.packed();
+            if let Err(error) = packed.remove_of(trace.session) {
+                let path = packed.path().display();
+                crate::report(format_args!("{path}: what is packed of it stays: {error}"));
+            }
+        }
         let bytes = removal.removed.iter().map(|trace| trace.bytes).sum();
         let removed = RemovedTraces {
             traces: removal.removed.len(),

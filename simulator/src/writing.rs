@@ -194,13 +194,24 @@ impl Beside {
             Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
         }
         for leftover in fs::read_dir(&around).with_context(cannot)? {
-            fs::remove_dir_all(leftover.with_context(cannot)?.path()).with_context(cannot)?;
+            let leftover = leftover.with_context(cannot)?;
+            let is_folder = leftover.file_type().with_context(cannot)?.is_dir();
+            let removed = match is_folder {
+                true => fs::remove_dir_all(leftover.path()),
+                false => fs::remove_file(leftover.path()),
+            };
+            removed.with_context(cannot)?;
         }
         Ok(Self {
             out: out.to_owned(),
             around,
             _lock: lock,
         })
+    }
+
+    /// Returns the folder around it, which nobody else may enter and which goes with it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.around
     }
 
     /// Returns where the folder is until it gets its name.

@@ -41,12 +41,13 @@ struct HeldAgainst<T> {
 pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let task = Task::resolve(args)?;
     let threads = args.threads.unwrap_or_default().0;
+    let workshop = Workshop::new(args.cache, console);
     let mut bench = Bench::open(
         &args.traces,
         &args.person,
         args.windows,
         threads,
-        Workshop::new(args.cache),
+        workshop,
         console,
     )?;
     let splits = split(bench.people.len(), args.folds, args.windows, task.seed)?;
