@@ -113,7 +113,8 @@ impl<'a> World<'a> {
             .map_or(1, |host| self.facts.hosts.get(host).familiarity())
     }
 
-    /// When a tab was last in front: now, for the tab in front of the focused window.
+    /// When a tab was last in front, or opened if it never was: now, for the tab in front of the
+    /// focused window.
     pub fn last_in_front(&self, tab: &Tab) -> Moment {
         if tab.is_active && self.facts.focused == Some(tab.win) {
             self.moment()

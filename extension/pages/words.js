@@ -47,7 +47,7 @@ const GUARDS = /** @type {Record<string, string>} */ ({
   INTERNAL: "it is a page of the browser",
   LOADING: "it was loading",
   DISCARDED: "it was asleep already",
-  YOUNG: "it was in front a moment ago",
+  YOUNG: "it was opened or in front a moment ago",
   CHANGED: "it shows something else now",
   GONE: "it was closed",
   PAUSED: "it was paused just then",
