@@ -17,6 +17,7 @@ import {
   isTrouble,
   levelText,
   observedText,
+  onceText,
   outcomeText,
   reasonText,
   stateText,
@@ -58,12 +59,16 @@ const page = {
   paused: element("paused"),
   pausedText: element("paused-text"),
   resume: element("resume", HTMLButtonElement),
+  acts: element("acts"),
   prune: element("prune", HTMLButtonElement),
   pause: element("pause", HTMLButtonElement),
   pauseFor: element("pause-for"),
+  once: element("once"),
+  onceText: element("once-text"),
+  onceNo: element("once-no", HTMLButtonElement),
+  onceYes: element("once-yes", HTMLButtonElement),
   answer: element("answer"),
   recent: element("recent"),
-  recentTitle: element("recent-title"),
   recentList: element("recent-list"),
   recentNone: element("recent-none"),
   recentMore: element("recent-more", HTMLButtonElement),
@@ -80,6 +85,9 @@ let recentLimit = 5;
 /** Likewise of the list of what is not well. */
 let shownTroubles = "";
 
+/** Whether it only observes, so that putting tabs to sleep all the same wants a second word. */
+let isObserving = true;
+
 /** When memory was asked for, until it is known what came of it. */
 let askedForMemoryAt = /** @type {number | null} */ (null);
 
@@ -88,6 +96,7 @@ async function refresh() {
   const view = await ask({ ask: "view" });
   showConnection(view);
   page.forms.hidden = view.forms_seen;
+  setText(page.onceText, onceText(view.forms_seen));
   for (const section of [page.pressure, page.control, page.recent]) {
     section.hidden = view.status === null;
   }
@@ -180,10 +189,11 @@ function showPressure({ level, score, reasons, metrics, tabs, discarded, cluster
 /** @param {Status} status */
 function showControl(status) {
   const { mode, paused_until_ms, focus, observed } = status;
+  isObserving = mode === "observe";
   for (const radio of page.mode.querySelectorAll("input")) radio.checked = radio.value === mode;
   setText(
     page.modeText,
-    mode === "observe"
+    isObserving
       ? observedText(observed, timeText)
       : "Tabs you have not used for long are put to sleep when memory gets short.",
   );
@@ -202,7 +212,8 @@ function showControl(status) {
       paused_until_ms >= FOREVER_MS ? "Paused until you resume" : `Paused until ${timeText(paused_until_ms)}`,
     );
   }
-  page.prune.disabled = isPaused;
+  if (isPaused || !isObserving) askOnce(false);
+  setText(page.prune, isObserving ? "Free memory now…" : "Free memory now");
   if (page.paused.hidden === isPaused) showPause(isPaused);
 }
 
@@ -228,13 +239,37 @@ function showPruned({ recent }) {
  * @param {boolean} isPaused
  */
 function showPause(isPaused) {
-  const hasFocus = [page.pause, page.pauseFor, page.resume].some((it) =>
-    it.contains(document.activeElement),
-  );
+  const hasFocus = isFocusIn(page.acts, page.pauseFor, page.resume);
   page.paused.hidden = !isPaused;
+  page.prune.disabled = isPaused;
   page.pause.hidden = isPaused;
   openPauseFor(false);
   if (hasFocus) (isPaused ? page.resume : page.pause).focus();
+}
+
+/**
+ * Shows the question whether to put tabs to sleep though it only observes, or what leads to it. The
+ * focus goes to "No", so that who presses a key or clicks twice has said nothing.
+ *
+ * @param {boolean} isAsked
+ */
+function askOnce(isAsked) {
+  if (page.acts.hidden === isAsked) return;
+  const hasFocus = isFocusIn(page.acts, page.once);
+  page.acts.hidden = isAsked;
+  page.once.hidden = !isAsked;
+  openPauseFor(false);
+  if (hasFocus) (isAsked ? page.onceNo : page.prune).focus();
+}
+
+/** @param {HTMLElement[]} elements */
+function isFocusIn(...elements) {
+  return elements.some((it) => it.contains(document.activeElement));
+}
+
+function prune() {
+  askedForMemoryAt = Date.now();
+  wish({ ask: "prune" }, "Asked for. What can go to sleep is listed below in a moment.");
 }
 
 /** @param {boolean} isOpen */
@@ -244,10 +279,9 @@ function openPauseFor(isOpen) {
 }
 
 /** @param {Status} status */
-async function showRecent({ recent: all, mode }) {
+async function showRecent({ recent: all }) {
   const recent = all.slice(0, recentLimit);
   page.recentMore.hidden = all.length <= recentLimit;
-  setText(page.recentTitle, mode === "observe" ? "What it would have done" : "Put to sleep lately");
   setText(page.recentNone, recent.length === 0 ? "Nothing yet." : "");
   const titles = await Promise.all(recent.map(({ tab }) => titleOf(tab)));
   const now = Date.now();
@@ -328,9 +362,11 @@ page.pauseFor.addEventListener("click", ({ target }) => {
   wish({ ask: "pause", until_ms });
 });
 page.resume.addEventListener("click", () => wish({ ask: "pause", until_ms: null }));
-page.prune.addEventListener("click", () => {
-  askedForMemoryAt = Date.now();
-  wish({ ask: "prune" }, "Asked for. What can go to sleep is listed below in a moment.");
+page.prune.addEventListener("click", () => (isObserving ? askOnce(true) : prune()));
+page.onceNo.addEventListener("click", () => askOnce(false));
+page.onceYes.addEventListener("click", () => {
+  askOnce(false);
+  prune();
 });
 page.recentMore.addEventListener("click", () => {
   recentLimit = Infinity;

@@ -260,11 +260,23 @@ export function outcomeText({ mode, outcome, why, t_ms, bytes, reasons }, now) {
 export function observedText(observed, timeText) {
   const since = observed?.since_ms ? ` since ${timeText(observed.since_ms)}` : "";
   if (observed === null || observed.decisions === 0) {
-    return `Nothing is put to sleep, and there was no need to${since}.`;
+    return `By itself it puts nothing to sleep, and saw no need to${since}.`;
   }
   const bytes = observed.bytes_expected ? `, about ${bytesText(observed.bytes_expected)}` : "";
   const tabs = countText(observed.decisions, "tab");
   return `It would have put ${tabs} to sleep${since}${bytes}. Let it, when you agree with the list below.`;
+}
+
+/**
+ * What is asked before tabs are put to sleep though it only observes. Without the access to pages
+ * nothing tells of a form: neither the browser nor its last-moment answer.
+ *
+ * @param {boolean} formsSeen
+ */
+export function onceText(formsSeen) {
+  const question = "Put tabs to sleep now, though it only observes?";
+  const risk = "Half-filled-in forms are not seen: what you typed in a page may be lost.";
+  return formsSeen ? question : `${question} ${risk}`;
 }
 
 /**

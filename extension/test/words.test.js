@@ -11,6 +11,7 @@ import {
   healthTroubles,
   levelText,
   observedText,
+  onceText,
   outcomeText,
   reasonText,
   refusalText,
@@ -101,15 +102,23 @@ test("what became of a decision", () => {
 
 test("what observing has shown", () => {
   const at = () => "09:12";
-  assert.equal(observedText(null, at), "Nothing is put to sleep, and there was no need to.");
+  assert.equal(observedText(null, at), "By itself it puts nothing to sleep, and saw no need to.");
   assert.equal(
     observedText({ decisions: 0, bytes_expected: 0, since_ms: 1 }, at),
-    "Nothing is put to sleep, and there was no need to since 09:12.",
+    "By itself it puts nothing to sleep, and saw no need to since 09:12.",
   );
   assert.equal(
     observedText({ decisions: 6, bytes_expected: 540 * MEGABYTE, since_ms: 1 }, at),
     "It would have put 6 tabs to sleep since 09:12, about 540 MB. Let it, when you agree with the list below.",
   );
+});
+
+test("who asks for memory while it observes is told what may be lost", () => {
+  assert.equal(
+    onceText(false),
+    "Put tabs to sleep now, though it only observes? Half-filled-in forms are not seen: what you typed in a page may be lost.",
+  );
+  assert.equal(onceText(true), "Put tabs to sleep now, though it only observes?");
 });
 
 test("a word that is not known is shown as it is", () => {
