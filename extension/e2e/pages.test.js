@@ -172,6 +172,19 @@ test('what is refused says what to do about it', { timeout: 120_000 }, async (t)
   assert.equal(policy(), before);
 });
 
+test('a site is protected under the name that the browser shows', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await openSettings();
+  await fill('protected_domains', 'mybank.example\nbücher.example');
+  await click('#save');
+  await waitForText('#answer', /^Saved\.$/);
+  assert.match(policy(), /"mybank\.example",\s*"xn--bcher-kva\.example"/);
+  assert.equal(
+    await lab.inController(() => document.querySelector('[name=protected_domains]').value),
+    'mybank.example\nxn--bcher-kva.example',
+  );
+});
+
 test('a choice of privacy is looked through and not taken before it is said so', { timeout: 120_000 }, async (t) => {
   if (!lab) return t.skip('no browser');
   await openSettings();

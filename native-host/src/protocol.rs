@@ -444,7 +444,7 @@ pub struct PolicyAnswer {
     pub settings: &'static [Setting],
     /// The presets.
     pub presets: Vec<NamedPreset>,
-    /// The file's name, without folders.
+    /// Where its file is: from the home folder on, written `~`; elsewhere its name alone.
     pub file: String,
 }
 
