@@ -123,6 +123,11 @@ test('while it only observes, memory is freed at a second word alone', { timeout
   await waitForText('#answer', /^No tab can go to sleep now/);
   assert.equal(asked().length, 1);
 
+  await focus('#awake summary');
+  await press('Enter');
+  await waitForText('#awake-list', /It is pinned/);
+  assert.match(await text('#awake-note'), /^The longest unused\. No extension can see: a camera/);
+
   await lab.chrome('tabs.update', behind.id, { pinned: false });
   await lab.waitForLog('the tab is older than a minute', (log) => log.at(-1).t_ms - log[0].t_ms > 75_000, 90);
   await askTwice();

@@ -3,13 +3,14 @@
  *
  * It asks the worker every two seconds while it is open, and keeps nothing.
  *
- * @import {Health, Question, RecentDecision, Status, View} from "../types"
+ * @import {Explanation, Health, Question, RecentDecision, Status, View} from "../types"
  */
 
-import { ask, bringBack, openOptions, requestPages, titleOf } from "./bridge.js";
+import { ask, bringBack, longestUnused, openOptions, requestPages, titleOf } from "./bridge.js";
 import { element, make, setText, timeText } from "./elements.js";
 import {
   FOREVER_MS,
+  awakeText,
   bytesText,
   countText,
   healthText,
@@ -29,6 +30,9 @@ const EVERY_MS = 2_000;
 
 /** What is asked for is decided on at once, so it stands in the next status but one. */
 const ANSWERED_AFTER_MS = 2 * EVERY_MS;
+
+/** Of how many tabs it is told why they are awake: those that one wonders about. */
+const AWAKE_TABS = 10;
 
 const HEALTH_COLOURS = new Map(
   Object.entries({ HEALTHY: "low", DEGRADED: "medium", UNHEALTHY: "high" }),
@@ -72,6 +76,9 @@ const page = {
   recentList: element("recent-list"),
   recentNone: element("recent-none"),
   recentMore: element("recent-more", HTMLButtonElement),
+  awake: element("awake", HTMLDetailsElement),
+  awakeList: element("awake-list"),
+  awakeNote: element("awake-note"),
   forms: element("forms"),
   seeForms: element("see-forms", HTMLButtonElement),
   dot: element("dot"),
@@ -84,6 +91,9 @@ let recentLimit = 5;
 
 /** Likewise of the list of what is not well. */
 let shownTroubles = "";
+
+/** And of why tabs are awake. */
+let shownAwake = "";
 
 /** Whether it only observes, so that putting tabs to sleep all the same wants a second word. */
 let isObserving = true;
@@ -101,11 +111,13 @@ async function refresh() {
     section.hidden = view.status === null;
   }
   showHealth(view.status?.health ?? null);
+  page.awake.hidden = view.status?.log.state !== "writing";
   if (view.status === null) return;
   showPressure(view.status);
   showControl(view.status);
   showPruned(view.status);
   await showRecent(view.status);
+  await showAwake();
 }
 
 /** @param {View} view */
@@ -323,6 +335,39 @@ function recentLine({ decision, title, outcome }) {
   return item;
 }
 
+/** Asks the host of each of a few tabs why it is awake, while somebody wants to know. */
+async function showAwake() {
+  if (page.awake.hidden || !page.awake.open) return;
+  const tabs = await longestUnused(AWAKE_TABS);
+  /** @type {(Explanation | null)[]} */
+  const explanations = await Promise.all(tabs.map(({ id }) => ask({ ask: "explain", tab: id })));
+  const lines = tabs.flatMap(({ title }, index) => {
+    const explanation = explanations[index];
+    return explanation ? { title, why: awakeText(explanation) } : [];
+  });
+  const unseen = explanations.find((it) => it !== null)?.not_observable ?? [];
+  const shown = JSON.stringify([lines, unseen]);
+  if (shown === shownAwake) return;
+  shownAwake = shown;
+  page.awakeList.replaceChildren(
+    ...lines.map(({ title, why }) => {
+      const item = make("li");
+      item.title = title;
+      item.append(
+        make("span", { class: "title", text: title || "A tab" }),
+        make("span", { class: "small muted", text: why }),
+      );
+      return item;
+    }),
+  );
+  setText(
+    page.awakeNote,
+    lines.length === 0
+      ? "There are no others."
+      : `The longest unused. No extension can see: ${unseen.join(", ")}. Protect the sites where that happens.`,
+  );
+}
+
 /**
  * Does what a control asks for, and says what went wrong if something does.
  *
@@ -372,6 +417,7 @@ page.recentMore.addEventListener("click", () => {
   recentLimit = Infinity;
   refresh().catch(showFailure);
 });
+page.awake.addEventListener("toggle", () => void showAwake().catch(showFailure));
 page.seeForms.addEventListener("click", () => void run(requestPages));
 element("settings").addEventListener("click", () => void openOptions().then(() => window.close()));
 

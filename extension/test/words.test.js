@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import {
   FOREVER_MS,
+  awakeText,
   bytesText,
   countText,
   durationText,
@@ -77,6 +78,33 @@ test("why a tab was chosen, in a sentence", () => {
     "You asked for it. Not used for 45 min. Part of what you work on. A site you often return to.",
   );
   assert.match(whyText({ ...DECISION, reasons: [], level: "MEDIUM" }), /^Memory is getting short\./);
+});
+
+test("why a tab is awake", () => {
+  const explanation = {
+    verdict: "keep",
+    guards: [],
+    not_observable: [],
+    idle_ms: 4 * MINUTE,
+    ttl_ms: 15 * MINUTE,
+    in_focus: false,
+    familiarity: 1,
+    gate: "level_too_low",
+  };
+  const check = (change, expect) => assert.equal(awakeText({ ...explanation, ...change }), expect);
+  check({}, "Not used for 4 min, the limit is 15 min.");
+  check(
+    { in_focus: true, familiarity: 3 },
+    "Not used for 4 min, the limit is 15 min. Part of what you work on. A site you often return to.",
+  );
+  check({ verdict: "guarded", guards: ["PINNED", "PROTECTED"] }, "It is pinned, its site is protected.");
+  check(
+    { verdict: "wait", idle_ms: 20 * MINUTE },
+    "Memory is not short enough. Not used for 20 min, the limit is 15 min.",
+  );
+  check({ verdict: "wait", gate: "paused" }, "It is paused. Not used for 4 min, the limit is 15 min.");
+  check({ verdict: "noted" }, "It would have gone to sleep. Only observing keeps it awake.");
+  check({ verdict: "moon" }, "moon");
 });
 
 test("what became of a decision", () => {
