@@ -42,7 +42,7 @@ impl AutoTabDiscard {
         }
         let is_listed = |tab: &&Tab| {
             let is_web = world.host_of(tab).is_some();
-            is_web && !tab.is_discarded && !tab.is_active && !tab.is_audible
+            is_web && !tab.is_discarded && !tab.is_shown() && !tab.is_audible
         };
         let listed: Vec<&Tab> = (world.tabs().filter(is_listed))
             .filter(|tab| !self.asked.holds(tab))
@@ -98,7 +98,6 @@ impl Policy for AutoTabDiscard {
     fn not_observable(&self) -> &[&str] {
         &[
             "picture in picture",
-            "split views",
             "keys typed into a PDF",
             "the user's list of sites, empty as it ships",
         ]
@@ -152,5 +151,12 @@ mod tests {
         let mut scene = Scene::new(AutoTabDiscard::new(), 8);
         scene.sound(8, true).pass(HOUR);
         assert!(scene.tabs().is_empty());
+    }
+
+    #[test]
+    fn the_other_half_of_a_split_view_is_left_alone_and_does_not_count() {
+        let mut scene = Scene::new(AutoTabDiscard::new(), 9);
+        scene.see(2, true).pass(HOUR);
+        assert_eq!(scene.tabs(), [3], "seven could go");
     }
 }

@@ -112,6 +112,11 @@ impl<P: Policy> Scene<P> {
         self.change(id, |changes| changes.audible = Some(audible))
     }
 
+    /// A tab comes into sight beside the one in front, or leaves it.
+    pub(super) fn see(&mut self, id: i64, is_in_sight: bool) -> &mut Self {
+        self.change(id, |changes| changes.in_sight = Some(is_in_sight))
+    }
+
     pub(super) fn type_into(&mut self, id: i64) -> &mut Self {
         self.change(id, |changes| changes.unsaved = Some(true))
     }

@@ -76,7 +76,7 @@ impl TabSuspender {
                 }
             }
         }
-        for (id, step) in self.fronts.follow(world) {
+        for (id, step) in self.fronts.follow(world, |tab| tab.is_active) {
             let record = self.records.entry(id).or_default();
             if step == Step::Came {
                 record.switches = record.switches.saturating_add(1);
@@ -168,15 +168,14 @@ impl Policy for TabSuspender {
         &[
             "the order of tabs in their window, which settles whose turn it is",
             "how many fields were changed: it spares from three on, here from one",
-            "split views",
             "its list of sites, some for mail as it ships",
         ]
     }
 }
 
-/// Whether it spares a tab: pinned, audible or typed into.
+/// Whether it spares a tab: pinned, audible, typed into, or in sight in a split view.
 fn is_exception(tab: &Tab) -> bool {
-    tab.is_pinned || tab.is_audible || tab.is_unsaved
+    tab.is_pinned || tab.is_audible || tab.is_unsaved || tab.is_in_sight
 }
 
 /// The binary logarithm of a number from 1, in millionths: by integers, so that it is the same on
@@ -268,5 +267,15 @@ mod tests {
         scene.refuse = true;
         scene.pass(10 * HOUR);
         assert_eq!(scene.tabs(), [2, 2, 2]);
+    }
+
+    #[test]
+    fn the_half_of_a_split_view_in_sight_is_spared_when_its_time_is_up() {
+        let mut scene = Scene::new(TabSuspender::new(), 2);
+        scene.see(2, true).pass(31 * MINUTE).see(2, false);
+        scene.pass(28 * MINUTE);
+        assert!(scene.tabs().is_empty());
+        scene.pass(MINUTE);
+        assert_eq!(scene.discards(), [(60 * MINUTE, 2)]);
     }
 }

@@ -131,7 +131,7 @@ impl Lockstep {
     fn settle(&mut self, look: &mut impl FnMut(Side, Decided, &View<'_>)) {
         let mut seen = BTreeSet::new();
         for side in [Side::Base, Side::With] {
-            for tab in self.of(side).fresh.iter().map(|decision| decision.tab) {
+            for tab in self.of(side).fresh.iter().map(|fresh| fresh.decision.tab) {
                 self.show(side, tab, look);
                 seen.insert((side, tab));
             }
@@ -226,7 +226,7 @@ impl<'a> View<'a> {
     /// Whether it has decided to discard another tab at the same moment.
     pub fn decides_on_another(&self) -> bool {
         let mut fresh = self.run.fresh.iter();
-        fresh.any(|decision| decision.tab != self.tab)
+        fresh.any(|fresh| fresh.decision.tab != self.tab)
     }
 
     /// The hard guards that a discard would go against, as the checker sees them.

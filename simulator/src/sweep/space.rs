@@ -202,10 +202,13 @@ impl Dimension {
         };
         let step = 1.0 / count.saturating_sub(1).max(1) as f64;
         let place = self.place_of(value);
-        let mut beside: Vec<Value> = [place - step, place + step]
-            .map(|place| self.at(place.clamp(0.0, 1.0)))
-            .into();
-        beside.retain(|other| other != value);
+        // Of few whole numbers the next one lies further away than that.
+        let first_other = |side: f64| {
+            let steps = (1..=count).map(|steps| place + side * step * steps as f64);
+            let mut values = steps.map(|place| self.at(place.clamp(0.0, 1.0)));
+            values.find(|other| other != value)
+        };
+        let mut beside: Vec<Value> = [-1.0, 1.0].into_iter().filter_map(first_other).collect();
         beside.dedup();
         beside
     }
@@ -533,6 +536,19 @@ mod tests {
         assert_eq!(range.at(1.0 / 3.0), json!(10.0));
         assert_eq!(range.at(0.123_456), json!(2.346), "four digits");
         assert_eq!(range.each(), Err(SpaceError::NoSteps("ttl_minutes")));
+    }
+
+    #[test]
+    fn few_whole_numbers_lie_beside_each_other() {
+        for range in ["batch_medium=1..4", "batch_medium=1..4:log"] {
+            let range = Dimension::parse(range).unwrap();
+            let beside = [1, 2, 3, 4].map(|value| range.beside(&json!(value)));
+            let expect = [&[2][..], &[1, 3], &[2, 4], &[3]];
+            assert_eq!(
+                beside,
+                expect.map(|values| values.iter().map(|it| json!(it)).collect::<Vec<_>>())
+            );
+        }
     }
 
     #[test]
