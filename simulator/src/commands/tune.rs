@@ -13,9 +13,9 @@ mod verdict;
 use std::fs;
 
 use anyhow::{Context as _, bail};
-use regex::Regex;
 use simulator::tune::{Split, SplitKind, split};
 
+use crate::commands::refuse_beside;
 use crate::commands::sweep::Workshop;
 use crate::console::Console;
 use crate::outcome::Outcome;
@@ -41,12 +41,11 @@ struct HeldAgainst<T> {
 
 pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let task = Task::resolve(args)?;
-    let pattern = args.person.as_deref().map(Regex::new).transpose();
-    let pattern = pattern.context("--person: not a regular expression")?;
+    refuse_beside(&args.output, &["units.jsonl", "results.jsonl"], "a sweep")?;
     let threads = args.threads.unwrap_or_default().0;
     let mut bench = Bench::open(
         &args.traces,
-        pattern.as_ref(),
+        args.person.as_ref(),
         args.windows,
         threads,
         Workshop::new(args.cache),
