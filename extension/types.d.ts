@@ -26,6 +26,8 @@ export interface TabFacts {
   group?: number;
   /** Whether a form in it was touched; absent where forms are not seen. */
   unsaved?: boolean;
+  /** Whether it is in sight beside another, in a split view; absent where it never was. */
+  in_sight?: boolean;
   last_accessed?: number;
 }
 
@@ -40,6 +42,7 @@ export interface TabChanges {
   frozen?: boolean;
   group?: number;
   unsaved?: boolean;
+  in_sight?: boolean;
 }
 
 /** An event of the log without its number and its time. */

@@ -350,6 +350,8 @@ pub struct TabFacts {
     pub unsaved: Option<bool>,
     /// Whether it captures the screen, a camera or a microphone.
     pub capturing: Option<bool>,
+    /// Whether it is in sight beside another tab of its window, in a split view.
+    pub in_sight: Option<bool>,
     /// When it was last in front, by the wall clock, in Unix milliseconds.
     pub last_accessed: Option<i64>,
 }
@@ -370,6 +372,7 @@ impl TabFacts {
             auto_discardable: None,
             unsaved: None,
             capturing: None,
+            in_sight: None,
             last_accessed: None,
         }
     }
@@ -388,6 +391,8 @@ pub struct TabChanges {
     pub unsaved: Option<bool>,
     /// Whether it captures the screen, a camera or a microphone.
     pub capturing: Option<bool>,
+    /// Whether it is in sight beside another tab of its window, in a split view.
+    pub in_sight: Option<bool>,
 }
 
 /// Who discarded a tab.

@@ -86,6 +86,8 @@ pub enum Verdict {
 pub enum Belongs {
     /// It is in front.
     InFront,
+    /// It is in sight beside the tab in front.
+    InSight,
     /// It is on the host in front.
     SameHost,
     /// It was in front of the same window lately.
@@ -209,6 +211,8 @@ impl Orchestrator {
         let front = world.tab_in_front()?;
         Some(if front.id == tab.id {
             Belongs::InFront
+        } else if tab.is_in_sight && tab.win == front.win {
+            Belongs::InSight
         } else if world
             .host_of(front)
             .is_some_and(|host| world.host_of(tab) == Some(host))
@@ -300,6 +304,7 @@ impl fmt::Display for Explanation {
         )?;
         let context = match self.in_focus {
             Some(Belongs::InFront) => "inside: it is in front",
+            Some(Belongs::InSight) => "inside: it is in sight beside the tab in front",
             Some(Belongs::SameHost) => "inside: it is on the host in front",
             Some(Belongs::SameWindow) => "inside: it was in front of the same window lately",
             None => "outside",

@@ -431,7 +431,7 @@ impl Orchestrator {
         let Some(tab) = world.tab(id) else {
             return;
         };
-        if tab.is_active || tab.is_discarded {
+        if tab.is_shown() || tab.is_discarded {
             self.shadowed.remove(&id);
             self.lift_refusal(id);
         }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::browsers::{BROWSERS, Browser, Roots};
+use crate::browsers::{BROWSERS, Browser};
 use crate::extensions::ExtensionId;
 use crate::install::{NoBrowser, Place};
+use crate::roots::Roots;
 
 /// The native messaging host of the tab orchestrator.
 ///

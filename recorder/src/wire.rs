@@ -467,6 +467,10 @@ pub struct Tab {
     /// Whether it captures the screen, a camera or a microphone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capturing: Option<bool>,
+    /// Whether it is in sight beside another tab of its window, in a split view; absent where it
+    /// never was in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_sight: Option<bool>,
     /// When it was last in front, by the wall clock, in Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_accessed: Option<i64>,
@@ -495,6 +499,7 @@ impl Tab {
             group: None,
             unsaved: None,
             capturing: None,
+            in_sight: None,
             last_accessed: None,
             opener: None,
         }
@@ -570,6 +575,9 @@ pub struct TabChanged {
     /// Whether it captures the screen, a camera or a microphone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capturing: Option<bool>,
+    /// Whether it is in sight beside another tab of its window, in a split view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_sight: Option<bool>,
 }
 
 impl TabChanged {
@@ -585,6 +593,7 @@ impl TabChanged {
             group: None,
             unsaved: None,
             capturing: None,
+            in_sight: None,
         }
     }
 }

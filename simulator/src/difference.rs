@@ -52,7 +52,7 @@ pub const CAUSES: [(Cause, &str, &str); 23] = [
     (
         Cause::Guard(Guard::Active),
         "active",
-        "a hard guard: it is in front of a window",
+        "a hard guard: it is in front of a window, or in sight beside the tab that is",
     ),
     (
         Cause::Guard(Guard::Pinned),

@@ -11,8 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::{Engine, Mode, Orchestrator, Output, PolicyDocument};
-use native_host::browsers::{Os, Roots};
+use native_host::browsers::Os;
 use native_host::framing::{FramingError, MessageReader};
+use native_host::roots::Roots;
 use recorder::{Body, Line, PackedFolder, Trace};
 use serde_json::{Value, json};
 

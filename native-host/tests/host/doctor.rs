@@ -7,13 +7,14 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use native_host::browsers::{Browser, Os, Roots};
+use native_host::browsers::{Browser, Os};
 use native_host::health::doctor::{Diagnosis, examine};
 use native_host::health::{Face, Machine, Sensors, State, Subject, checks};
 use native_host::install::{MANIFEST_NAME, Place, install};
 use native_host::paths::Paths;
 use native_host::power::Power;
 use native_host::pressure_stall::MemoryStall;
+use native_host::roots::Roots;
 use recorder::{Opening, Origin, Privacy, TraceWriter, compressor};
 use serde_json::Value;
 

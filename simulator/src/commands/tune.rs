@@ -13,7 +13,6 @@ mod verdict;
 use std::fs;
 
 use anyhow::{Context as _, bail};
-use regex::Regex;
 use simulator::tune::{Split, SplitKind, split};
 
 use crate::commands::sweep::Workshop;
@@ -41,13 +40,11 @@ struct HeldAgainst<T> {
 
 pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let task = Task::resolve(args)?;
-    let pattern = args.person.as_deref().map(Regex::new).transpose();
-    let pattern = pattern.context("--person: not a regular expression")?;
     let threads = args.threads.unwrap_or_default().0;
     let workshop = Workshop::new(args.cache, console);
     let mut bench = Bench::open(
         &args.traces,
-        pattern.as_ref(),
+        &args.person,
         args.windows,
         threads,
         workshop,

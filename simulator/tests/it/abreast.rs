@@ -3,11 +3,13 @@
 use engine::{Orchestrator, PRESETS, PolicyDocument};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use recorder::{Line, Trace};
 use simulator::baselines::AnyPolicy;
-use simulator::replay::{Abreast, Replay, Step};
+use simulator::replay::{Abreast, Lockstep, Replay, Step};
 
 use crate::baselines::{every, two_days};
+use crate::fork::spread;
 use crate::properties::{body, greedy, lines};
 use crate::recorded::recordings;
 
@@ -63,5 +65,31 @@ proptest! {
     #[test]
     fn whatever_happens_they_are_as_alone(bodies in vec(body(), 0..60)) {
         check(&steps(lines(bodies)))?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn in_lockstep_each_of_two_is_as_alone(
+        bodies in vec(body(), 0..40),
+        both in [any::<Index>(), any::<Index>()],
+        apart in prop_oneof![Just(1), Just(40)],
+    ) {
+        let lines = spread(bodies, apart);
+        let [base, with] = both.map(|which| which.get(&replays()).clone());
+        let mut lockstep = Lockstep::new(base.clone(), with.clone());
+        for line in &lines {
+            lockstep.take(line, |_, _, view| drop((view.explain(), view.objections())));
+        }
+        let found = lockstep.finish(|_, _, _| {});
+        let expect = [base, with].map(|mut replay| {
+            for line in &lines {
+                replay.take(line, &mut Vec::new());
+            }
+            replay.finish_with_holds(&mut Vec::new())
+        });
+        prop_assert_eq!(found, expect);
     }
 }

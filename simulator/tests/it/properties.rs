@@ -7,6 +7,7 @@ use engine::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use recorder::{
     Body, ClockStepped, DiscardOutcome, DropReason, KnowledgeCarried, Line, Metrics, OrderDropped,
     Paused, PressureSignal, PruneRequested, SessionStarted, SignalSource, Suspended, Tab,
@@ -17,6 +18,8 @@ use recorder::{
 use simulator::baselines::Never;
 use simulator::replay::Replay;
 
+use crate::baselines::every;
+use crate::fork::spread;
 use crate::recording::{START_MS, decision, tab};
 
 /// A few tabs in two windows, so that events meet.
@@ -29,12 +32,13 @@ fn win() -> impl Strategy<Value = WindowId> {
 }
 
 fn facts() -> impl Strategy<Value = Tab> {
-    (id(), win(), any::<[Option<bool>; 4]>()).prop_map(|(id, win, flags)| Tab {
+    (id(), win(), any::<[Option<bool>; 5]>()).prop_map(|(id, win, flags)| Tab {
         win,
         active: flags[0],
         discarded: flags[1],
         loading: flags[2],
         audible: flags[3],
+        in_sight: flags[4],
         ..tab(id.0)
     })
 }
@@ -60,12 +64,13 @@ pub(crate) fn body() -> impl Strategy<Value = Body> {
             protected: None,
         })),
         3 => id().prop_map(|tab| Body::TabLoaded(TabLoaded { tab, ms: None })),
-        2 => (id(), any::<[Option<bool>; 4]>()).prop_map(|(tab, flags)| {
+        2 => (id(), any::<[Option<bool>; 5]>()).prop_map(|(tab, flags)| {
             Body::TabChanged(TabChanged {
                 pinned: flags[0],
                 audible: flags[1],
                 unsaved: flags[2],
                 capturing: flags[3],
+                in_sight: flags[4],
                 ..TabChanged::new(tab)
             })
         }),
@@ -156,7 +161,13 @@ impl Distrustful {
         let own = self.own.world();
         // Of what a tab takes that goes elsewhere while it is discarded it hears later.
         let facts = |tab: &engine::Tab| {
-            let place = (tab.id, tab.win, tab.is_active, tab.is_pinned);
+            let place = (
+                tab.id,
+                tab.win,
+                tab.is_active,
+                tab.is_in_sight,
+                tab.is_pinned,
+            );
             let page = (tab.is_discarded, tab.is_loading, tab.is_audible);
             let touched = (tab.is_unsaved, tab.is_capturing, tab.silent_since_awake);
             let times = (tab.last_active, tab.known_since);
@@ -233,6 +244,24 @@ fn from_the_first(mut bodies: Vec<Body>) -> Vec<Body> {
     bodies
 }
 
+/// Puts into a log, at these places and shares of the time up to the next line, that the user is
+/// there, which is known.
+fn ask(lines: &[Line], asks: &[(Index, i64)]) -> Vec<Line> {
+    let mut asked = lines.to_vec();
+    for (place, percent) in asks {
+        let place = place.index(asked.len());
+        let from_ms = asked[place].t_ms;
+        let to_ms = asked.get(place + 1).map_or(from_ms, |next| next.t_ms);
+        let mut line = asked[0].clone();
+        line.t_ms = from_ms + (to_ms - from_ms) * percent / 100;
+        asked.insert(place + 1, line);
+    }
+    for (seq, line) in (0..).zip(&mut asked) {
+        line.seq = Seq(seq);
+    }
+    asked
+}
+
 /// What a guard is called in scores.
 fn name_of(guard: Guard) -> String {
     let name = serde_json::to_value(guard).unwrap();
@@ -252,7 +281,9 @@ proptest! {
                 recorded.apply(&event);
             }
             replay.take(&line, &mut decided);
-            let places = |tab: &engine::Tab| (tab.id, tab.win, tab.is_active, tab.is_pinned);
+            let places = |tab: &engine::Tab| {
+                (tab.id, tab.win, tab.is_active, tab.is_in_sight, tab.is_pinned)
+            };
             let ours: Vec<_> = replay.world().tabs().map(places).collect();
             let theirs: Vec<_> = recorded.world().tabs().map(places).collect();
             prop_assert_eq!(ours, theirs);
@@ -314,7 +345,7 @@ proptest! {
                 for passing in ["young", "recently_audible"] {
                     let holds = guards.iter().any(|guard| guard == passing);
                     let is_thought_to = objections.contains(&passing);
-                    prop_assert!(holds || tab.is_active || !is_thought_to, "{passing} {tab:?}");
+                    prop_assert!(holds || tab.is_shown() || !is_thought_to, "{passing} {tab:?}");
                     guards.retain(|guard| guard != passing);
                     objections.retain(|&name| name != passing);
                 }
@@ -351,6 +382,39 @@ proptest! {
         prop_assert_eq!(&never.never, &score.never, "the same yardstick for every policy");
         prop_assert_eq!(never.peak_used, never.never.peak_used);
         prop_assert_eq!(never.pressure_high_minutes, never.never.pressure_high_minutes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn no_policy_decides_otherwise_for_being_asked_more_often(
+        mut bodies in vec(body(), 0..30),
+        apart in prop_oneof![Just(1), Just(40)],
+        asks in vec((any::<Index>(), 0..100_i64), 0..10),
+    ) {
+        // A sleep tells of the time before it, and what was recorded of decisions names places.
+        bodies.retain(|body| !matches!(
+            body,
+            Body::UserIdle(_) | Body::Suspended(_) | Body::Decision(_) | Body::DiscardOutcome(_)
+        ));
+        bodies.insert(0, Body::UserIdle(UserIdle { state: UserState::Active }));
+        let lines = spread(bodies, apart);
+        let asked = ask(&lines, &asks);
+        for policy in every() {
+            let decide = |lines: &[Line]| {
+                let mut replay = Replay::new(policy.boxed());
+                let mut decided = Vec::new();
+                for line in lines {
+                    replay.take(line, &mut decided);
+                }
+                replay.finish(&mut decided);
+                let decided = decided.into_iter();
+                decided.map(|it| (it.t_ms, it.decision.tab)).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(decide(&asked), decide(&lines), "{}", policy.name());
+        }
     }
 }
 

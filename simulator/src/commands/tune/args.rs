@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::args::threads::Threads;
+use crate::people::PersonArgs;
 use crate::trace_cache::CacheArgs;
 
 /// Find better settings, and say how far that can be trusted
@@ -55,10 +56,8 @@ pub(crate) struct TuneArgs {
     /// How far below the limits a search keeps, as a share of each
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = parse_share)]
     pub(crate) margin: f64,
-    /// A regular expression that finds the person in a trace's name, by its first group [default:
-    /// each trace is another person's]
-    #[arg(long, value_name = "REGEX")]
-    pub(crate) person: Option<String>,
+    #[command(flatten)]
+    pub(crate) person: PersonArgs,
     /// Into how many groups people are dealt, each held out once; 1 holds nobody out
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = parse_few)]
     pub(crate) folds: usize,
