@@ -531,7 +531,7 @@ pub struct Decision {
     pub tab: TabId,
     /// Its place among the decisions of the same cause, from 0.
     pub rank: u32,
-    /// How long it was not in front, in milliseconds of the policy's clock.
+    /// How long ago it was opened or last in front, in milliseconds of the policy's clock.
     pub idle_ms: i64,
     /// How long it had to be, in milliseconds of the same clock.
     pub ttl_ms: i64,

@@ -13,8 +13,11 @@ use crate::world::World;
 pub(crate) type Cluster = SmallVec<[TabId; 12]>;
 
 /// Finds the working context: the tab in front, the loaded tab in sight beside it, loaded tabs on
-/// its host, and loaded tabs of its window that were in front within `focus.cluster_minutes`; each
-/// group last in front first, at most `focus.cluster_cap` in all. Empty when focus mode is off.
+/// its host, and loaded tabs of its window that were opened or in front within
+/// `focus.cluster_minutes`; each group last in front first, at most `focus.cluster_cap` in all.
+/// Empty when focus mode is off.
+///
+/// Opening counts, since a link that is opened behind is mostly what one goes to next.
 ///
 /// A discarded tab takes no place in it: there is nothing left to keep.
 pub(crate) fn cluster(world: &World, policy: &PolicyDocument) -> Cluster {

@@ -49,7 +49,7 @@ pub enum Guard {
     Loading,
     /// It is discarded already.
     Discarded,
-    /// It was in front a moment ago.
+    /// It was opened or in front a moment ago.
     Young,
 }
 
@@ -67,7 +67,7 @@ impl fmt::Display for Guard {
             Self::Internal => "it is no web page",
             Self::Loading => "it is loading",
             Self::Discarded => "it is discarded already",
-            Self::Young => "it was in front a moment ago",
+            Self::Young => "it was opened or in front a moment ago",
         })
     }
 }

@@ -161,8 +161,8 @@ impl Orchestrator {
         world.known_bytes(tab).unwrap_or(DEFAULT_TAB_BYTES)
     }
 
-    /// How long a tab was not in front, in milliseconds of the policy's clock. What lies before
-    /// the log's first word of the tab counts up to `ttl_minutes`.
+    /// How long ago a tab was opened or last in front, in milliseconds of the policy's clock. What
+    /// lies before the log's first word of the tab counts up to `ttl_minutes`.
     pub fn idle_ms(&self, world: &World, tab: &Tab) -> i64 {
         world
             .moment()

@@ -113,7 +113,8 @@ impl<'a> World<'a> {
             .map_or(1, |host| self.facts.hosts.get(host).familiarity())
     }
 
-    /// When a tab was last in front: now, for what the focused window shows, in front or beside that.
+    /// When a tab was last in front, or opened if it never was: now, for what the focused window
+    /// shows, in front or beside that.
     pub fn last_in_front(&self, tab: &Tab) -> Moment {
         if tab.is_shown() && self.facts.focused == Some(tab.win) {
             self.moment()

@@ -725,7 +725,7 @@ impl Connection {
     }
 
     fn send_policy(&mut self, request: u64) {
-        let answer = PolicyAnswer::new(request, self.policy.clone(), self.policy_file.name());
+        let answer = PolicyAnswer::new(request, self.policy.clone(), self.policy_file.place());
         self.send(Outgoing::Policy(Box::new(answer)));
     }
 

@@ -102,6 +102,14 @@ impl PolicyFile {
         name_of(self.watched.path())
     }
 
+    /// Where its owner finds the file: from the home folder on, which is written `~` and not by its
+    /// name. Of a file that is elsewhere it is the name alone.
+    pub fn place(&self) -> String {
+        let home = etcetera::home_dir().ok();
+        let inside = home.and_then(|home| self.watched.path().strip_prefix(home).ok());
+        inside.map_or_else(|| self.name(), |path| format!("~/{}", path.display()))
+    }
+
     fn write(&mut self, policy: &PolicyDocument) -> io::Result<()> {
         let present = read_file(self.watched.path(), MAX_POLICY_BYTES)
             .ok()

@@ -1093,6 +1093,21 @@ mod explain {
     }
 
     #[test]
+    fn a_tab_that_never_was_in_front_is_not_said_to_have_been() {
+        let mut scene = Scene::of([]);
+        scene.tell(Input::TabOpened(tab_here(2, "b.example")));
+        let text = scene.explain(2).to_string();
+        let expect = "inside: it was opened or in front in the same window lately";
+        assert!(text.contains(expect), "{text}");
+        let expect = "guard      it was opened or in front a moment ago";
+        assert!(text.contains(expect), "{text}");
+        scene.wait(MINUTE).at_low();
+        let text = scene.explain(2).to_string();
+        let expect = "kept: it was opened or in front too lately";
+        assert!(text.contains(expect), "{text}");
+    }
+
+    #[test]
     fn a_tab_that_is_not_its_turn_waits() {
         let mut scene = Scene::of([tab(2, "b.example"), tab(3, "c.example")]);
         scene.wait(5 * MINUTE).at_low();
