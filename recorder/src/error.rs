@@ -75,7 +75,7 @@ pub enum Flaw {
     #[error("an empty trace: there is no line in it")]
     Empty,
     /// The folder holds more than one trace.
-    #[error("holds {} traces; name one of: {}", .0.len(), join(.0))]
+    #[error("holds {} traces; name one of{}", .0.len(), listed(.0))]
     SeveralTraces(Vec<PathBuf>),
     /// The format is newer than this program.
     #[error(
@@ -175,10 +175,15 @@ impl Flaw {
     }
 }
 
-fn join(paths: &[PathBuf]) -> String {
-    let names: Vec<String> = paths
+/// A few paths, or the last few of many: the host names its logs by their time.
+fn listed(paths: &[PathBuf]) -> String {
+    let (which, shown) = match paths.len() {
+        0..=5 => ("", paths),
+        count => (" them, the last of which are", &paths[count - 3..]),
+    };
+    let names: Vec<String> = shown
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    names.join(", ")
+    format!("{which}: {}", names.join(", "))
 }

@@ -19,8 +19,9 @@ Exit codes:
 
 A TRACE is a folder that holds one trace, or any segment of it (.jsonl or .jsonl.zst). Where several
 can be named, a folder stands for each trace in it or, where it has none itself, in the folders in
-it; a trace is taken once, however many of its segments are named. A program built with
-`--features analysis` takes a Parquet file as well.";
+it; a trace is taken once, however many of its segments are named, and a file between them that is
+none by its name, such as a README.md, is passed over with a note. A program built with `--features
+analysis` takes a Parquet file as well.";
 
 /// Replay recorded browser sessions: verify, describe, explain, and try other policies
 #[derive(Debug, Parser)]

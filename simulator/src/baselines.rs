@@ -31,6 +31,8 @@ mod ttl;
 
 use std::any::Any;
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::slice;
 
 use engine::{Orchestrator, Policy, PolicyDocument};
 use serde::de::{self, DeserializeOwned, DeserializeSeed, SeqAccess, Visitor};
@@ -81,6 +83,10 @@ impl dyn AnyPolicy {
 
 /// A policy of a kind that is known here. A box of any policy is none: it would be put into another
 /// box, and saved as a kind that there is not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no policy that is known by name",
+    note = "a new baseline is put into `kinds!` and `ALL` in simulator/src/baselines.rs"
+)]
 pub trait Kind:
     Policy + Clone + fmt::Debug + Send + Sync + Serialize + DeserializeOwned + 'static
 {
@@ -202,68 +208,178 @@ impl Clone for Box<dyn AnyPolicy> {
     }
 }
 
-/// The names that [`named`] knows, with what each does. N stands for a number.
-pub const NAMES: [(&str, &str); 18] = [
-    ("never", "nothing is discarded"),
-    ("ttl-N", "blind timer of N minutes"),
-    ("lru-N", "N tabs stay loaded"),
-    ("original-2026", "tab-memory-orchestrator, as it ships"),
-    ("original-2026-focus", "the same with focus mode"),
-    (
-        "chrome-memory-saver-conservative",
-        "Chrome's timer, 6 hours",
-    ),
-    ("chrome-memory-saver-medium", "Chrome's timer, 4 hours"),
-    ("chrome-memory-saver-aggressive", "Chrome's timer, 2 hours"),
-    ("chromium-urgent", "Chromium under critical pressure"),
-    ("firefox-unloader", "Firefox when memory runs out"),
-    ("auto-tab-discard", "Auto Tab Discard, as it ships"),
-    ("great-suspender", "The Great Suspender, as it ships"),
-    ("tab-wrangler", "Tab Wrangler, discarding instead"),
-    ("tab-suspender", "Tab Suspender, as it ships"),
-    ("tabzen", "TabZen, as it ships"),
-    ("edge-sleeping", "what Edge discards of sleeping tabs"),
-    ("rss-cap", "the largest tabs, above 2 GB"),
-    ("random", "by chance, by --seed"),
+/// A baseline, as it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Baseline {
+    /// What it is called. N at its end stands for one of [`NUMBERS`].
+    pub name: &'static str,
+    /// What it does, in a few words.
+    pub about: &'static str,
+    make: Make,
+}
+
+/// How a baseline is made.
+#[derive(Clone, Copy, Debug)]
+enum Make {
+    Alone(fn() -> Box<dyn AnyPolicy>),
+    /// From the seed that it draws from.
+    Drawing(fn(u64) -> Box<dyn AnyPolicy>),
+    /// From the number at the end of its name.
+    Numbered {
+        counts: &'static str,
+        compared: &'static [&'static str],
+        of: fn(u16) -> Box<dyn AnyPolicy>,
+    },
+}
+
+/// What N can be in a name.
+pub const NUMBERS: RangeInclusive<u16> = 1..=u16::MAX;
+
+/// Every baseline, in the order in which they are listed and compared.
+pub static ALL: &[Baseline] = &[
+    Baseline {
+        name: "ttl-N",
+        about: "blind timer of N minutes",
+        make: Make::Numbered {
+            counts: "minutes",
+            compared: &["ttl-5", "ttl-15", "ttl-60"],
+            of: |minutes| Box::new(Ttl::new(minutes)),
+        },
+    },
+    Baseline {
+        name: "lru-N",
+        about: "N tabs stay loaded",
+        make: Make::Numbered {
+            counts: "tabs",
+            compared: &["lru-10", "lru-20"],
+            of: |loaded_max| Box::new(Lru::new(loaded_max)),
+        },
+    },
+    Baseline {
+        name: "original-2026",
+        about: "tab-memory-orchestrator, as it ships",
+        make: Make::Alone(|| Box::new(Original::new(false))),
+    },
+    Baseline {
+        name: "original-2026-focus",
+        about: "the same with focus mode",
+        make: Make::Alone(|| Box::new(Original::new(true))),
+    },
+    Baseline {
+        name: "chrome-memory-saver-conservative",
+        about: "Chrome's timer, 6 hours",
+        make: Make::Alone(|| Box::new(ChromeMemorySaver::new(Eagerness::Conservative))),
+    },
+    Baseline {
+        name: "chrome-memory-saver-medium",
+        about: "Chrome's timer, 4 hours",
+        make: Make::Alone(|| Box::new(ChromeMemorySaver::new(Eagerness::Medium))),
+    },
+    Baseline {
+        name: "chrome-memory-saver-aggressive",
+        about: "Chrome's timer, 2 hours",
+        make: Make::Alone(|| Box::new(ChromeMemorySaver::new(Eagerness::Aggressive))),
+    },
+    Baseline {
+        name: "chromium-urgent",
+        about: "Chromium under critical pressure",
+        make: Make::Alone(|| Box::new(ChromiumUrgent::new())),
+    },
+    Baseline {
+        name: "firefox-unloader",
+        about: "Firefox when memory runs out",
+        make: Make::Alone(|| Box::new(FirefoxUnloader::new())),
+    },
+    Baseline {
+        name: "auto-tab-discard",
+        about: "Auto Tab Discard, as it ships",
+        make: Make::Alone(|| Box::new(AutoTabDiscard::new())),
+    },
+    Baseline {
+        name: "great-suspender",
+        about: "The Great Suspender, as it ships",
+        make: Make::Alone(|| Box::new(GreatSuspender::new())),
+    },
+    Baseline {
+        name: "tab-wrangler",
+        about: "Tab Wrangler, discarding instead",
+        make: Make::Alone(|| Box::new(TabWrangler::new())),
+    },
+    Baseline {
+        name: "tab-suspender",
+        about: "Tab Suspender, as it ships",
+        make: Make::Alone(|| Box::new(TabSuspender::new())),
+    },
+    Baseline {
+        name: "tabzen",
+        about: "TabZen, as it ships",
+        make: Make::Alone(|| Box::new(Tabzen::new())),
+    },
+    Baseline {
+        name: "edge-sleeping",
+        about: "what Edge discards of sleeping tabs",
+        make: Make::Alone(|| Box::new(EdgeSleeping::new())),
+    },
+    Baseline {
+        name: "rss-cap",
+        about: "the largest tabs, above 2 GB",
+        make: Make::Alone(|| Box::new(RssCap::new())),
+    },
+    Baseline {
+        name: "random",
+        about: "by chance, by --seed",
+        make: Make::Drawing(|seed| Box::new(Random::new(seed))),
+    },
+    Baseline {
+        name: "never",
+        about: "nothing is discarded",
+        make: Make::Alone(|| Box::new(Never)),
+    },
 ];
+
+impl Baseline {
+    /// The names under which it takes part where all policies are compared.
+    pub fn compared(&self) -> &[&'static str] {
+        match self.make {
+            Make::Alone(_) | Make::Drawing(_) => slice::from_ref(&self.name),
+            Make::Numbered { compared, .. } => compared,
+        }
+    }
+
+    /// What the number counts that a name ends in which begins as this one's: "minutes".
+    pub fn counts(&self, name: &str) -> Option<&'static str> {
+        match self.make {
+            Make::Alone(_) | Make::Drawing(_) => None,
+            Make::Numbered { counts, .. } => self.number(name).map(|_| counts),
+        }
+    }
+
+    /// What stands in a name where its own has the N.
+    fn number<'a>(&self, name: &'a str) -> Option<&'a str> {
+        name.strip_prefix(self.name.strip_suffix('N')?)
+    }
+
+    fn make(&self, name: &str, seed: u64) -> Option<Box<dyn AnyPolicy>> {
+        match self.make {
+            Make::Alone(make) => (name == self.name).then(make),
+            Make::Drawing(make) => (name == self.name).then(|| make(seed)),
+            Make::Numbered { of, .. } => {
+                let text = self.number(name)?;
+                let number = text.parse().ok().filter(|it| NUMBERS.contains(it))?;
+                // The parser takes «+5» and «05» as well.
+                (number.to_string() == text).then(|| of(number))
+            }
+        }
+    }
+}
 
 /// Finds a baseline by its name. The seed is for those that [draw](is_drawing).
 pub fn named(name: &str, seed: u64) -> Option<Box<dyn AnyPolicy>> {
-    let memory_saver = |eagerness| Box::new(ChromeMemorySaver::new(eagerness));
-    Some(match name {
-        "never" => Box::new(Never),
-        "original-2026" => Box::new(Original::new(false)),
-        "original-2026-focus" => Box::new(Original::new(true)),
-        "chrome-memory-saver-conservative" => memory_saver(Eagerness::Conservative),
-        "chrome-memory-saver-medium" => memory_saver(Eagerness::Medium),
-        "chrome-memory-saver-aggressive" => memory_saver(Eagerness::Aggressive),
-        "chromium-urgent" => Box::new(ChromiumUrgent::new()),
-        "firefox-unloader" => Box::new(FirefoxUnloader::new()),
-        "auto-tab-discard" => Box::new(AutoTabDiscard::new()),
-        "great-suspender" => Box::new(GreatSuspender::new()),
-        "tab-wrangler" => Box::new(TabWrangler::new()),
-        "tab-suspender" => Box::new(TabSuspender::new()),
-        "tabzen" => Box::new(Tabzen::new()),
-        "edge-sleeping" => Box::new(EdgeSleeping::new()),
-        "rss-cap" => Box::new(RssCap::new()),
-        "random" => Box::new(Random::new(seed)),
-        _ => return numbered(name),
-    })
+    ALL.iter().find_map(|it| it.make(name, seed))
 }
 
 /// Whether a baseline draws random numbers.
 pub fn is_drawing(name: &str) -> bool {
-    name == "random"
-}
-
-/// Finds a baseline whose name ends in a number: minutes or tabs, from 1.
-fn numbered(name: &str) -> Option<Box<dyn AnyPolicy>> {
-    let (family, number) = name.rsplit_once('-')?;
-    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
-    let number = is_plain.then_some(number)?;
-    Some(match family {
-        "ttl" => Box::new(Ttl::new(number.parse().ok()?)),
-        "lru" => Box::new(Lru::new(number.parse().ok()?)),
-        _ => return None,
-    })
+    let mut drawing = ALL.iter().filter(|it| matches!(it.make, Make::Drawing(_)));
+    drawing.any(|it| it.name == name)
 }

@@ -22,6 +22,7 @@ mod verify;
 
 use std::path::Path;
 
+use anyhow::bail;
 use clap::Subcommand;
 use engine::SEMANTICS;
 use recorder::{Origin, Trace};
@@ -114,6 +115,18 @@ fn each<T>(
         worst = worst.max(outcome);
     }
     Ok(worst)
+}
+
+/// Refuses a folder for results in which those of another command stand: nobody could tell which are
+/// meant.
+fn refuse_beside(out: &Path, files: &[&str], whose: &str) -> anyhow::Result<()> {
+    if let Some(file) = files.iter().find(|file| out.join(file).exists()) {
+        bail!(
+            "{}: found {file}, which is {whose}'s; give a tuning and a sweep a folder each",
+            shown(out)
+        );
+    }
+    Ok(())
 }
 
 /// Tells what a trace leaves open that a score should say.

@@ -1,6 +1,7 @@
 //! Which traces arguments name: each once, whatever names it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use anyhow::{Context as _, bail};
 use recorder::{LogOpened, Segment, Trace};
 
 use crate::console::{Console, number};
-use crate::reading::{open, shown};
+use crate::reading::{is_parquet, open, shown};
 
 /// A trace that was named.
 pub(crate) struct NamedTrace {
@@ -28,13 +29,19 @@ impl NamedTrace {
 
 /// Finds what segments and folders name, in the order in which they are named. A folder stands for
 /// each trace in it or, where it has none itself, in the folders in it. A trace that is named again,
-/// by another of its segments or by its folder, is taken once, and a note says so.
+/// by another of its segments or by its folder, is taken once, and a note says so. So does one of
+/// files between them that are no traces by their names, as a shell's `*` gives them.
 pub(crate) fn named_traces(names: &[PathBuf], console: &mut Console) -> Vec<NamedTrace> {
     let mut named = Vec::new();
     let mut known = BTreeSet::new();
     let mut again = Vec::new();
+    let mut passed_over = Vec::new();
     for name in names {
         let first = Segment::open(name).map(|segment| identity(name, &segment.header));
+        if names.len() > 1 && first.is_err() && is_called_otherwise(name) {
+            passed_over.push(name);
+            continue;
+        }
         if (first.as_ref()).is_ok_and(|first| known.contains(first)) {
             again.push(name);
             continue;
@@ -50,6 +57,19 @@ pub(crate) fn named_traces(names: &[PathBuf], console: &mut Console) -> Vec<Name
         if named.len() - count_before < found_count {
             again.push(name);
         }
+    }
+    if let Some(first) = passed_over.first() {
+        if passed_over.len() == names.len() {
+            return vec![NamedTrace::new(first, open(first))];
+        }
+        let more = match passed_over.len() as u64 - 1 {
+            0 => " is no trace by its name, and was".to_owned(),
+            more => format!(
+                " and {} more are no traces by their names, and were",
+                number(more)
+            ),
+        };
+        console.note(format_args!("{}{more} passed over", shown(first)));
     }
     if let Some(first) = again.first() {
         let more = match again.len() as u64 - 1 {
@@ -123,6 +143,12 @@ fn folders_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     folders.sort();
     Ok(folders)
+}
+
+/// Whether a file has a name that none of a trace has.
+fn is_called_otherwise(file: &Path) -> bool {
+    let ends = |it: &OsStr| ["jsonl", "zst", "parquet"].iter().any(|end| it == *end);
+    file.is_file() && !file.extension().is_some_and(ends) && !is_parquet(file)
 }
 
 /// What a trace is known again by: the folder of its files, and its session. A file in another form

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use regex::Regex;
 use simulator::comparison::Person;
 
@@ -12,21 +12,29 @@ pub(crate) struct PersonArgs {
     /// A regular expression that finds the person in a trace's name, by its first group: what is
     /// of one person counts as one; «^» takes all traces for one person's [default: each trace is
     /// another person's]
-    #[arg(long, value_name = "REGEX")]
-    pub(crate) person: Option<String>,
+    #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
+    pub(crate) person: Option<Regex>,
 }
 
 impl PersonArgs {
     /// The person of each trace, by the traces' short names.
     ///
     /// # Errors
-    /// What is no regular expression, and a name that it does not match.
+    /// A name that the expression does not match.
     pub(crate) fn of_each(&self, names: &[String]) -> anyhow::Result<Vec<String>> {
-        let pattern = self.person.as_deref().map(Regex::new).transpose();
-        let pattern = pattern.context("--person: not a regular expression")?;
-        let person = |name: &String| person_of(name, pattern.as_ref());
+        let person = |name: &String| person_of(name, self.person.as_ref());
         names.iter().map(person).collect()
     }
+}
+
+/// Says what is wrong with a pattern in a line; its own error draws it over several.
+fn parse_pattern(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| {
+        let error = error.to_string();
+        let last = error.lines().last().unwrap_or_default();
+        let problem = last.strip_prefix("error: ").unwrap_or(last);
+        format!("not a regular expression: {problem}")
+    })
 }
 
 /// Puts together what is of one person, in the order of their names.

@@ -98,12 +98,21 @@ pub(crate) fn find(name: &str, seed: u64) -> anyhow::Result<NamedPolicy> {
         );
     }
     let path = Path::new(name);
+    let counted = baselines::ALL.iter().find_map(|it| it.counts(name));
+    if let Some(counts) = counted.filter(|_| !path.exists() && ends_in_no_word(name)) {
+        bail!(
+            "there is no baseline called {name:?}: at its end stands a number of {counts} from {} \
+             to {}",
+            baselines::NUMBERS.start(),
+            baselines::NUMBERS.end()
+        );
+    }
     let is_meant_as_file = path.extension().is_some() || path.components().count() > 1;
     if !is_meant_as_file && !path.exists() {
         let mut hint = format!(
             "the presets are {}; the baselines are {}",
             PRESETS.join(", "),
-            baselines::NAMES.map(|(name, _)| name).join(", ")
+            baseline_names().collect::<Vec<_>>().join(", ")
         );
         let nearest = nearest_names(name);
         if !nearest.is_empty() {
@@ -158,13 +167,23 @@ pub(crate) fn baseline(name: &str, seed: u64) -> Option<NamedPolicy> {
     })
 }
 
+/// Whether what follows the last dash is neither a word nor the name of a file.
+fn ends_in_no_word(name: &str) -> bool {
+    let end = name.rsplit('-').next().unwrap_or_default();
+    end == "N" || !end.contains(char::is_alphabetic)
+}
+
+fn baseline_names() -> impl Iterator<Item = &'static str> {
+    baselines::ALL.iter().map(|it| it.name)
+}
+
 /// The preset or baseline that is at most two letters away; else those that begin with the name.
 fn nearest_names(name: &str) -> Vec<&'static str> {
     // A number at the end may stand for N, or belong to the name.
     let family = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
     let numbered = format!("{family}N");
     let distance = |known: &&str| levenshtein(name, known).min(levenshtein(&numbered, known));
-    let names = || (PRESETS.into_iter()).chain(baselines::NAMES.map(|(name, _)| name));
+    let names = || (PRESETS.into_iter()).chain(baseline_names());
     let nearest = names().min_by_key(distance);
     if let Some(nearest) = nearest.filter(|known| distance(known) <= 2) {
         return vec![nearest];

@@ -75,7 +75,7 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Trace> {
 }
 
 /// Whether a file says that it is Parquet, whatever it is called.
-fn is_parquet(path: &Path) -> bool {
+pub(crate) fn is_parquet(path: &Path) -> bool {
     let mut magic = [0; 4];
     path.is_file()
         && File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok())

@@ -410,6 +410,18 @@ fn a_folder_of_several_traces_lists_them() {
     let each = Trace::open_each(folder.path()).unwrap();
     let first_files: Vec<_> = each.iter().map(|(first, _)| first.clone()).collect();
     assert_eq!(first_files, files_ending(folder.path(), ".jsonl"));
+    // A month of logs is no line to read.
+    let more: Vec<_> = (0..4).map(|_| create(folder.path())).collect();
+    let files = files_ending(folder.path(), ".jsonl");
+    let last: Vec<String> = (files[3..].iter())
+        .map(|file| file.display().to_string())
+        .collect();
+    let expect = format!(
+        "holds 6 traces; name one of them, the last of which are: {}",
+        last.join(", ")
+    );
+    assert!(check(folder.path(), &expect).to_string().ends_with(&expect));
+    drop(more);
     for (first, trace) in each {
         assert_eq!(trace.unwrap().segments()[0].path, first);
     }

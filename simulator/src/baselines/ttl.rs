@@ -21,7 +21,7 @@ pub struct Ttl {
 
 impl Ttl {
     /// Creates the policy with its TTL in minutes.
-    pub fn new(minutes: u32) -> Self {
+    pub fn new(minutes: u16) -> Self {
         Self {
             name: format!("ttl-{minutes}"),
             ttl_ms: i64::from(minutes) * 60_000,

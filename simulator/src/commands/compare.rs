@@ -10,11 +10,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use engine::{PolicyDocument, SEMANTICS, TtlClock};
+use engine::{PRESETS, PolicyDocument, SEMANTICS, TtlClock};
 use rayon::prelude::*;
 use recorder::Trace;
 use serde::Serialize;
 use simulator::ablation;
+use simulator::baselines::{self, Baseline};
 use simulator::comparison::{
     ClairvoyantRun, Difference, Entrant, FEW, Finish, Heat, Loop, RESAMPLES, pooled,
 };
@@ -35,32 +36,10 @@ pub(super) use args::CompareArgs;
 
 /// What takes part where nobody is named: our presets, and every baseline, with some of those
 /// that have a number.
-const EVERYBODY: [&str; 24] = [
-    "default",
-    "gentle",
-    "eager",
-    "ttl-5",
-    "ttl-15",
-    "ttl-60",
-    "lru-10",
-    "lru-20",
-    "original-2026",
-    "original-2026-focus",
-    "chrome-memory-saver-conservative",
-    "chrome-memory-saver-medium",
-    "chrome-memory-saver-aggressive",
-    "chromium-urgent",
-    "firefox-unloader",
-    "auto-tab-discard",
-    "great-suspender",
-    "tab-wrangler",
-    "tab-suspender",
-    "tabzen",
-    "edge-sleeping",
-    "rss-cap",
-    "random",
-    "never",
-];
+fn everybody() -> impl Iterator<Item = &'static str> {
+    let baselines = baselines::ALL.iter().flat_map(Baseline::compared);
+    PRESETS.into_iter().chain(baselines.copied())
+}
 
 /// These stand in every comparison.
 const ALWAYS: [&str; 2] = ["lru-10", "never"];
@@ -99,7 +78,7 @@ impl Plan {
     fn resolve(args: CompareArgs) -> anyhow::Result<Self> {
         let mut names: Vec<&str> = args.policies.iter().map(String::as_str).collect();
         if names.is_empty() {
-            names = EVERYBODY.to_vec();
+            names = everybody().collect();
         }
         let base_name = args.base.as_deref().unwrap_or(names[0]);
         names.extend(std::iter::once(base_name).chain(ALWAYS));

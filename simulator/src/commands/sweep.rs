@@ -16,6 +16,7 @@ use anyhow::{Context as _, bail};
 use simulator::sweep::{Task, Unit};
 use simulator::synth::draw::Draw;
 
+use crate::commands::refuse_beside;
 use crate::console::{Console, count, span};
 use crate::outcome::Outcome;
 use crate::reading::shown;
@@ -58,6 +59,7 @@ fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
         .output
         .as_deref()
         .context("--output names the folder for the results")?;
+    refuse_beside(out, &["tune.json"], "a tuning")?;
     let mut workshop = Workshop::new(args.space.cache, console);
     let plan = Plan::resolve(&args.space, &mut workshop, console)?;
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", shown(out)))?;
@@ -226,6 +228,7 @@ fn carry_out(args: &SweepRunArgs, console: &mut Console) -> anyhow::Result<Outco
 }
 
 fn collect(args: &SweepCollectArgs, console: &mut Console) -> anyhow::Result<Outcome> {
+    refuse_beside(&args.output, &["tune.json"], "a tuning")?;
     let units = read_units(&args.units)?;
     let mut files = Vec::new();
     for path in &args.rows {

@@ -15,6 +15,7 @@ use std::fs;
 use anyhow::{Context as _, bail};
 use simulator::tune::{Split, SplitKind, split};
 
+use crate::commands::refuse_beside;
 use crate::commands::sweep::Workshop;
 use crate::console::Console;
 use crate::outcome::Outcome;
@@ -40,6 +41,7 @@ struct HeldAgainst<T> {
 
 pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let task = Task::resolve(args)?;
+    refuse_beside(&args.output, &["units.jsonl", "results.jsonl"], "a sweep")?;
     let threads = args.threads.unwrap_or_default().0;
     let workshop = Workshop::new(args.cache, console);
     let mut bench = Bench::open(

@@ -1,25 +1,31 @@
 //! What holds of every baseline: it is found by its name, it decides the same twice, and from the
 //! past alone.
 
+use std::fs;
+use std::path::Path;
+
 use engine::{TabId, UserState, WindowId};
 use recorder::{
     Body, Line, Metrics, SessionStarted, Suspended, Tab, TabActivated, TabChanged, TabLoaded,
     TabNavigated, Window,
 };
-use simulator::baselines::{AnyPolicy, NAMES, named};
+use simulator::baselines::{ALL, AnyPolicy, Baseline, named};
 use simulator::replay::{Replay, Replayed};
 
 use crate::recording::{MINUTE, START_MS, tab};
 
 const GIB: u64 = 1 << 30;
 
+/// The names of all, with this number for N.
+pub(crate) fn numbered(n: u16) -> impl Iterator<Item = String> {
+    ALL.iter()
+        .map(move |it| it.name.replace("-N", &format!("-{n}")))
+}
+
 /// Every baseline, with a number for N.
 pub(crate) fn every() -> Vec<Box<dyn AnyPolicy>> {
-    let of = |(name, _): &(&str, &str)| {
-        let name = name.replace("-N", "-10");
-        named(&name, 7).unwrap_or_else(|| panic!("{name} is not found"))
-    };
-    NAMES.iter().map(of).collect()
+    let of = |name: String| named(&name, 7).unwrap_or_else(|| panic!("{name} is not found"));
+    numbered(10).map(of).collect()
 }
 
 /// Two days with 30 tabs: work with pauses, a night's sleep, memory short at times.
@@ -112,10 +118,54 @@ fn decide(policy: &dyn AnyPolicy, lines: &[Line]) -> Vec<Replayed> {
     decided
 }
 
+/// The policies of a table, by the second cell of its rows.
+fn policies_in(table: &str) -> Vec<&str> {
+    let rows = table.lines().filter(|line| line.starts_with('|')).skip(2);
+    let names = rows.map(|row| row.split('|').nth(2).unwrap().trim());
+    names.map(|name| name.trim_end_matches(" (base)")).collect()
+}
+
+#[test]
+fn the_published_tables_have_every_policy() {
+    let read = |page: &str| {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+        fs::read_to_string(file).unwrap()
+    };
+    let readme = read("../README.md");
+    assert!(
+        readme.contains(&format!("\n{} other policies", ALL.len())),
+        "README.md counts the baselines: {}",
+        ALL.len()
+    );
+    let baselines = ALL.iter().flat_map(|it| it.compared().iter().copied());
+    let mut all: Vec<&str> = engine::PRESETS.into_iter().chain(baselines).collect();
+    all.push("clairvoyant");
+    let (_, table) = readme
+        .split_once("made by `cargo xtask comparison`")
+        .unwrap();
+    let (table, _) = table.split_once("made until here").unwrap();
+    for (page, table) in [
+        ("README.md", table),
+        ("COMPARISON.md", &read("COMPARISON.md")),
+    ] {
+        assert_eq!(
+            policies_in(table),
+            all,
+            "{page}: run `cargo xtask comparison`"
+        );
+    }
+}
+
 #[test]
 fn every_baseline_has_its_name() {
-    for (policy, (name, _)) in every().iter().zip(NAMES) {
-        assert_eq!(policy.name(), name.replace("-N", "-10"));
+    for (policy, name) in every().iter().zip(numbered(10)) {
+        assert_eq!(policy.name(), name);
+    }
+    for name in ALL.iter().flat_map(Baseline::compared) {
+        assert_eq!(
+            named(name, 0).map(|it| it.name().to_owned()),
+            Some((*name).to_owned())
+        );
     }
     for unknown in [
         "",

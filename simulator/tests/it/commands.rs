@@ -363,8 +363,17 @@ fn replay_takes_a_policy_from_a_file() {
         (
             "bold",
             "there is no preset, no baseline and no file called \"bold\"; the presets are default, \
-             gentle, eager; the baselines are never, ttl-N, lru-N, ",
+             gentle, eager; the baselines are ttl-N, lru-N, original-2026, ",
         ),
+        (
+            "ttl-0",
+            "no baseline called \"ttl-0\": at its end stands a number of minutes from 1 to 65535",
+        ),
+        ("ttl-1.5", "a number of minutes from 1 to 65535"),
+        ("ttl-", "a number of minutes from 1 to 65535"),
+        ("lru-99999", "a number of tabs from 1 to 65535"),
+        ("ttl-5.toml", "cannot read the policy ttl-5.toml: "),
+        ("ttl-x", "did you mean ttl-N?"),
     ] {
         check(
             folder,

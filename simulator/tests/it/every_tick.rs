@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use recorder::{Body, Line, Suspended, TabActivated, TabChanged, TabLoaded};
-use simulator::baselines::{AnyPolicy, NAMES, named};
+use simulator::baselines::{ALL, AnyPolicy, Baseline, named};
 use simulator::replay::Replay;
 
 use crate::properties::{body, lines};
@@ -560,8 +560,8 @@ fn a_line_a_week_wakes_nobody_for_nothing() {
     for (line, week) in lines.iter_mut().skip(500).zip(1..) {
         line.t_ms += week * 7 * 24 * 60 * MINUTE;
     }
-    for (name, _) in NAMES {
-        let policy = named(&name.replace("-N", "-10"), 7).unwrap();
+    for name in ALL.iter().flat_map(Baseline::compared) {
+        let policy = named(name, 7).unwrap();
         let mut replay = Replay::new(Counting { policy, wakes: 0 });
         for line in &lines {
             replay.take(line, &mut Vec::new());

@@ -19,6 +19,7 @@ use recorder::{
 use simulator::baselines::{self, Never};
 use simulator::replay::{Clairvoyance, Foresight, Hold, Replay, Score};
 
+use crate::baselines::numbered;
 use crate::recorded::recordings;
 use crate::recording::{MINUTE, START_MS, decision, tab};
 
@@ -298,12 +299,11 @@ fn no_policy_beats_the_frontier_on_a_bundled_recording() {
             assert_eq!(score.violations, 0, "{name} {preset}");
         }
         let mut known = BTreeSet::new();
-        for (policy, _) in baselines::NAMES {
-            let policy = policy.replace("-N", "-5");
+        for policy in numbered(5) {
             check_bound(baselines::named(&policy, 0).unwrap(), &lines, &foresight);
             known.insert(policy);
         }
-        assert_eq!(known.len(), baselines::NAMES.len());
+        assert_eq!(known.len(), baselines::ALL.len());
     }
 }
 

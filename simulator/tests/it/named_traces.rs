@@ -149,6 +149,54 @@ fn a_folder_stands_for_each_trace_in_it() {
     );
 }
 
+/// As a shell writes `FOLDER/*`: a folder's own files may lie between its traces.
+#[test]
+fn a_file_between_traces_that_is_none_by_its_name_is_passed_over() {
+    let recorded = of_three_segments();
+    let root = recorded.root();
+    fs::write(root.join("README.md"), "# Traces\n").unwrap();
+    fs::write(root.join("notes"), "").unwrap();
+    let one = "note: README.md is no trace by its name, and was passed over\n";
+    for verb in ["verify", "info", "check", "stats", "replay", "compare"] {
+        check(root, &[verb, "README.md", "trace"], 0, &[one]);
+    }
+    let plan = ["sweep", "plan", "README.md", "notes", "trace"];
+    check(
+        root,
+        &[&plan[..], &["--vary", "ttl_minutes=5"]].concat(),
+        0,
+        &["note: README.md and 1 more are no traces by their names, and were passed over\n"],
+    );
+
+    // Where it is all there is, or has a trace's name, it is meant.
+    for names in [&["README.md"][..], &["README.md", "notes"]] {
+        check(
+            root,
+            &[&["verify"], names].concat(),
+            2,
+            &["README.md, line 1 (byte 0): not a trace: "],
+        );
+    }
+    fs::write(root.join("odd.jsonl"), "# Traces\n").unwrap();
+    check(
+        root,
+        &["verify", "odd.jsonl", "trace"],
+        2,
+        &["odd.jsonl, line 1 (byte 0): not a trace: "],
+    );
+    check(
+        root,
+        &["verify", "none", "trace"],
+        2,
+        &["none: cannot be read: "],
+    );
+    // A trace may have any name.
+    let segment = files(root, "trace").remove(0);
+    fs::copy(root.join(segment), root.join("mine.log")).unwrap();
+    let said = sim(root, &["replay", "mine.log", "README.md", "-s"]);
+    assert!(said.contains(one) && said.contains("mine.log"), "{said}");
+}
+
 #[test]
 fn what_is_wrong_with_one_trace_of_a_folder_does_not_keep_the_others_from_being_read() {
     let recorded = of_two_sessions();

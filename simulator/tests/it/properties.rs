@@ -18,7 +18,7 @@ use recorder::{
 use simulator::baselines::Never;
 use simulator::replay::Replay;
 
-use crate::baselines::every;
+use crate::baselines::{every, numbered};
 use crate::fork::spread;
 use crate::recording::{START_MS, decision, tab};
 
@@ -440,8 +440,7 @@ fn a_leap_of_time_does_not_keep_a_timer_busy_for_ever() {
         ram_used: Some(16 << 30),
         ..Metrics::default()
     });
-    for (policy, _) in simulator::baselines::NAMES {
-        let policy = policy.replace("-N", "-5");
+    for policy in numbered(5) {
         for times_ms in [
             [START_MS, i64::MAX],
             [i64::MIN, i64::MIN],

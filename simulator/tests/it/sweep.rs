@@ -397,6 +397,22 @@ fn the_folder_of_another_sweep_is_left_alone() {
 }
 
 #[test]
+fn the_folder_of_a_tuning_is_left_alone() {
+    let desk = Desk::new();
+    desk.sweep("out", &[], 0, &[]);
+    let tuned = desk.0.path().join("tuned");
+    fs::create_dir(&tuned).unwrap();
+    fs::write(tuned.join("tune.json"), "{}").unwrap();
+    let expect =
+        ["tuned: found tune.json, which is a tuning's; give a tuning and a sweep a folder each"];
+    desk.sweep("tuned", &[], 2, &expect);
+    let collect = ["sweep", "collect", "out/rows.jsonl", "--units"];
+    let collect = [&collect[..], &["out/units.jsonl", "--output", "tuned"]].concat();
+    desk.check(&collect, 2, &expect);
+    assert_eq!(fs::read_dir(&tuned).unwrap().count(), 1);
+}
+
+#[test]
 fn two_programs_do_not_add_to_the_same_rows() {
     let desk = Desk::new();
     desk.plan();

@@ -266,7 +266,22 @@ fn what_cannot_be_tuned_is_said() {
     check(
         &EVERYBODY,
         &["--person", "("],
-        "--person: not a regular expression",
+        "'--person <REGEX>': not a regular expression: unclosed group\n",
+    );
+    check(
+        &EVERYBODY,
+        &["--person", r"^(\d+"],
+        "'--person <REGEX>': not a regular expression: unclosed group\n",
+    );
+    check(
+        &EVERYBODY,
+        &["--max-early-returns", "5"],
+        "expected a share from 0 to 1",
+    );
+    check(
+        &EVERYBODY,
+        &["--max-high-minutes-per-hour", "61"],
+        "expected minutes of an hour, from 0 to 60",
     );
     check(
         &EVERYBODY,
@@ -278,6 +293,14 @@ fn what_cannot_be_tuned_is_said() {
         &["--margin", "1"],
         "expected a share from 0, included, to 1, excluded",
     );
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("out")).unwrap();
+    fs::write(folder.path().join("out/units.jsonl"), "").unwrap();
+    let output = tune(folder.path(), &EVERYBODY, &[]);
+    let expect =
+        "out: found units.jsonl, which is a sweep's; give a tuning and a sweep a folder each";
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains(expect), "{}", said(&output));
     let invalid = ["--vary", "pressure.medium_score=90"];
     check(
         &EVERYBODY,

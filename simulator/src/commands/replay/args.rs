@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use engine::Seq;
-use simulator::baselines;
+use simulator::baselines::{self, Baseline};
 use simulator::replay::{Definition, SCORES};
 
 use crate::args::glossary::described;
@@ -86,9 +86,9 @@ Examples:
   sim replay traces/recorded/observe --policy gentle --until 100 --save-state at-100.state
   sim replay traces/recorded/observe --from-state at-100.state --policy eager
 
-Baselines, each what another system does as it is documented; N is a number:"
+Baselines, each what another system does as it is documented; N is a number from 1:"
         .to_owned();
-    for (name, about) in baselines::NAMES {
+    for Baseline { name, about, .. } in baselines::ALL {
         text += &format!("\n  {name:<32}  {about}");
     }
     text

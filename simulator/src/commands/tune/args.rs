@@ -1,5 +1,6 @@
 //! What `sim tune` may be told.
 
+use std::ops::RangeBounds;
 use std::path::PathBuf;
 
 use crate::args::threads::Threads;
@@ -45,16 +46,16 @@ pub(crate) struct TuneArgs {
     pub(crate) against: Vec<String>,
     /// At most so many reloads in an hour of the user's time [default: as many as
     /// the base or original-2026, whichever needs fewer]
-    #[arg(long, value_name = "RATE", value_parser = parse_limit)]
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) max_reloads_per_hour: Option<f64>,
     /// At most this share of discards whose tab is back within 10 minutes, from 0 to 1
-    #[arg(long, value_name = "SHARE", value_parser = parse_limit)]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     pub(crate) max_early_returns: Option<f64>,
     /// At most so many minutes at HIGH in an hour awake
-    #[arg(long, value_name = "MINUTES", value_parser = parse_limit)]
+    #[arg(long, value_name = "MINUTES", value_parser = parse_minutes_of_an_hour)]
     pub(crate) max_high_minutes_per_hour: Option<f64>,
     /// How far below the limits a search keeps, as a share of each
-    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = parse_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = parse_margin)]
     pub(crate) margin: f64,
     #[command(flatten)]
     pub(crate) person: PersonArgs,
@@ -83,17 +84,26 @@ pub(crate) struct TuneArgs {
     pub(crate) json: bool,
 }
 
-fn parse_limit(text: &str) -> Result<f64, String> {
-    let limit = text
-        .parse()
-        .ok()
-        .filter(|limit| (0.0..=1e6).contains(limit));
-    limit.ok_or_else(|| "expected a number from 0".to_owned())
+fn parse_rate(text: &str) -> Result<f64, String> {
+    within(text, 0.0..=1e6).ok_or_else(|| "expected a number from 0".to_owned())
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {
-    let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
-    share.ok_or_else(|| "expected a share from 0, included, to 1, excluded".to_owned())
+    within(text, 0.0..=1.0).ok_or_else(|| "expected a share from 0 to 1".to_owned())
+}
+
+fn parse_minutes_of_an_hour(text: &str) -> Result<f64, String> {
+    within(text, 0.0..=60.0).ok_or_else(|| "expected minutes of an hour, from 0 to 60".to_owned())
+}
+
+/// All of a limit would leave no room below it.
+fn parse_margin(text: &str) -> Result<f64, String> {
+    within(text, 0.0..1.0)
+        .ok_or_else(|| "expected a share from 0, included, to 1, excluded".to_owned())
+}
+
+fn within(text: &str, range: impl RangeBounds<f64>) -> Option<f64> {
+    text.parse().ok().filter(|number| range.contains(number))
 }
 
 fn parse_few(text: &str) -> Result<usize, String> {
