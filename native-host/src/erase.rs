@@ -151,8 +151,13 @@ impl Plan {
         stays.append(&mut others);
         let (packed, packed_folder) = (paths.packed().list()?, paths.packed().path());
         let files_of_packed: BTreeSet<&PathBuf> = packed.iter().map(|it| &it.path).collect();
-        let mut others = list(paths.cache())?;
-        others.append(&mut list(packed_folder)?);
+        let mut others = Vec::new();
+        for folder in [paths.cache(), packed_folder] {
+            // Where there is a file in its place, that is somebody's own.
+            if folder.is_dir() {
+                others.append(&mut list(folder)?);
+            }
+        }
         others.retain(|path| path != packed_folder && !files_of_packed.contains(path));
         stays.append(&mut others);
         stays.append(&mut list(paths.config())?);
@@ -228,7 +233,9 @@ impl Plan {
                 Err(error)
                     if !matches!(
                         error.kind(),
-                        ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+                        ErrorKind::NotFound
+                            | ErrorKind::NotADirectory
+                            | ErrorKind::DirectoryNotEmpty
                     ) =>
                 {
                     failures.push(format!("{}: {error}", folder.display()));

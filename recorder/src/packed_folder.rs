@@ -73,13 +73,13 @@ impl PackedFolder {
         format!("{UNFINISHED}{}-", session.simple())
     }
 
-    /// Finds what there is, by name. A folder that is not there has nothing.
+    /// Finds what there is, by name. Where there is no such folder, there is nothing.
     ///
     /// # Errors
     /// What the file system says.
     pub fn list(&self) -> io::Result<Vec<PackedFile>> {
         let entries = match fs::read_dir(&self.0) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if is_absence(&error) => return Ok(Vec::new()),
             entries => entries?,
         };
         let mut files = Vec::new();
@@ -128,6 +128,11 @@ impl PackedFile {
             result => result,
         }
     }
+}
+
+/// Whether an error says that there is no such folder, or something else in a folder's place.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// The session of the trace that a file is packed of, and whether it is whole.

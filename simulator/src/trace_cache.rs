@@ -203,8 +203,6 @@ fn begin(folder: &PackedFolder, prefix: &str) -> io::Result<(File, TempPath)> {
 fn remove_leftovers(folder: &PackedFolder) -> Vec<String> {
     let packed = match folder.list() {
         Ok(packed) => packed,
-        // Then nothing will be kept there either.
-        Err(_) if !folder.path().is_dir() => return Vec::new(),
         Err(error) => return vec![format!("{}: {error}", shown(folder.path()))],
     };
     let mut problems = Vec::new();

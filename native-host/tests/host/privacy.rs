@@ -710,6 +710,24 @@ fn the_last_good_policy_stays_while_the_file_is_refused() {
 }
 
 #[test]
+fn a_file_in_place_of_the_cache_keeps_nothing_from_being_erased() {
+    for place in [
+        "cache",
+        "cache/tab-orchestrator",
+        "cache/tab-orchestrator/packed",
+    ] {
+        let home = Home::new();
+        write_old_trace(&home, 1, 1);
+        let place = home.path().join(place);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(&place, "mine").unwrap();
+        let (code, _, err) = erase(&home, &["--yes"]);
+        assert_eq!((code, &*err), (Some(0), ""), "{place:?}");
+        assert!(!home.traces().exists() && place.exists());
+    }
+}
+
+#[test]
 fn any_number_of_sessions_can_be_erased() {
     let home = Home::new();
     for days in 1..=100 {
