@@ -24,7 +24,9 @@ pub(crate) fn run(steps: &mut Steps) -> anyhow::Result<()> {
     steps.run("notebooks: as they are committed", check_sources)?;
     prepare(steps)?;
     let mut table = Command::new(PYTHON.python());
-    table.args(["-m", "doctest", "traces/webtrackr.py"]).current_dir(root());
+    table
+        .args(["-m", "doctest", "traces/webtrackr.py"])
+        .current_dir(root());
     steps.command("notebooks: webtrackR's sample as a table", table)?;
     let mut run = jupyter("nbconvert");
     run.args(["--to", "notebook", "--execute"])
