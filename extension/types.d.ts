@@ -26,6 +26,8 @@ export interface TabFacts {
   group?: number;
   /** Whether a form in it was touched; absent where forms are not seen. */
   unsaved?: boolean;
+  /** Whether it is in sight beside another, in a split view; absent where it never was. */
+  in_sight?: boolean;
   last_accessed?: number;
 }
 
@@ -40,6 +42,7 @@ export interface TabChanges {
   frozen?: boolean;
   group?: number;
   unsaved?: boolean;
+  in_sight?: boolean;
 }
 
 /** An event of the log without its number and its time. */
@@ -135,6 +138,19 @@ export interface RecentDecision {
   bytes: number | null;
 }
 
+/** What happens to a tab and why, as `explanation` tells it. */
+export interface Explanation {
+  verdict: string;
+  guards: string[];
+  not_observable: string[];
+  idle_ms: number;
+  ttl_ms: number;
+  in_focus: boolean;
+  familiarity: number;
+  /** Whether tabs are being discarded, and why not. */
+  gate: string;
+}
+
 export type HealthState = "HEALTHY" | "DEGRADED" | "UNHEALTHY" | "SKIPPED";
 
 /** A health check of the host, as `status` tells it. */
@@ -223,6 +239,7 @@ export interface PolicyAnswer {
 /** What a page of the extension asks of the worker. */
 export type Question =
   | { ask: "view" }
+  | { ask: "explain"; tab: number }
   | { ask: "policy" }
   | { ask: "change_policy"; policy: Record<string, unknown> }
   | { ask: "set_mode"; mode: "observe" | "enforce" }

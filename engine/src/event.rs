@@ -350,6 +350,8 @@ pub struct TabFacts {
     pub unsaved: Option<bool>,
     /// Whether it captures the screen, a camera or a microphone.
     pub capturing: Option<bool>,
+    /// Whether it is in sight beside another tab of its window, in a split view.
+    pub in_sight: Option<bool>,
     /// When it was last in front, by the wall clock, in Unix milliseconds.
     pub last_accessed: Option<i64>,
 }
@@ -370,6 +372,7 @@ impl TabFacts {
             auto_discardable: None,
             unsaved: None,
             capturing: None,
+            in_sight: None,
             last_accessed: None,
         }
     }
@@ -388,6 +391,8 @@ pub struct TabChanges {
     pub unsaved: Option<bool>,
     /// Whether it captures the screen, a camera or a microphone.
     pub capturing: Option<bool>,
+    /// Whether it is in sight beside another tab of its window, in a split view.
+    pub in_sight: Option<bool>,
 }
 
 /// Who discarded a tab.
@@ -526,7 +531,7 @@ pub struct Decision {
     pub tab: TabId,
     /// Its place among the decisions of the same cause, from 0.
     pub rank: u32,
-    /// How long it was not in front, in milliseconds of the policy's clock.
+    /// How long ago it was opened or last in front, in milliseconds of the policy's clock.
     pub idle_ms: i64,
     /// How long it had to be, in milliseconds of the same clock.
     pub ttl_ms: i64,

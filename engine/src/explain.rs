@@ -30,7 +30,7 @@ pub struct Explanation {
     pub guards: Vec<Guard>,
     /// The guards that no extension can see.
     pub not_observable: [&'static str; 4],
-    /// How long it was not in front, in milliseconds of the policy's clock.
+    /// How long ago it was opened or last in front, in milliseconds of the policy's clock.
     pub idle_ms: i64,
     /// How long it has to be, in milliseconds of the same clock.
     pub ttl_ms: i64,
@@ -68,7 +68,7 @@ pub enum Verdict {
     Discard,
     /// It is ripe, and not its turn, or nothing is discarded now.
     Wait,
-    /// It was in front too lately.
+    /// It was opened or in front too lately.
     Keep,
     /// A hard guard holds.
     Guarded,
@@ -86,9 +86,11 @@ pub enum Verdict {
 pub enum Belongs {
     /// It is in front.
     InFront,
+    /// It is in sight beside the tab in front.
+    InSight,
     /// It is on the host in front.
     SameHost,
-    /// It was in front of the same window lately.
+    /// It was opened or in front in the same window lately.
     SameWindow,
 }
 
@@ -209,6 +211,8 @@ impl Orchestrator {
         let front = world.tab_in_front()?;
         Some(if front.id == tab.id {
             Belongs::InFront
+        } else if tab.is_in_sight && tab.win == front.win {
+            Belongs::InSight
         } else if world
             .host_of(front)
             .is_some_and(|host| world.host_of(tab) == Some(host))
@@ -300,8 +304,11 @@ impl fmt::Display for Explanation {
         )?;
         let context = match self.in_focus {
             Some(Belongs::InFront) => "inside: it is in front",
+            Some(Belongs::InSight) => "inside: it is in sight beside the tab in front",
             Some(Belongs::SameHost) => "inside: it is on the host in front",
-            Some(Belongs::SameWindow) => "inside: it was in front of the same window lately",
+            Some(Belongs::SameWindow) => {
+                "inside: it was opened or in front in the same window lately"
+            }
             None => "outside",
         };
         writeln!(f, "  context    {context}")?;
@@ -333,7 +340,7 @@ impl fmt::Display for Verdict {
         f.pad(match self {
             Self::Discard => "would be discarded at the next sample",
             Self::Wait => "ripe, but not yet",
-            Self::Keep => "kept: it was in front too lately",
+            Self::Keep => "kept: it was opened or in front too lately",
             Self::Guarded => "kept: a hard guard holds",
             Self::Noted => "noted in observe mode",
             Self::Decided => "decided, the outcome is not known yet",

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smallvec::SmallVec;
 
 use crate::clock::{Clocks, Moment};
 use crate::event::{
@@ -57,6 +58,9 @@ pub struct Facts {
     pub(crate) focused: Option<WindowId>,
     pub(crate) last_focused: Option<WindowId>,
     pub(crate) last_activated: Option<WindowId>,
+    /// The tabs in sight beside another.
+    #[serde(skip)]
+    pub(crate) in_sight: BTreeSet<TabId>,
     /// The host in front, and the last one that was. A page without a host is in front of none.
     pub(crate) host_in_front: Option<Arc<str>>,
     pub(crate) last_host_in_front: Option<Arc<str>>,
@@ -99,6 +103,7 @@ impl Facts {
             focused: None,
             last_focused: None,
             last_activated: None,
+            in_sight: BTreeSet::new(),
             host_in_front: None,
             last_host_in_front: None,
             metrics: Metrics::default(),
@@ -137,6 +142,8 @@ impl Facts {
         let shown = (self.tabs.values()).filter_map(|tab| Some((tab.host?, tab.id)));
         self.hosts.reindex(shown)?;
         self.in_front = Some(InFront::of(&self.tabs));
+        let in_sight = self.tabs.values().filter(|tab| tab.is_in_sight);
+        self.in_sight = in_sight.map(|tab| tab.id).collect();
         Ok(())
     }
 
@@ -165,8 +172,10 @@ impl Facts {
                     tab.undergo(input, at);
                 });
             }
-            Input::TabLoaded { tab, .. } | Input::TabChanged { tab, .. } => {
+            Input::TabLoaded { tab, .. } => self.edit(*tab, |tab, at| tab.undergo(input, at)),
+            Input::TabChanged { tab, changes } => {
                 self.edit(*tab, |tab, at| tab.undergo(input, at));
+                self.put_in_sight(*tab, changes.in_sight);
             }
             Input::TabDiscarded { tab, .. } => self.turn(*tab, input, true),
             Input::TabRestored { tab } => self.turn(*tab, input, false),
@@ -245,6 +254,7 @@ impl Facts {
             Some(false) => self.deactivate(facts.tab),
             _ => {}
         }
+        self.put_in_sight(facts.tab, facts.in_sight);
     }
 
     fn open(&mut self, facts: &TabFacts, in_snapshot: bool) {
@@ -268,6 +278,7 @@ impl Facts {
             is_auto_discardable: facts.auto_discardable.unwrap_or(true),
             is_unsaved: facts.unsaved.unwrap_or(false),
             is_capturing: facts.capturing.unwrap_or(false),
+            is_in_sight: false,
             last_active,
             known_since,
             bytes: None,
@@ -352,6 +363,24 @@ impl Facts {
         });
     }
 
+    /// Puts a tab in sight or out of it, if that is told and new. Either is a moment at which it was
+    /// looked at, like coming to the front or leaving it.
+    fn put_in_sight(&mut self, id: TabId, told: Option<bool>) {
+        let Some(is_in_sight) = told else { return };
+        if (self.tabs.get(id)).is_none_or(|tab| tab.is_in_sight == is_in_sight) {
+            return;
+        }
+        self.edit(id, |tab, at| {
+            tab.is_in_sight = is_in_sight;
+            tab.last_active = at;
+        });
+        if is_in_sight {
+            self.in_sight.insert(id);
+        } else {
+            self.in_sight.remove(&id);
+        }
+    }
+
     /// Notes that a tab shows a page from here on. Returns its host, which the caller puts into
     /// the tab.
     fn show(&mut self, id: TabId, page: Option<&Page>) -> Option<HostId> {
@@ -380,7 +409,12 @@ impl Facts {
         }
         self.deactivate(id);
         self.windows.entry(win).or_default();
-        self.edit(id, |tab, _| tab.win = win);
+        self.edit(id, |tab, at| {
+            tab.win = win;
+            if tab.is_in_sight {
+                tab.last_active = at;
+            }
+        });
     }
 
     fn rename(&mut self, old: TabId, new: TabId) {
@@ -400,6 +434,10 @@ impl Facts {
             && let Some(window) = self.windows.get_mut(&tab.win)
         {
             window.active = Some(new);
+        }
+        if tab.is_in_sight {
+            self.in_sight.remove(&old);
+            self.in_sight.insert(new);
         }
         if let Some(host) = tab.host {
             self.hosts.rename(host, old, new);
@@ -431,6 +469,9 @@ impl Facts {
             && let Some(window) = self.windows.get_mut(&tab.win)
         {
             window.active = None;
+        }
+        if tab.is_in_sight {
+            self.in_sight.remove(&id);
         }
         if let Some(host) = tab.host {
             self.hosts.detach(host, id);
@@ -477,9 +518,22 @@ impl Facts {
             if let Some(active) = active {
                 self.edit(active, |tab, at| tab.last_active = at);
             }
+            self.look_beside(changed, active);
         }
         self.focused = win;
         self.last_focused = win.or(self.last_focused);
+    }
+
+    /// Notes of what a window shows beside the tab in front that it is looked at until now, or from
+    /// now on.
+    fn look_beside(&mut self, win: WindowId, front: Option<TabId>) {
+        let is_beside =
+            |id: &TabId| front != Some(*id) && self.tabs.get(*id).is_some_and(|tab| tab.win == win);
+        let beside: SmallVec<[TabId; 2]> =
+            (self.in_sight.iter().copied()).filter(is_beside).collect();
+        for id in beside {
+            self.edit(id, |tab, at| tab.last_active = at);
+        }
     }
 
     fn carry(&mut self, knowledge: &[HostKnowledge]) {

@@ -12,9 +12,12 @@ use crate::world::World;
 /// The tabs of a working context. It has at most twelve unless a policy says otherwise.
 pub(crate) type Cluster = SmallVec<[TabId; 12]>;
 
-/// Finds the working context: the tab in front, loaded tabs on its host, and loaded tabs of its
-/// window that were in front within `focus.cluster_minutes`; each group last in front first, at
-/// most `focus.cluster_cap` in all. Empty when focus mode is off.
+/// Finds the working context: the tab in front, the loaded tab in sight beside it, loaded tabs on
+/// its host, and loaded tabs of its window that were opened or in front within
+/// `focus.cluster_minutes`; each group last in front first, at most `focus.cluster_cap` in all.
+/// Empty when focus mode is off.
+///
+/// Opening counts, since a link that is opened behind is mostly what one goes to next.
 ///
 /// A discarded tab takes no place in it: there is nothing left to keep.
 pub(crate) fn cluster(world: &World, policy: &PolicyDocument) -> Cluster {
@@ -23,13 +26,14 @@ pub(crate) fn cluster(world: &World, policy: &PolicyDocument) -> Cluster {
     };
     let clock = policy.ttl_clock;
     let since = (world.moment().on(clock)).saturating_sub(minutes(policy.focus.cluster_minutes));
+    let beside = world.loaded_in_sight(front.win);
     let on_host = world.loaded_on_host_of(front).into_iter();
     let lately = (world.loaded()).take_while(|tab| tab.last_active.on(clock) >= since);
     let in_window = lately.filter(|tab| tab.win == front.win);
 
     let cap = policy.focus.cluster_cap as usize;
     let mut members = smallvec![front.id];
-    for tab in on_host.chain(in_window) {
+    for tab in beside.chain(on_host).chain(in_window) {
         if members.len() == cap {
             break;
         }

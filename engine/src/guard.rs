@@ -27,7 +27,7 @@ pub const NOT_OBSERVABLE: [&str; 4] = [
 )]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Guard {
-    /// It is in front of a window.
+    /// It is in front of a window, or in sight beside the tab that is.
     Active,
     /// It is pinned.
     Pinned,
@@ -49,14 +49,14 @@ pub enum Guard {
     Loading,
     /// It is discarded already.
     Discarded,
-    /// It was in front a moment ago.
+    /// It was opened or in front a moment ago.
     Young,
 }
 
 impl fmt::Display for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Active => "it is in front of a window",
+            Self::Active => "it is in front of a window, or in sight beside the tab that is",
             Self::Pinned => "it is pinned",
             Self::Audible => "it makes a sound",
             Self::RecentlyAudible => "it made a sound within the last minute",
@@ -67,7 +67,7 @@ impl fmt::Display for Guard {
             Self::Internal => "it is no web page",
             Self::Loading => "it is loading",
             Self::Discarded => "it is discarded already",
-            Self::Young => "it was in front a moment ago",
+            Self::Young => "it was opened or in front a moment ago",
         })
     }
 }
@@ -92,7 +92,7 @@ impl Guard {
     #[inline]
     fn stands(self, world: &World, tab: &Tab, policy: &PolicyDocument) -> bool {
         match self {
-            Self::Active => tab.is_active,
+            Self::Active => tab.is_shown(),
             Self::Pinned => tab.is_pinned,
             Self::Audible => tab.is_audible,
             Self::Capturing => tab.is_capturing,

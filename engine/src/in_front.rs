@@ -1,4 +1,4 @@
-//! The order in which tabs were last in front.
+//! The order in which tabs were last in front, or opened if they never were.
 //!
 //! Focus mode asks for it at each attempt, and a scan of all tabs would be what it costs.
 

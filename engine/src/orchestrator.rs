@@ -161,8 +161,8 @@ impl Orchestrator {
         world.known_bytes(tab).unwrap_or(DEFAULT_TAB_BYTES)
     }
 
-    /// How long a tab was not in front, in milliseconds of the policy's clock. What lies before
-    /// the log's first word of the tab counts up to `ttl_minutes`.
+    /// How long ago a tab was opened or last in front, in milliseconds of the policy's clock. What
+    /// lies before the log's first word of the tab counts up to `ttl_minutes`.
     pub fn idle_ms(&self, world: &World, tab: &Tab) -> i64 {
         world
             .moment()
@@ -431,7 +431,7 @@ impl Orchestrator {
         let Some(tab) = world.tab(id) else {
             return;
         };
-        if tab.is_active || tab.is_discarded {
+        if tab.is_shown() || tab.is_discarded {
             self.shadowed.remove(&id);
             self.lift_refusal(id);
         }

@@ -33,6 +33,10 @@ pub trait Policy {
         None
     }
 
+    /// Time goes on from the world's moment up to `until_ms`, not included, in which it had nothing
+    /// to do. Whoever wakes it says so before each time it does, and before each event.
+    fn pass(&mut self, _world: &World, _until_ms: i64) {}
+
     /// Time has passed since the last event, which had this seq, and nothing else has happened.
     fn wake(&mut self, _world: &World, _seq: Seq, _outputs: &mut Vec<Output>) {}
 
@@ -57,6 +61,10 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
 
     fn next_due(&self, world: &World) -> Option<i64> {
         (**self).next_due(world)
+    }
+
+    fn pass(&mut self, world: &World, until_ms: i64) {
+        (**self).pass(world, until_ms);
     }
 
     fn wake(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {

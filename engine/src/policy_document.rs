@@ -377,7 +377,7 @@ macro_rules! settings {
 settings! {
     /// The settings of a policy.
     Settings, rows MAIN, prefix "":
-    /// How long a tab of the working context is left alone after it was last in front.
+    /// How long a tab of the working context is left alone after it was opened or last in front.
     ttl_minutes: f64 = 15.0, number(1.0, 10_080.0, "minutes");
     /// The clock that idle times run on: the user's activity, the machine awake, or the wall.
     ttl_clock: TtlClock = TtlClock::Active, choice(&["active", "awake", "wall"]);
@@ -420,7 +420,7 @@ settings! {
     proactive: bool = false, Takes::Switch;
     /// How long a tab outside the working context is left alone.
     out_ttl_minutes: f64 = 3.0, number(1.0, 10_080.0, "minutes");
-    /// A tab of the same window belongs to the context if it was in front within this time.
+    /// A tab of the same window belongs to the context if it was opened or in front within this time.
     cluster_minutes: f64 = 10.0, number(1.0, 1_440.0, "minutes");
     /// How many tabs the context holds at most.
     cluster_cap: u32 = 12, whole(1.0, 64.0, "tabs");

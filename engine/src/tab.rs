@@ -33,8 +33,11 @@ pub struct Tab {
     pub is_unsaved: bool,
     /// Whether it captures the screen, a camera or a microphone.
     pub is_capturing: bool,
-    /// The last moment that something put it in front, left it or told of it; the moment it was
-    /// opened if it never was in front. It may lie before the log's beginning. See
+    /// Whether it is in sight beside another tab of its window, in a split view: so are both, of which
+    /// one is in front.
+    pub is_in_sight: bool,
+    /// The last moment that something put it in front or in sight, left it or told of it; the moment
+    /// it was opened if it never was. It may lie before the log's beginning. See
     /// [`World::last_in_front`](crate::World::last_in_front) for a tab that is being looked at.
     pub last_active: Moment,
     /// The moment the log first told of it.
@@ -46,6 +49,11 @@ pub struct Tab {
 }
 
 impl Tab {
+    /// Whether its window shows it: in front, or in sight beside the tab that is.
+    pub fn is_shown(&self) -> bool {
+        self.is_active || self.is_in_sight
+    }
+
     /// Takes in what an event does to its page.
     pub(crate) fn undergo(&mut self, input: &Input, at: Moment) {
         match input {
@@ -91,6 +99,7 @@ impl Tab {
             auto_discardable,
             unsaved,
             capturing,
+            ..TabChanges::default()
         };
         self.change(changes, at);
         self.is_marked_protected = facts.protected.unwrap_or(self.is_marked_protected);
@@ -112,6 +121,7 @@ impl Tab {
         }
     }
 
+    /// Takes in what changes of its page. What its window shows is not the page's.
     fn change(&mut self, changes: TabChanges, at: Moment) {
         if self.is_audible && changes.audible == Some(false) {
             self.silent_since_awake = Some(at.awake);

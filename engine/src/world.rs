@@ -113,9 +113,10 @@ impl<'a> World<'a> {
             .map_or(1, |host| self.facts.hosts.get(host).familiarity())
     }
 
-    /// When a tab was last in front: now, for the tab in front of the focused window.
+    /// When a tab was last in front, or opened if it never was: now, for what the focused window
+    /// shows, in front or beside that.
     pub fn last_in_front(&self, tab: &Tab) -> Moment {
-        if tab.is_active && self.facts.focused == Some(tab.win) {
+        if tab.is_shown() && self.facts.focused == Some(tab.win) {
             self.moment()
         } else {
             tab.last_active
@@ -136,6 +137,14 @@ impl<'a> World<'a> {
     /// tab was last activated.
     pub fn tab_in_front(&self) -> Option<&'a Tab> {
         Some(self.here(self.facts.tab_in_front()?))
+    }
+
+    /// The loaded tabs that a window shows in a split view, by id.
+    pub(crate) fn loaded_in_sight(&self, win: WindowId) -> impl Iterator<Item = &'a Tab> + use<'a> {
+        let world = *self;
+        let ids = self.facts.in_sight.iter();
+        let tabs = ids.filter_map(move |&id| world.tab(id));
+        tabs.filter(move |tab| tab.win == win && !tab.is_discarded)
     }
 
     /// The loaded tabs on a tab's host, itself too, last in front first.
@@ -227,6 +236,7 @@ impl<'a> World<'a> {
                 auto_discardable: Some(tab.is_auto_discardable),
                 unsaved: Some(tab.is_unsaved),
                 capturing: Some(tab.is_capturing),
+                in_sight: tab.is_in_sight.then_some(true),
                 last_accessed: Some(last_in_front_ms.saturating_add(self.wall_offset_ms())),
             }
         };
@@ -297,7 +307,9 @@ impl<'a> World<'a> {
             projection.line(format_args!("window {} {}", win.0, known(window.active)));
         }
         for tab in self.tabs() {
+            // The highest shows only where it is set.
             let flags = [
+                tab.is_in_sight,
                 tab.is_marked_protected,
                 tab.is_active,
                 tab.is_pinned,

@@ -6,7 +6,7 @@
  * fits on a screen. Nothing here looks at the browser.
  *
  * @import {
- *   DiscardOrder, Health, HostMessage, Privacy, PrivacyStatus, RecentDecision, Status,
+ *   DiscardOrder, Explanation, Health, HostMessage, Privacy, PrivacyStatus, RecentDecision, Status,
  * } from "../types"
  */
 
@@ -93,6 +93,26 @@ export function statusFrom(answer) {
       : null,
     privacy: privacyFrom(answer.privacy),
   });
+}
+
+/**
+ * What happens to a tab and why; null for one that the host does not know.
+ *
+ * @param {HostMessage} answer
+ * @returns {Explanation | null}
+ */
+export function explanationFrom({ explanation: it }) {
+  if (!isRecord(it)) return null;
+  return {
+    verdict: text(it.verdict) ?? "",
+    guards: texts(it.guards),
+    not_observable: texts(it.not_observable),
+    idle_ms: number(it.idle_ms) ?? 0,
+    ttl_ms: number(it.ttl_ms) ?? 0,
+    in_focus: typeof it.in_focus === "string",
+    familiarity: number(it.familiarity) ?? 1,
+    gate: (isRecord(it.gate) ? text(it.gate.state) : null) ?? "",
+  };
 }
 
 /**

@@ -49,10 +49,11 @@ export function isDiscarded(tab) {
 
 /**
  * @param {Tab} tab
- * @param {boolean | undefined} unsaved whether a form in it was touched, where that is known
+ * @param {{ unsaved?: boolean, inSight?: boolean }} known whether a form in it was touched, and whether
+ * it is in sight beside another tab, where that is known
  * @returns {TabFacts}
  */
-export function tabFacts(tab, unsaved) {
+export function tabFacts(tab, { unsaved, inSight }) {
   const discarded = isDiscarded(tab);
   return {
     tab: /** @type {number} */ (tab.id),
@@ -69,6 +70,7 @@ export function tabFacts(tab, unsaved) {
     auto_discardable: tab.autoDiscardable,
     group: tab.groupId,
     unsaved,
+    in_sight: inSight,
     last_accessed: tab.lastAccessed === undefined ? undefined : Math.round(tab.lastAccessed),
   };
 }

@@ -7,7 +7,7 @@
  * @import {Browser, Connection, EventBody, HostMessage, Question, View} from "../types"
  */
 
-import { orderFrom, statusFrom, text, whole } from "./answers.js";
+import { explanationFrom, orderFrom, statusFrom, text, whole } from "./answers.js";
 import { Executor } from "./executor.js";
 import { FormsWatch } from "./forms-watch.js";
 import { Intents } from "./intents.js";
@@ -178,6 +178,8 @@ async function answer(browser, { outbox, port }, question) {
       const { connection } = port;
       return /** @type {View} */ ({ connection, status, forms_seen, waiting: outbox.waiting });
     }
+    case "explain":
+      return port.request({ type: "explain", tab: question.tab }).then(explanationFrom);
     case "policy":
       return port.request({ type: "policy" });
     case "change_policy":

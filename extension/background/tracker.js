@@ -16,6 +16,10 @@
  *   status:"complete"}` alone.
  * - A tab that the browser restored at its start and has not loaded has the status "unloaded" and
  *   is not "discarded"; it comes back by a load alone.
+ * - A split view that is made or ended is `{splitViewId}` of both halves, as they are after it; a half
+ *   that is closed or leaves its window ends it first. Which half is in front, and whether they are in
+ *   sight, is told by `onActivated` alone. (Firefox 153 tells the same, but closes a half first, and
+ *   moves both to another window without a word of their split view.)
  *
  * @import {Emit, Identity, Tab, TabChange, TabChanges, TabFacts, UserState} from "../types"
  * @import {Store} from "./store.js"
@@ -31,6 +35,12 @@ import { isDiscarded, isOutside, pageOf, tabFacts } from "./facts.js";
  * @property {boolean} discarded
  * @property {Load | null} load
  * @property {boolean} [unsaved] whether a form was touched; absent where forms are not seen
+ * @property {Split} [split] the split view that it is half of
+ * @property {boolean} [inSight] whether it is in sight beside another; absent where it never was
+ *
+ * @typedef {object} Split
+ * @property {number} id
+ * @property {number} win the window that it is in
  *
  * @typedef {object} Load a load that has not ended
  * @property {number | null} since when it began; null where that was not seen
@@ -97,11 +107,13 @@ export class Tracker {
   snapshot(at, windows, idle, identity, answered = at) {
     const open = windows.filter((win) => !win.incognito && win.id !== undefined);
     const tabs = open.flatMap((win) => win.tabs ?? []).filter((tab) => !isOutside(tab));
+    const active = tabs.filter((tab) => tab.active);
+    const inFront = new Map(active.map((tab) => [tab.windowId, splitOf(tab)]));
     const before = this.#tabs;
     this.#tabs = new Map();
     for (const tab of tabs) {
       const id = /** @type {number} */ (tab.id);
-      this.#know(id, knownFrom(tab, before.get(id)));
+      this.#know(id, knownFrom(tab, before.get(id), inFront.get(tab.windowId)));
     }
     const past = [...before.keys()].filter((id) => !this.#tabs.has(id));
     this.#past = { until: answered, tabs: new Set(past) };
@@ -109,7 +121,10 @@ export class Tracker {
     this.#windows = new Set(open.map((win) => /** @type {number} */ (win.id)));
     this.#keepWindows();
 
-    const facts = tabs.map((tab) => tabFacts(tab, this.unsaved(/** @type {number} */ (tab.id))));
+    const facts = tabs.map((tab) => {
+      const known = this.#tabs.get(/** @type {number} */ (tab.id));
+      return tabFacts(tab, /** @type {Known} */ (known));
+    });
     const started = {
       type: /** @type {const} */ ("session_started"),
       ...identity,
@@ -133,13 +148,14 @@ export class Tracker {
     // A snapshot may have told of it already.
     if (isOutside(tab) || this.#tabs.has(/** @type {number} */ (tab.id))) return;
     const id = /** @type {number} */ (tab.id);
-    const known = knownFrom(tab, undefined);
+    const inFront = tab.active ? splitOf(tab) : this.#splitInFront(tab.windowId);
+    const known = knownFrom(tab, undefined, inFront);
     if (known.load !== null) known.load = { since: at, committed: false, restores: false };
     this.#know(id, known);
     const opener = tab.openerTabId;
     this.#emit(at, {
       type: "tab_opened",
-      ...tabFacts(tab, undefined),
+      ...tabFacts(tab, known),
       ...(opener !== undefined && this.#tabs.has(opener) ? { opener } : {}),
     });
   }
@@ -159,6 +175,7 @@ export class Tracker {
       if (at > this.#past.until || !this.#past.tabs.has(id)) this.tabCreated(at, tab);
       return;
     }
+    if (change.splitViewId !== undefined) this.#rearranged(at, id, known, tab);
     if (!known.discarded && isDiscard(change)) this.#discarded(at, id, known);
     else if (known.discarded && !tab.discarded && isReturn(change)) this.#restored(at, id, known);
     // What a discarded tab says of its status is about an empty page.
@@ -181,7 +198,11 @@ export class Tracker {
    * @param {number} win
    */
   tabActivated(at, id, win) {
+    const inFront = this.#tabs.get(id)?.split;
+    // A half must not be out of both, the front and sight, in between.
+    this.#see(at, win, inFront, true);
     if (this.#tabs.has(id)) this.#emit(at, { type: "tab_activated", tab: id, win });
+    this.#see(at, win, inFront, false);
   }
 
   /**
@@ -190,7 +211,14 @@ export class Tracker {
    * @param {number} win the window it is in now
    */
   tabAttached(at, id, win) {
-    if (this.#tabs.has(id)) this.#emit(at, { type: "tab_moved", tab: id, win });
+    const known = this.#tabs.get(id);
+    if (known === undefined) return;
+    this.#emit(at, { type: "tab_moved", tab: id, win });
+    if (known.split === undefined) return;
+    const inFront = this.#splitInFront(win);
+    known.split = { ...known.split, win };
+    this.#know(id, known);
+    this.#see(at, win, inFront, false);
   }
 
   /**
@@ -295,6 +323,69 @@ export class Tracker {
   }
 
   /**
+   * A tab became half of a split view, or is no longer.
+   *
+   * @param {number} at
+   * @param {number} id
+   * @param {Known} known
+   * @param {Tab} tab
+   */
+  #rearranged(at, id, known, tab) {
+    const split = splitOf(tab);
+    const inFront = tab.active ? split : this.#splitInFront(tab.windowId);
+    if (split === undefined) {
+      delete known.split;
+      if (known.inSight === true) this.#tellSight(at, id, known, false);
+    } else {
+      known.split = split;
+    }
+    this.#know(id, known);
+    this.#see(at, tab.windowId, inFront, true);
+    this.#see(at, tab.windowId, inFront, false);
+  }
+
+  /**
+   * The split view in front of a window, as far as its halves were told.
+   *
+   * @param {number} win
+   */
+  #splitInFront(win) {
+    const known = [...this.#tabs.values()].find(
+      ({ split, inSight }) => split?.win === win && inSight === true,
+    );
+    return known?.split;
+  }
+
+  /**
+   * Tells which halves of a window's split views come into sight, or which leave it, when this split
+   * view, or none, is in front.
+   *
+   * @param {number} at
+   * @param {number} win
+   * @param {Split | undefined} inFront
+   * @param {boolean} isComing
+   */
+  #see(at, win, inFront, isComing) {
+    for (const [id, known] of this.#tabs) {
+      const { split, inSight = false } = known;
+      if (split?.win !== win || inSight === isComing) continue;
+      if ((split.id === inFront?.id) === isComing) this.#tellSight(at, id, known, isComing);
+    }
+  }
+
+  /**
+   * @param {number} at
+   * @param {number} id
+   * @param {Known} known
+   * @param {boolean} inSight
+   */
+  #tellSight(at, id, known, inSight) {
+    known.inSight = inSight;
+    this.#know(id, known);
+    this.#emit(at, { type: "tab_changed", tab: id, in_sight: inSight });
+  }
+
+  /**
    * @param {number} at
    * @param {number} id
    * @param {Known} known
@@ -391,9 +482,10 @@ export class Tracker {
 /**
  * @param {Tab} tab
  * @param {Known | undefined} before
+ * @param {Split | undefined} inFront the split view in front of its window
  * @returns {Known}
  */
-function knownFrom(tab, before) {
+function knownFrom(tab, before, inFront) {
   const discarded = isDiscarded(tab);
   const isLoading = tab.status === "loading" && !discarded;
   /** @type {Known} */
@@ -404,7 +496,21 @@ function knownFrom(tab, before) {
   };
   // A page that is gone took its forms with it.
   if (before?.unsaved !== undefined) known.unsaved = before.unsaved && !discarded;
+  const split = splitOf(tab);
+  if (split !== undefined) known.split = split;
+  const inSight = split !== undefined && split.id === inFront?.id;
+  if (inSight || before?.inSight !== undefined) known.inSight = inSight;
   return known;
+}
+
+/**
+ * The split view that a tab is half of.
+ *
+ * @param {Tab} tab
+ * @returns {Split | undefined}
+ */
+function splitOf({ splitViewId: id = -1, windowId: win }) {
+  return id === -1 ? undefined : { id, win };
 }
 
 /** @param {TabChange} change */

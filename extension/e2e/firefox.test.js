@@ -9,6 +9,7 @@ import { stateOf } from '../background/port.js';
 import { openFirefoxOrSkip } from './lab/firefox.js';
 import { openInLog } from './lab/judge.js';
 import { SHORT_TIMES, waitFor } from './lab/lab.js';
+import { lastTold } from './lab/log.js';
 
 const POLICY = `
 ttl_minutes = 1
@@ -61,6 +62,17 @@ test('a session in Firefox, to a verified log', { timeout: 300_000 }, async (t) 
     assert.equal(log.find((line) => line.type === 'tab_opened' && line.tab === tabs.pinned.id).pinned, true);
   });
 
+  const halvesAre = (inSight) =>
+    lab.waitForLog(`the halves are ${inSight ? 'in' : 'out of'} sight`, (log) =>
+      [tabs.front, tabs.beside].every(({ id }) => lastTold(log, id, 'in_sight') === inSight),
+    );
+
+  await t.test('both halves of a split view are in sight', async () => {
+    tabs.beside = await lab.openTab({ url: url('wiki', 'plain/6'), active: false });
+    await lab.split(tabs.front.url, tabs.beside.url);
+    await halvesAre(true);
+  });
+
   await t.test('a host that is not installed is told as missing', async () => {
     const reason = await lab.inController(
       () =>
@@ -108,6 +120,7 @@ test('a session in Firefox, to a verified log', { timeout: 300_000 }, async (t) 
       const at = log.findIndex((line) => line.type === 'tab_restored' && line.tab === tabs.news.id);
       return at >= 0 && told(log.slice(at), 'tab_loaded', tabs.news);
     });
+    await halvesAre(false);
   });
 
   await t.test('the log agrees with the browser, is sealed, and replays to the same', async () => {

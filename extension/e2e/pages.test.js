@@ -16,8 +16,12 @@ const KEYS = { ArrowDown: 40, Enter: 13, Tab: 9 };
 /** @type {import('./lab/lab.js').Lab} */
 let lab;
 
+/** A tab that nobody has looked at. */
+let behind;
+
 before(async () => {
   lab = await openLabOrSkip({ policy: POLICY });
+  behind = await lab?.openTab({ url: lab.pages.url('wiki', 'plain/1'), active: false });
 });
 
 after(() => lab?.close());
@@ -92,12 +96,51 @@ test('a pause is chosen by keyboard, and the focus is not lost over it', { timeo
   assert.equal(pauses().at(-1).until_ms, undefined);
 });
 
-test('who asks for memory is told that there is none to be had', { timeout: 120_000 }, async (t) => {
+test('while it only observes, memory is freed at a second word alone', { timeout: 180_000 }, async (t) => {
   if (!lab) return t.skip('no browser');
+  const asked = () => lab.log().filter(({ type }) => type === 'prune_requested');
   await waitFor('it can be asked for', () => lab.inController(() => !document.querySelector('#prune').disabled));
+  assert.equal(await text('#prune'), 'Free memory now…');
+  await focus('#prune');
+  await press('Enter');
+  assert.match(await text('#once-text'), /^Put tabs to sleep now, though it only observes\?/);
+  assert.equal(await focused(), 'once-no');
+  await press('Enter');
+  assert.equal(await focused(), 'prune');
+  assert.deepEqual(asked(), [], 'nothing is asked for by looking');
+
+  const askTwice = async () => {
+    await focus('#prune');
+    await press('Enter');
+    await press('Tab');
+    assert.equal(await focused(), 'once-yes');
+    await press('Enter');
+    assert.equal(await focused(), 'prune');
+    await waitForText('#answer', /^Asked for/);
+  };
+  await lab.chrome('tabs.update', behind.id, { pinned: true });
+  await askTwice();
+  await waitForText('#answer', /^No tab can go to sleep now/);
+  assert.equal(asked().length, 1);
+
+  await focus('#awake summary');
+  await press('Enter');
+  await waitForText('#awake-list', /It is pinned/);
+  assert.match(await text('#awake-note'), /^The longest unused\. No extension can see: a camera/);
+
+  await lab.chrome('tabs.update', behind.id, { pinned: false });
+  await lab.waitForLog('the tab is older than a minute', (log) => log.at(-1).t_ms - log[0].t_ms > 75_000, 90);
+  await askTwice();
+  await waitForText('#recent-list', /Asleep for /);
+  assert.equal(await text('#recent-title'), 'Decided lately');
+  assert.match(await text('#mode-text'), /^By itself it puts nothing to sleep, and saw no need to/);
+
+  // Who has agreed to it is not asked again.
+  await lab.setMode('enforce');
+  await waitForText('#prune', /now$/);
   await click('#prune');
   await waitForText('#answer', /^Asked for/);
-  await waitForText('#answer', /^No tab can go to sleep now/);
+  await lab.setMode('observe');
 });
 
 test('a preset fills in what it is about, and what is its owner’s stays', { timeout: 120_000 }, async (t) => {
@@ -132,6 +175,19 @@ test('what is refused says what to do about it', { timeout: 120_000 }, async (t)
   await waitForText('#setting-protected_domains-problem', expect);
   assert.equal(await focused(), 'setting-protected_domains');
   assert.equal(policy(), before);
+});
+
+test('a site is protected under the name that the browser shows', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await openSettings();
+  await fill('protected_domains', 'mybank.example\nbücher.example');
+  await click('#save');
+  await waitForText('#answer', /^Saved\.$/);
+  assert.match(policy(), /"mybank\.example",\s*"xn--bcher-kva\.example"/);
+  assert.equal(
+    await lab.inController(() => document.querySelector('[name=protected_domains]').value),
+    'mybank.example\nxn--bcher-kva.example',
+  );
 });
 
 test('a choice of privacy is looked through and not taken before it is said so', { timeout: 120_000 }, async (t) => {

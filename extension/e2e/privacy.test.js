@@ -75,6 +75,6 @@ test('a choice on the settings page hides the names from there on', { timeout: 3
     stdio: 'ignore',
   });
   assert.ok(!existsSync(lab.traces));
-  const settings = ['last-good-policy.toml', 'mode.json', 'privacy.json'];
+  const settings = ['mode.json', 'privacy.json'];
   for (const left of readdirSync(state)) assert.ok(settings.includes(left), left);
 });

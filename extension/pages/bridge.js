@@ -48,6 +48,22 @@ export async function titleOf(id) {
 }
 
 /**
+ * The loaded tabs that were not looked at for the longest, with their titles, which are shown here
+ * and go nowhere else.
+ *
+ * @param {number} count
+ * @returns {Promise<{ id: number, title: string }[]>}
+ */
+export async function longestUnused(count) {
+  const tabs = await chrome.tabs.query({ active: false, discarded: false });
+  return tabs
+    .filter(({ id, status }) => id !== undefined && status !== "unloaded")
+    .sort((a, b) => (a.lastAccessed ?? 0) - (b.lastAccessed ?? 0))
+    .slice(0, count)
+    .map(({ id, title }) => ({ id: /** @type {number} */ (id), title: title ?? "" }));
+}
+
+/**
  * Brings a tab to the front, which loads it again.
  *
  * @param {number} id

@@ -92,10 +92,24 @@ export function parse(takes, { value, checked }) {
     case "choice":
       return value;
     case "domains": {
-      const domains = value.split(/[\s,]+/).map((domain) => domain.trim().toLowerCase());
-      return [...new Set(domains.filter((domain) => domain !== ""))];
+      const domains = value.split(/[\s,]+/).filter((domain) => domain !== "");
+      return [...new Set(domains.map(domainOf))];
     }
   }
+}
+
+/**
+ * A domain as the log has hosts, in lower case and punycode: `bücher.example` is what the browser
+ * shows. What is more than a host stays as it was typed, for the host to say what is wrong.
+ *
+ * @param {string} typed
+ */
+function domainOf(typed) {
+  const dot = typed.startsWith(".") ? "." : "";
+  const address = `http://${typed.slice(dot.length)}`;
+  if (!URL.canParse(address)) return typed;
+  const { hostname, href } = new URL(address);
+  return href === `http://${hostname}/` ? dot + hostname : typed;
 }
 
 /**

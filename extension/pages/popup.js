@@ -3,13 +3,14 @@
  *
  * It asks the worker every two seconds while it is open, and keeps nothing.
  *
- * @import {Health, Question, RecentDecision, Status, View} from "../types"
+ * @import {Explanation, Health, Question, RecentDecision, Status, View} from "../types"
  */
 
-import { ask, bringBack, openOptions, requestPages, titleOf } from "./bridge.js";
+import { ask, bringBack, longestUnused, openOptions, requestPages, titleOf } from "./bridge.js";
 import { element, make, setText, timeText } from "./elements.js";
 import {
   FOREVER_MS,
+  awakeText,
   bytesText,
   countText,
   healthText,
@@ -17,6 +18,7 @@ import {
   isTrouble,
   levelText,
   observedText,
+  onceText,
   outcomeText,
   reasonText,
   stateText,
@@ -28,6 +30,9 @@ const EVERY_MS = 2_000;
 
 /** What is asked for is decided on at once, so it stands in the next status but one. */
 const ANSWERED_AFTER_MS = 2 * EVERY_MS;
+
+/** Of how many tabs it is told why they are awake: those that one wonders about. */
+const AWAKE_TABS = 10;
 
 const HEALTH_COLOURS = new Map(
   Object.entries({ HEALTHY: "low", DEGRADED: "medium", UNHEALTHY: "high" }),
@@ -58,15 +63,22 @@ const page = {
   paused: element("paused"),
   pausedText: element("paused-text"),
   resume: element("resume", HTMLButtonElement),
+  acts: element("acts"),
   prune: element("prune", HTMLButtonElement),
   pause: element("pause", HTMLButtonElement),
   pauseFor: element("pause-for"),
+  once: element("once"),
+  onceText: element("once-text"),
+  onceNo: element("once-no", HTMLButtonElement),
+  onceYes: element("once-yes", HTMLButtonElement),
   answer: element("answer"),
   recent: element("recent"),
-  recentTitle: element("recent-title"),
   recentList: element("recent-list"),
   recentNone: element("recent-none"),
   recentMore: element("recent-more", HTMLButtonElement),
+  awake: element("awake", HTMLDetailsElement),
+  awakeList: element("awake-list"),
+  awakeNote: element("awake-note"),
   forms: element("forms"),
   seeForms: element("see-forms", HTMLButtonElement),
   dot: element("dot"),
@@ -80,6 +92,12 @@ let recentLimit = 5;
 /** Likewise of the list of what is not well. */
 let shownTroubles = "";
 
+/** And of why tabs are awake. */
+let shownAwake = "";
+
+/** Whether it only observes, so that putting tabs to sleep all the same wants a second word. */
+let isObserving = true;
+
 /** When memory was asked for, until it is known what came of it. */
 let askedForMemoryAt = /** @type {number | null} */ (null);
 
@@ -88,15 +106,18 @@ async function refresh() {
   const view = await ask({ ask: "view" });
   showConnection(view);
   page.forms.hidden = view.forms_seen;
+  setText(page.onceText, onceText(view.forms_seen));
   for (const section of [page.pressure, page.control, page.recent]) {
     section.hidden = view.status === null;
   }
   showHealth(view.status?.health ?? null);
+  page.awake.hidden = view.status?.log.state !== "writing";
   if (view.status === null) return;
   showPressure(view.status);
   showControl(view.status);
   showPruned(view.status);
   await showRecent(view.status);
+  await showAwake();
 }
 
 /** @param {View} view */
@@ -180,10 +201,11 @@ function showPressure({ level, score, reasons, metrics, tabs, discarded, cluster
 /** @param {Status} status */
 function showControl(status) {
   const { mode, paused_until_ms, focus, observed } = status;
+  isObserving = mode === "observe";
   for (const radio of page.mode.querySelectorAll("input")) radio.checked = radio.value === mode;
   setText(
     page.modeText,
-    mode === "observe"
+    isObserving
       ? observedText(observed, timeText)
       : "Tabs you have not used for long are put to sleep when memory gets short.",
   );
@@ -202,7 +224,8 @@ function showControl(status) {
       paused_until_ms >= FOREVER_MS ? "Paused until you resume" : `Paused until ${timeText(paused_until_ms)}`,
     );
   }
-  page.prune.disabled = isPaused;
+  if (isPaused || !isObserving) askOnce(false);
+  setText(page.prune, isObserving ? "Free memory now…" : "Free memory now");
   if (page.paused.hidden === isPaused) showPause(isPaused);
 }
 
@@ -228,13 +251,37 @@ function showPruned({ recent }) {
  * @param {boolean} isPaused
  */
 function showPause(isPaused) {
-  const hasFocus = [page.pause, page.pauseFor, page.resume].some((it) =>
-    it.contains(document.activeElement),
-  );
+  const hasFocus = isFocusIn(page.acts, page.pauseFor, page.resume);
   page.paused.hidden = !isPaused;
+  page.prune.disabled = isPaused;
   page.pause.hidden = isPaused;
   openPauseFor(false);
   if (hasFocus) (isPaused ? page.resume : page.pause).focus();
+}
+
+/**
+ * Shows the question whether to put tabs to sleep though it only observes, or what leads to it. The
+ * focus goes to "No", so that who presses a key or clicks twice has said nothing.
+ *
+ * @param {boolean} isAsked
+ */
+function askOnce(isAsked) {
+  if (page.acts.hidden === isAsked) return;
+  const hasFocus = isFocusIn(page.acts, page.once);
+  page.acts.hidden = isAsked;
+  page.once.hidden = !isAsked;
+  openPauseFor(false);
+  if (hasFocus) (isAsked ? page.onceNo : page.prune).focus();
+}
+
+/** @param {HTMLElement[]} elements */
+function isFocusIn(...elements) {
+  return elements.some((it) => it.contains(document.activeElement));
+}
+
+function prune() {
+  askedForMemoryAt = Date.now();
+  wish({ ask: "prune" }, "Asked for. What can go to sleep is listed below in a moment.");
 }
 
 /** @param {boolean} isOpen */
@@ -244,10 +291,9 @@ function openPauseFor(isOpen) {
 }
 
 /** @param {Status} status */
-async function showRecent({ recent: all, mode }) {
+async function showRecent({ recent: all }) {
   const recent = all.slice(0, recentLimit);
   page.recentMore.hidden = all.length <= recentLimit;
-  setText(page.recentTitle, mode === "observe" ? "What it would have done" : "Put to sleep lately");
   setText(page.recentNone, recent.length === 0 ? "Nothing yet." : "");
   const titles = await Promise.all(recent.map(({ tab }) => titleOf(tab)));
   const now = Date.now();
@@ -289,6 +335,39 @@ function recentLine({ decision, title, outcome }) {
   return item;
 }
 
+/** Asks the host of each of a few tabs why it is awake, while somebody wants to know. */
+async function showAwake() {
+  if (page.awake.hidden || !page.awake.open) return;
+  const tabs = await longestUnused(AWAKE_TABS);
+  /** @type {(Explanation | null)[]} */
+  const explanations = await Promise.all(tabs.map(({ id }) => ask({ ask: "explain", tab: id })));
+  const lines = tabs.flatMap(({ title }, index) => {
+    const explanation = explanations[index];
+    return explanation ? { title, why: awakeText(explanation) } : [];
+  });
+  const unseen = explanations.find((it) => it !== null)?.not_observable ?? [];
+  const shown = JSON.stringify([lines, unseen]);
+  if (shown === shownAwake) return;
+  shownAwake = shown;
+  page.awakeList.replaceChildren(
+    ...lines.map(({ title, why }) => {
+      const item = make("li");
+      item.title = title;
+      item.append(
+        make("span", { class: "title", text: title || "A tab" }),
+        make("span", { class: "small muted", text: why }),
+      );
+      return item;
+    }),
+  );
+  setText(
+    page.awakeNote,
+    lines.length === 0
+      ? "There are no others."
+      : `The longest unused. No extension can see: ${unseen.join(", ")}. Protect the sites where that happens.`,
+  );
+}
+
 /**
  * Does what a control asks for, and says what went wrong if something does.
  *
@@ -328,14 +407,17 @@ page.pauseFor.addEventListener("click", ({ target }) => {
   wish({ ask: "pause", until_ms });
 });
 page.resume.addEventListener("click", () => wish({ ask: "pause", until_ms: null }));
-page.prune.addEventListener("click", () => {
-  askedForMemoryAt = Date.now();
-  wish({ ask: "prune" }, "Asked for. What can go to sleep is listed below in a moment.");
+page.prune.addEventListener("click", () => (isObserving ? askOnce(true) : prune()));
+page.onceNo.addEventListener("click", () => askOnce(false));
+page.onceYes.addEventListener("click", () => {
+  askOnce(false);
+  prune();
 });
 page.recentMore.addEventListener("click", () => {
   recentLimit = Infinity;
   refresh().catch(showFailure);
 });
+page.awake.addEventListener("toggle", () => void showAwake().catch(showFailure));
 page.seeForms.addEventListener("click", () => void run(requestPages));
 element("settings").addEventListener("click", () => void openOptions().then(() => window.close()));
 

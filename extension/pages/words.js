@@ -4,7 +4,7 @@
  * Pure, so that tests can read it. A word that is not known is shown as it is: an honest code is
  * better than a guess.
  *
- * @import {Connection, ConnectionState, Health, HealthState, PrivacyStatus, RecentDecision, Refusal} from "../types"
+ * @import {Connection, ConnectionState, Explanation, Health, HealthState, PrivacyStatus, RecentDecision, Refusal} from "../types"
  */
 
 /** A pause with no end of its own: the last moment of the year 9999. */
@@ -47,7 +47,7 @@ const GUARDS = /** @type {Record<string, string>} */ ({
   INTERNAL: "it is a page of the browser",
   LOADING: "it was loading",
   DISCARDED: "it was asleep already",
-  YOUNG: "it was in front a moment ago",
+  YOUNG: "it was opened or in front a moment ago",
   CHANGED: "it shows something else now",
   GONE: "it was closed",
   PAUSED: "it was paused just then",
@@ -64,6 +64,22 @@ const GUARDS = /** @type {Record<string, string>} */ ({
   // What the log says where the browser's own words might have named a page.
   error: "the browser refused",
 });
+
+/** Why a tab is awake whose time is over. @type {Record<string, string>} */
+const GATES = {
+  open: "Others were unused for longer.",
+  paused: "It is paused.",
+  level_too_low: "Memory is not short enough.",
+  cooling_down: "Another went to sleep a moment ago.",
+};
+
+/** What comes of a tab, where that is all there is to say. @type {Record<string, string>} */
+const VERDICTS = {
+  discard: "It is the next.",
+  noted: "It would have gone to sleep. Only observing keeps it awake.",
+  decided: "It is about to go to sleep.",
+  refused: "It was left awake at the last moment, and is passed over for a while.",
+};
 
 /** @type {Record<ConnectionState, string>} */
 const STATES = {
@@ -216,13 +232,43 @@ export function countText(count, one, many = `${one}s`) {
  */
 export function whyText({ reasons, level, idle_ms, ttl_ms, in_focus, familiarity }) {
   const causes = reasons.length > 0 ? reasons.map(reasonText) : [levelText(level).toLowerCase()];
-  const sentences = [capitalised(`${causes.join(", ")}.`)];
   // Who asks for it gets it whatever the limit is.
-  const limit = reasons.includes("REQUESTED") ? "" : `, the limit is ${durationText(ttl_ms)}`;
-  sentences.push(`Not used for ${durationText(idle_ms)}${limit}.`);
+  const limit = reasons.includes("REQUESTED") ? null : ttl_ms;
+  return [
+    capitalised(`${causes.join(", ")}.`),
+    ...useTexts({ idle_ms, ttl_ms: limit, in_focus, familiarity }),
+  ].join(" ");
+}
+
+/**
+ * Why a tab is awake.
+ *
+ * @param {Explanation} explanation
+ */
+export function awakeText({ verdict, guards, gate, ...use }) {
+  switch (verdict) {
+    case "guarded":
+      return sentence(guards.map(guardText).join(", "));
+    case "keep":
+      return useTexts(use).join(" ");
+    case "wait":
+      return [wordFor(GATES, gate), ...useTexts(use)].join(" ");
+    default:
+      return wordFor(VERDICTS, verdict);
+  }
+}
+
+/**
+ * How long a tab was not used, and what keeps it longer.
+ *
+ * @param {{ idle_ms: number, ttl_ms: number | null, in_focus: boolean, familiarity: number }} use
+ */
+function useTexts({ idle_ms, ttl_ms, in_focus, familiarity }) {
+  const limit = ttl_ms === null ? "" : `, the limit is ${durationText(ttl_ms)}`;
+  const sentences = [`Not used for ${durationText(idle_ms)}${limit}.`];
   if (in_focus) sentences.push("Part of what you work on.");
   if (familiarity > 1) sentences.push("A site you often return to.");
-  return sentences.join(" ");
+  return sentences;
 }
 
 /**
@@ -260,11 +306,23 @@ export function outcomeText({ mode, outcome, why, t_ms, bytes, reasons }, now) {
 export function observedText(observed, timeText) {
   const since = observed?.since_ms ? ` since ${timeText(observed.since_ms)}` : "";
   if (observed === null || observed.decisions === 0) {
-    return `Nothing is put to sleep, and there was no need to${since}.`;
+    return `By itself it puts nothing to sleep, and saw no need to${since}.`;
   }
   const bytes = observed.bytes_expected ? `, about ${bytesText(observed.bytes_expected)}` : "";
   const tabs = countText(observed.decisions, "tab");
   return `It would have put ${tabs} to sleep${since}${bytes}. Let it, when you agree with the list below.`;
+}
+
+/**
+ * What is asked before tabs are put to sleep though it only observes. Without the access to pages
+ * nothing tells of a form: neither the browser nor its last-moment answer.
+ *
+ * @param {boolean} formsSeen
+ */
+export function onceText(formsSeen) {
+  const question = "Put tabs to sleep now, though it only observes?";
+  const risk = "Half-filled-in forms are not seen: what you typed in a page may be lost.";
+  return formsSeen ? question : `${question} ${risk}`;
 }
 
 /**

@@ -82,6 +82,7 @@ const message = fc.oneof(
   fc.record({ type: fc.constant("ack"), n: junk }),
   fc.record({ type: fc.constant("discard_tab"), decision: anyOf(1, 2, 3), tab, host: anyOf(null, "host2.example") }),
   fc.record({ type: fc.constant("error"), code: anyOf("event_gap", "bad_event", "constructor"), message: junk, fix: junk, expected: junk }),
+  fc.record({ type: fc.constant("explanation"), request: anyOf(1, 2), explanation: anyOf(null, { guards: 1, gate: [] }) }),
   fc.record({ type: fc.constant("status"), request: anyOf(1, 2), recent: junk, reasons: junk, metrics: junk, health: junk, privacy: junk }),
 );
 

@@ -234,6 +234,25 @@ export class FakeBrowser {
     this.listeners?.tabUpdated(this.time, id, change, structuredClone(tab));
   }
 
+  /** Brings a tab to the front of its window. */
+  activate(id) {
+    const { windowId } = this.tabs.get(id);
+    for (const tab of this.tabs.values()) if (tab.windowId === windowId) tab.active = tab.id === id;
+    this.listeners?.tabActivated(this.time, id, windowId);
+  }
+
+  /** Makes a split view of tabs, or takes them out of theirs (−1): all are in it when it is told. */
+  split(splitViewId, ...ids) {
+    for (const id of ids) this.tabs.get(id).splitViewId = splitViewId;
+    for (const id of ids) this.update(id, { splitViewId });
+  }
+
+  /** Moves a tab to another window. */
+  move(id, windowId) {
+    Object.assign(this.tabs.get(id), { windowId, active: false });
+    this.listeners?.tabAttached(this.time, id, windowId);
+  }
+
   create(id, more = {}) {
     const tab = this.haveTab(id, { url: "", status: "loading", ...more });
     this.listeners?.tabCreated(this.time, structuredClone(tab));

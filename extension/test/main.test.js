@@ -212,6 +212,22 @@ test("the user's wishes reach the host", async () => {
     type: "prune_requested",
     tab: null,
   });
+  const why = browser.listeners.asked({ ask: "explain", tab: 2 });
+  await settle();
+  const { request: asked, ...explain } = browser.port.sent.at(-1);
+  assert.deepEqual(explain, { type: "explain", tab: 2 });
+  const explanation = { verdict: "guarded", guards: ["PINNED"], idle_ms: 5, gate: { state: "open" } };
+  await browser.port.says({ type: "explanation", request: asked, tab: 2, explanation });
+  assert.deepEqual(await why, {
+    verdict: "guarded",
+    guards: ["PINNED"],
+    not_observable: [],
+    idle_ms: 5,
+    ttl_ms: 0,
+    in_focus: false,
+    familiarity: 1,
+    gate: "open",
+  });
   for (const [question, expect] of [
     [{ ask: "set_mode", mode: "enforce" }, { type: "set_mode", mode: "enforce" }],
     [{ ask: "pause", until_ms: null }, { type: "pause", until_ms: null }],

@@ -37,6 +37,17 @@ test("from a control to a value", () => {
   );
 });
 
+test("a domain is written as the browser shows it, and what is none stays for the host to refuse", () => {
+  const check = (typed, expect) => assert.deepEqual(parse({ kind: "domains" }, { value: typed }), [expect]);
+  check("bücher.example", "xn--bcher-kva.example");
+  check(".Bücher.example", ".xn--bcher-kva.example");
+  check("xn--bcher-kva.example", "xn--bcher-kva.example");
+  check("[::1]", "[::1]");
+  for (const none of ["https://mybank.example", "mybank.example/login", "me@mybank.example", "mybank.example:8080", "*", ".", "%"]) {
+    check(none, none);
+  }
+});
+
 test("what stands in a control is read back as the same value", () => {
   for (const [takes, value] of [
     [number, 12.5],

@@ -372,6 +372,125 @@ check("a tab whose opening was missed is told as it is", {
   ],
 });
 
+/** What is told of sight and of the front, in short. */
+function sights(events) {
+  return events.map(({ type, tab, in_sight }) =>
+    type === "tab_changed" ? `${tab} ${in_sight ? "in" : "out"}` : `${type} ${tab}`,
+  );
+}
+
+/** Tabs 1, in front, to 5, known and of no split view. */
+function fiveTabs() {
+  const parts = tracking();
+  for (let id = 1; id <= 5; id += 1) parts.browser.haveTab(id, { active: id === 1 });
+  parts.tracker.snapshot(parts.browser.time, snapshotOf(parts.browser), "active", {});
+  parts.events.length = 0;
+  return parts;
+}
+
+test("both halves of a split view are in sight while one of them is in front", () => {
+  const { browser, events } = fiveTabs();
+  const told = (happens) => {
+    events.length = 0;
+    happens();
+    return sights(events);
+  };
+  assert.deepEqual(told(() => browser.split(7, 1, 2)), ["1 in", "2 in"]);
+  assert.deepEqual(told(() => browser.activate(2)), ["tab_activated 2"]);
+  assert.deepEqual(told(() => browser.split(8, 3, 4)), [], "in the background");
+  assert.deepEqual(told(() => browser.activate(5)), ["tab_activated 5", "1 out", "2 out"]);
+  assert.deepEqual(told(() => browser.activate(1)), ["1 in", "2 in", "tab_activated 1"]);
+  assert.deepEqual(
+    told(() => browser.activate(4)),
+    ["3 in", "4 in", "tab_activated 4", "1 out", "2 out"],
+  );
+  assert.deepEqual(told(() => browser.split(-1, 1, 2)), []);
+  assert.deepEqual(told(() => browser.split(-1, 3, 4)), ["3 out", "4 out"]);
+  assert.deepEqual(told(() => browser.activate(1)), ["tab_activated 1"]);
+});
+
+test("a split view is told whichever half the browser names first", () => {
+  for (const order of [[1, 2], [2, 1]]) {
+    const { browser, events } = fiveTabs();
+    browser.split(7, ...order);
+    assert.deepEqual(sights(events).sort(), ["1 in", "2 in"]);
+    events.length = 0;
+    browser.split(-1, ...order);
+    assert.deepEqual(sights(events).sort(), ["1 out", "2 out"]);
+  }
+});
+
+test("a half that gives its place to another tab is out of sight", () => {
+  const { browser, events } = fiveTabs();
+  browser.split(7, 1, 2);
+  events.length = 0;
+  browser.split(-1, 2);
+  browser.split(7, 3);
+  assert.deepEqual(sights(events), ["2 out", "3 in"]);
+  events.length = 0;
+  browser.split(8, 3);
+  assert.deepEqual(sights(events), ["3 out"], "without a word between");
+});
+
+test("a split view that goes to another window, as in Firefox, is in sight once it is in front there", () => {
+  const { browser, events } = fiveTabs();
+  browser.haveTab(6, { windowId: 2, active: true });
+  browser.split(7, 1, 2);
+  events.length = 0;
+  browser.move(1, 2);
+  browser.move(2, 2);
+  assert.deepEqual(sights(events), ["tab_moved 1", "1 out", "tab_moved 2", "2 out"]);
+  events.length = 0;
+  browser.activate(2);
+  assert.deepEqual(sights(events), ["1 in", "2 in", "tab_activated 2"]);
+});
+
+test("a half that is closed before its split view ends, as in Firefox, leaves the other out of sight", () => {
+  const { browser, events } = fiveTabs();
+  browser.split(7, 1, 2);
+  events.length = 0;
+  browser.tabs.delete(2);
+  browser.listeners.tabRemoved(browser.time, 2);
+  browser.split(-1, 1);
+  assert.deepEqual(sights(events), ["tab_closed 2", "1 out"]);
+});
+
+test("a half that is discarded is in sight under its new id", () => {
+  const { browser, events } = fiveTabs();
+  browser.split(7, 1, 2);
+  browser.discardTab(2)();
+  events.length = 0;
+  browser.activate(3);
+  const [id] = [...browser.tabs.keys()].filter((id) => id >= 100);
+  assert.deepEqual(sights(events), ["tab_activated 3", "1 out", `${id} out`]);
+});
+
+test("a tab that is opened beside the one in front is in sight", () => {
+  const { browser, events } = fiveTabs();
+  browser.split(7, 1);
+  events.length = 0;
+  browser.create(6, { splitViewId: 7 });
+  browser.create(8, { splitViewId: 9 });
+  assert.deepEqual(
+    events.map(({ tab, in_sight }) => [tab, in_sight]),
+    [[6, true], [8, undefined]],
+  );
+});
+
+test("a snapshot tells of sight where there is, or was, something in it", () => {
+  const { browser, tracker, events } = fiveTabs();
+  browser.split(7, 1, 2);
+  browser.split(8, 3, 4);
+  const told = () => {
+    tracker.snapshot(browser.time, snapshotOf(browser), null, {});
+    return events.at(-1).tabs.map(({ in_sight }) => in_sight);
+  };
+  assert.deepEqual(told(), [true, true, undefined, undefined, undefined]);
+  browser.listeners = null;
+  browser.activate(5);
+  assert.deepEqual(told(), [false, false, undefined, undefined, undefined]);
+});
+
 test("a snapshot tells what is open, but nothing private and no path or title", () => {
   const { browser, tracker, events } = tracking();
   browser.haveTab(1, { active: true, url: "chrome://settings/passwords", lastAccessed: 5.7 });
@@ -467,6 +586,11 @@ test("a tracker that starts anew knows what the last one knew", async () => {
   browser.time = 5_000;
   browser.update(1, { status: "loading" });
   tracker.formTold(6, 1, true);
+  browser.haveTab(3, { active: true });
+  browser.haveTab(4);
+  tracker.tabCreated(6, browser.tabs.get(3));
+  tracker.tabCreated(6, browser.tabs.get(4));
+  browser.split(7, 3, 4);
   await store.written();
 
   const events = [];
@@ -481,10 +605,14 @@ test("a tracker that starts anew knows what the last one knew", async () => {
   browser.update(2, { discarded: false, status: "unloaded" });
   browser.listeners.windowFocused(1, 1);
   browser.listeners.tabRemoved(1, 77);
+  browser.activate(1);
   assert.deepEqual(events, [
     { type: "tab_loaded", tab: 1, ms: 700 },
     { type: "tab_restored", tab: 2 },
     { type: "window_focused", win: 1 },
+    { type: "tab_activated", tab: 1, win: 1 },
+    { type: "tab_changed", tab: 3, in_sight: false },
+    { type: "tab_changed", tab: 4, in_sight: false },
   ]);
 });
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import {
   FOREVER_MS,
+  awakeText,
   bytesText,
   countText,
   durationText,
@@ -11,6 +12,7 @@ import {
   healthTroubles,
   levelText,
   observedText,
+  onceText,
   outcomeText,
   reasonText,
   refusalText,
@@ -78,6 +80,33 @@ test("why a tab was chosen, in a sentence", () => {
   assert.match(whyText({ ...DECISION, reasons: [], level: "MEDIUM" }), /^Memory is getting short\./);
 });
 
+test("why a tab is awake", () => {
+  const explanation = {
+    verdict: "keep",
+    guards: [],
+    not_observable: [],
+    idle_ms: 4 * MINUTE,
+    ttl_ms: 15 * MINUTE,
+    in_focus: false,
+    familiarity: 1,
+    gate: "level_too_low",
+  };
+  const check = (change, expect) => assert.equal(awakeText({ ...explanation, ...change }), expect);
+  check({}, "Not used for 4 min, the limit is 15 min.");
+  check(
+    { in_focus: true, familiarity: 3 },
+    "Not used for 4 min, the limit is 15 min. Part of what you work on. A site you often return to.",
+  );
+  check({ verdict: "guarded", guards: ["PINNED", "PROTECTED"] }, "It is pinned, its site is protected.");
+  check(
+    { verdict: "wait", idle_ms: 20 * MINUTE },
+    "Memory is not short enough. Not used for 20 min, the limit is 15 min.",
+  );
+  check({ verdict: "wait", gate: "paused" }, "It is paused. Not used for 4 min, the limit is 15 min.");
+  check({ verdict: "noted" }, "It would have gone to sleep. Only observing keeps it awake.");
+  check({ verdict: "moon" }, "moon");
+});
+
 test("what became of a decision", () => {
   const check = (change, expect) => assert.equal(outcomeText({ ...DECISION, ...change }, NOW), expect);
   check({}, "Asleep for 12 min, freed 86 MB");
@@ -101,15 +130,23 @@ test("what became of a decision", () => {
 
 test("what observing has shown", () => {
   const at = () => "09:12";
-  assert.equal(observedText(null, at), "Nothing is put to sleep, and there was no need to.");
+  assert.equal(observedText(null, at), "By itself it puts nothing to sleep, and saw no need to.");
   assert.equal(
     observedText({ decisions: 0, bytes_expected: 0, since_ms: 1 }, at),
-    "Nothing is put to sleep, and there was no need to since 09:12.",
+    "By itself it puts nothing to sleep, and saw no need to since 09:12.",
   );
   assert.equal(
     observedText({ decisions: 6, bytes_expected: 540 * MEGABYTE, since_ms: 1 }, at),
     "It would have put 6 tabs to sleep since 09:12, about 540 MB. Let it, when you agree with the list below.",
   );
+});
+
+test("who asks for memory while it observes is told what may be lost", () => {
+  assert.equal(
+    onceText(false),
+    "Put tabs to sleep now, though it only observes? Half-filled-in forms are not seen: what you typed in a page may be lost.",
+  );
+  assert.equal(onceText(true), "Put tabs to sleep now, though it only observes?");
 });
 
 test("a word that is not known is shown as it is", () => {

@@ -31,8 +31,8 @@ fuzz_target!(|bytes: &[u8]| {
         delimiter: b',',
     };
     let source = match choice % 5 {
-        0 => chrome::read(&path, dates, &mut staging, progress),
-        1 => firefox::read(&path, dates, &mut staging, progress),
+        0 => chrome::read(&path, folder.path(), dates, &mut staging, progress),
+        1 => firefox::read(&path, folder.path(), dates, &mut staging, progress),
         2 => activitywatch::read(&path, dates, &mut staging, progress),
         3 => {
             let layout = layout(TimeUnit::Seconds, Place::Url("url".to_owned()));

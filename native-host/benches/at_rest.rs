@@ -34,6 +34,7 @@ fn main() -> anyhow::Result<()> {
         .env("HOME", home.path())
         .env("XDG_CONFIG_HOME", home.path().join("config"))
         .env("XDG_STATE_HOME", home.path().join("state"))
+        .env("XDG_CACHE_HOME", home.path().join("cache"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;

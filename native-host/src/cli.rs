@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::browsers::{BROWSERS, Browser, Roots};
+use crate::browsers::{BROWSERS, Browser};
 use crate::extensions::ExtensionId;
 use crate::install::{NoBrowser, Place};
+use crate::roots::Roots;
 
 /// The native messaging host of the tab orchestrator.
 ///
@@ -47,15 +48,15 @@ pub enum Verb {
     Install(InstallArgs),
     /// Take back what install did
     ///
-    /// Remove the manifest of a browser, or every one of the table. The policy and what was
-    /// recorded stay.
+    /// Remove the manifest of a browser, or every one of the table. The policy, what was recorded
+    /// and what sim has packed of it stay; see erase.
     Uninstall(PlaceArgs),
     /// Look whether everything is in place, and say what to do where it is not
     ///
     /// Browsers, manifests, policies of an administrator, folders, disk, logs, sensors. Exits with
     /// 1 when something that is needed does not work.
     Doctor(DoctorArgs),
-    /// Erase what was recorded and learnt, and the key that hostnames are hashed under
+    /// Erase what was recorded and learnt, what sim has packed, and the key of hashed hostnames
     ///
     /// Show what goes and what stays, ask, and remove it. The settings stay. While a host writes,
     /// nothing is removed.

@@ -473,6 +473,13 @@ impl Connection {
         if removal.removed.is_empty() {
             return;
         }
+        for trace in &removal.removed {
+            let packed = self.outside.paths.packed();
+            if let Err(error) = packed.remove_of(trace.session) {
+                let path = packed.path().display();
+                crate::report(format_args!("{path}: what is packed of it stays: {error}"));
+            }
+        }
         let bytes = removal.removed.iter().map(|trace| trace.bytes).sum();
         let removed = RemovedTraces {
             traces: removal.removed.len(),
@@ -718,7 +725,7 @@ impl Connection {
     }
 
     fn send_policy(&mut self, request: u64) {
-        let answer = PolicyAnswer::new(request, self.policy.clone(), self.policy_file.name());
+        let answer = PolicyAnswer::new(request, self.policy.clone(), self.policy_file.place());
         self.send(Outgoing::Policy(Box::new(answer)));
     }
 

@@ -1,18 +1,20 @@
-//! Erases what was recorded and learnt, and the key that hostnames are hashed under.
+//! Erases what was recorded and learnt, what `sim` has packed of it, and the key that hostnames are
+//! hashed under.
 //!
-//! It removes what the host itself makes, by name, and nothing else; a file of somebody's own stays
-//! and is told. While a host writes, nothing is removed.
+//! It removes what the host and `sim` themselves make, by name, and nothing else; a file of
+//! somebody's own stays and is told. While a host writes, nothing is removed.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use recorder::{StoredTrace, WriteError};
+use recorder::{PackedFile, StoredTrace, WriteError};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::paths::{Paths, UNFINISHED};
+use crate::policy_file;
 
 /// A host writes one of the traces.
 #[derive(Debug, Error)]
@@ -43,6 +45,8 @@ impl StillWriting {
 pub struct Plan {
     traces: Vec<StoredTrace>,
     folder: PathBuf,
+    packed: Vec<PackedFile>,
+    packed_folder: PathBuf,
     files: Vec<Item>,
     stays: Vec<PathBuf>,
 }
@@ -71,6 +75,17 @@ pub struct Session {
     pub bytes: u64,
 }
 
+/// What `sim` has packed of traces, wherever these were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Packed {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// How many files it is.
+    pub files: usize,
+    /// What they take together.
+    pub bytes: u64,
+}
+
 impl Item {
     /// Looks at a file; `None` where there is none.
     fn find(path: PathBuf, holds: &'static str) -> io::Result<Option<Self>> {
@@ -93,7 +108,9 @@ pub struct Report {
     pub folder: PathBuf,
     /// The logs, oldest first.
     pub sessions: Vec<Session>,
-    /// What lies beside them.
+    /// What is packed of these and of other traces.
+    pub packed: Packed,
+    /// What lies beside the logs.
     pub files: Vec<Item>,
     /// Files that stay: settings, and what is not the host's.
     pub stays: Vec<PathBuf>,
@@ -112,6 +129,11 @@ impl Plan {
         // The key first: if all else fails, what was hashed under it says nothing any more.
         let mut files = Vec::from_iter(Item::find(paths.host_key(), "the key of hashed names")?);
         files.extend(Item::find(paths.knowledge(), "what was learnt of hosts")?);
+        // Where it serves in place of the policy file, it is what protects the protected domains.
+        if !policy_file::is_out_of_force(&paths.policy()) {
+            let holds = "a copy of the policy, with the protected domains";
+            files.extend(Item::find(paths.last_good_policy(), holds)?);
+        }
         let mut stays = Vec::new();
         for path in list(paths.state())? {
             // What a host was writing when it was stopped.
@@ -127,10 +149,18 @@ impl Plan {
         let mut others = list(&folder)?;
         others.retain(|path| !locks.contains(path) && !files_of_traces.contains(path));
         stays.append(&mut others);
+        let (packed, packed_folder) = (paths.packed().list()?, paths.packed().path());
+        let files_of_packed: BTreeSet<&PathBuf> = packed.iter().map(|it| &it.path).collect();
+        let mut others = list(paths.cache())?;
+        others.append(&mut list(packed_folder)?);
+        others.retain(|path| path != packed_folder && !files_of_packed.contains(path));
+        stays.append(&mut others);
         stays.append(&mut list(paths.config())?);
         Ok(Self {
             traces,
             folder,
+            packed_folder: packed_folder.to_owned(),
+            packed,
             files,
             stays,
         })
@@ -151,6 +181,11 @@ impl Plan {
             sessions: (self.traces.iter().map(session))
                 .filter(|it| it.files > 0)
                 .collect(),
+            packed: Packed {
+                folder: self.packed_folder.clone(),
+                files: self.packed.len(),
+                bytes: self.packed.iter().map(|it| it.bytes).sum(),
+            },
             files: self.files.clone(),
             stays: self.stays.clone(),
             failures: Vec::new(),
@@ -159,7 +194,9 @@ impl Plan {
 
     /// Whether there is nothing to erase.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.traces.iter().all(|it| it.files.is_empty())
+        self.files.is_empty()
+            && self.packed.is_empty()
+            && self.traces.iter().all(|it| it.files.is_empty())
     }
 
     /// Erases it. What cannot be erased is told, and the rest goes all the same.
@@ -176,21 +213,28 @@ impl Plan {
                 failures.push(format!("{}: {error}", item.path.display()));
             }
         }
+        for file in &self.packed {
+            if let Err(error) = file.remove() {
+                failures.push(format!("{}: {error}", file.path.display()));
+            }
+        }
         for trace in self.traces {
             if let Err(error) = trace.remove() {
                 failures.push(error.to_string());
             }
         }
-        match fs::remove_dir(&self.folder) {
-            Err(error)
-                if !matches!(
-                    error.kind(),
-                    ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
-                ) =>
-            {
-                failures.push(format!("{}: {error}", self.folder.display()));
+        for folder in [self.folder, self.packed_folder] {
+            match fs::remove_dir(&folder) {
+                Err(error)
+                    if !matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+                    ) =>
+                {
+                    failures.push(format!("{}: {error}", folder.display()));
+                }
+                _ => {}
             }
-            _ => {}
         }
         report.failures = failures;
         Ok(report)
@@ -212,6 +256,17 @@ impl Report {
                 "{goes}: {} (browser sessions: {}; files: {files}; bytes: {bytes})",
                 self.folder.display(),
                 self.sessions.len()
+            ));
+        }
+        let Packed {
+            folder,
+            files,
+            bytes,
+        } = &self.packed;
+        if *files > 0 {
+            lines.push(format!(
+                "{goes}: {} (traces that sim has packed; files: {files}; bytes: {bytes})",
+                folder.display()
             ));
         }
         if lines.is_empty() {

@@ -13,9 +13,10 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::browsers::{BROWSERS, Browser, Family, Roots};
+use crate::browsers::{BROWSERS, Browser, Family};
 use crate::extensions::{ExtensionId, read_others, write_others};
 use crate::paths::{Paths, read_file};
+use crate::roots::Roots;
 
 /// The name that the extension asks the browser for.
 pub const HOST_NAME: &str = "org.tab_orchestrator.host";

@@ -34,6 +34,7 @@ pub mod recent;
 pub mod refusals;
 pub mod registry_keys;
 mod report;
+pub mod roots;
 pub mod run;
 pub mod session;
 pub mod watched_file;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use native_host::browsers::Roots;
 use native_host::cli::{Cli, DoctorArgs, EraseArgs, InstallArgs, PlaceArgs, Verb};
 use native_host::connection::Ending;
 use native_host::erase::{Plan, StillWriting, nobody_writes};
@@ -17,6 +16,7 @@ use native_host::extensions::Caller;
 use native_host::health::{Machine, Subject, checks, doctor};
 use native_host::install::{NoBrowser, Place, forget_extensions, install, uninstall};
 use native_host::paths::Paths;
+use native_host::roots::Roots;
 use native_host::run::run;
 
 fn main() -> ExitCode {

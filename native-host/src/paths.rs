@@ -1,8 +1,8 @@
 //! Where things are kept, and that nobody else can read them.
 //!
 //! The XDG base directories, on macOS too: `$XDG_CONFIG_HOME/tab-orchestrator` for what people
-//! edit, `$XDG_STATE_HOME/tab-orchestrator` for what the host keeps. Folders have mode 0700,
-//! files 0600.
+//! edit, `$XDG_STATE_HOME/tab-orchestrator` for what the host keeps,
+//! `$XDG_CACHE_HOME/tab-orchestrator` for what `sim` keeps of it. Folders have mode 0700, files 0600.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, Read, Write};
@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
+use recorder::PackedFolder;
 use thiserror::Error;
 
 /// The project's folder in each of the base directories.
@@ -23,6 +24,8 @@ pub const UNFINISHED: &str = ".unfinished-";
 pub struct Paths {
     config: PathBuf,
     state: PathBuf,
+    cache: PathBuf,
+    packed: PackedFolder,
 }
 
 impl Paths {
@@ -33,14 +36,16 @@ impl Paths {
     pub fn find() -> Result<Self, NoHome> {
         let base = etcetera::choose_base_strategy().map_err(|_| NoHome)?;
         let state = base.state_dir().unwrap_or_else(|| base.data_dir());
-        Ok(Self::below(&base.config_dir(), &state))
+        Ok(Self::below(&base.config_dir(), &state, &base.cache_dir()))
     }
 
     /// The folders within these base directories.
-    pub fn below(config: &Path, state: &Path) -> Self {
+    pub fn below(config: &Path, state: &Path, cache: &Path) -> Self {
         Self {
             config: config.join(FOLDER),
             state: state.join(FOLDER),
+            cache: cache.join(FOLDER),
+            packed: PackedFolder::below(cache),
         }
     }
 
@@ -54,9 +59,14 @@ impl Paths {
         &self.state
     }
 
-    /// Keeps everything in these folders. Nothing is created.
-    pub fn in_folders(config: PathBuf, state: PathBuf) -> Self {
-        Self { config, state }
+    /// The folder of what can be made anew at any time. The host puts nothing there.
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// Where `sim` keeps packed traces.
+    pub fn packed(&self) -> &PackedFolder {
+        &self.packed
     }
 
     /// The policy, for people to edit.

@@ -27,10 +27,12 @@ pub struct PolicyFile {
 }
 
 impl PolicyFile {
-    /// Reads the policy to start with. A missing file is written with the defaults.
+    /// Reads the policy to start with. A missing file is written with the defaults: whoever deletes
+    /// it begins anew.
     ///
-    /// Where the file is refused, the policy is the last one that was in force, or the defaults
-    /// where there never was one: a slip in an edit must not lay the protected domains bare.
+    /// Where the file is refused or cannot be written, the policy is the last one that was in force,
+    /// or the defaults where there never was one: a slip in an edit, or a link that leads nowhere
+    /// for now, must not lay the protected domains bare.
     pub fn open(path: PathBuf, last_good: PathBuf) -> (Self, PolicyDocument) {
         let mut file = Self {
             watched: WatchedFile::new(path),
@@ -42,12 +44,14 @@ impl PolicyFile {
         let policy = match file.read() {
             Ok(Some(policy)) => policy,
             Ok(None) => {
-                let policy = file.former_policy();
-                // A folder that cannot be written is no reason to do without a policy.
-                if let Err(error) = file.write(&policy) {
-                    file.refusal = Some(file.refusal_of_io(&error));
+                let policy = PolicyDocument::default();
+                match file.write(&policy) {
+                    Ok(()) => policy,
+                    Err(error) => {
+                        file.refusal = Some(Refusal::of_io(file.watched.path(), &error));
+                        file.former_policy()
+                    }
                 }
-                policy
             }
             Err(refusal) => {
                 file.refusal = Some(refusal);
@@ -98,6 +102,14 @@ impl PolicyFile {
         name_of(self.watched.path())
     }
 
+    /// Where its owner finds the file: from the home folder on, which is written `~` and not by its
+    /// name. Of a file that is elsewhere it is the name alone.
+    pub fn place(&self) -> String {
+        let home = etcetera::home_dir().ok();
+        let inside = home.and_then(|home| self.watched.path().strip_prefix(home).ok());
+        inside.map_or_else(|| self.name(), |path| format!("~/{}", path.display()))
+    }
+
     fn write(&mut self, policy: &PolicyDocument) -> io::Result<()> {
         let present = read_file(self.watched.path(), MAX_POLICY_BYTES)
             .ok()
@@ -115,28 +127,15 @@ impl PolicyFile {
     }
 
     fn read(&self) -> Result<Option<PolicyDocument>, Refusal> {
-        let text = read_file(self.watched.path(), MAX_POLICY_BYTES)
-            .map_err(|error| self.refusal_of_io(&error))?;
-        let Some(text) = text else { return Ok(None) };
-        let policy = PolicyDocument::from_toml(&text).map_err(|error| {
-            let PolicyError {
-                line,
-                field,
-                problem,
-            } = error;
-            Refusal {
-                file: self.name(),
-                line,
-                field,
-                problem,
-            }
-        })?;
+        let Some((text, policy)) = read(self.watched.path())? else {
+            return Ok(None);
+        };
         self.keep_as_good(&text);
         Ok(Some(policy))
     }
 
-    /// Keeps a copy of a valid policy. It serves only when a later file is bad, so a copy that
-    /// cannot be written is no failure.
+    /// Keeps a copy of a valid policy. It serves only where a later file is bad or out of reach, so
+    /// a copy that cannot be written is no failure.
     fn keep_as_good(&self, text: &str) {
         if !matches!(read_file(&self.last_good, MAX_POLICY_BYTES), Ok(Some(kept)) if kept == text) {
             let _ = write_private_file(&self.last_good, text.as_bytes());
@@ -148,15 +147,35 @@ impl PolicyFile {
         text.and_then(|text| PolicyDocument::from_toml(&text).ok())
             .unwrap_or_default()
     }
+}
 
-    fn refusal_of_io(&self, error: &io::Error) -> Refusal {
-        Refusal {
-            file: self.name(),
-            line: None,
-            field: None,
-            problem: error.to_string(),
-        }
+/// Whether the last good policy serves in place of a file: it is refused, or a link that leads
+/// nowhere. One that was deleted is neither.
+pub fn is_out_of_force(path: &Path) -> bool {
+    match read(path) {
+        Ok(policy) => policy.is_none() && path.is_symlink(),
+        Err(_) => true,
     }
+}
+
+/// Reads a policy; `None` where there is no file.
+fn read(path: &Path) -> Result<Option<(String, PolicyDocument)>, Refusal> {
+    let text = read_file(path, MAX_POLICY_BYTES).map_err(|error| Refusal::of_io(path, &error))?;
+    let Some(text) = text else { return Ok(None) };
+    let policy = PolicyDocument::from_toml(&text).map_err(|error| {
+        let PolicyError {
+            line,
+            field,
+            problem,
+        } = error;
+        Refusal {
+            file: name_of(path),
+            line,
+            field,
+            problem,
+        }
+    })?;
+    Ok(Some((text, policy)))
 }
 
 /// Why a policy was refused.
@@ -170,6 +189,17 @@ pub struct Refusal {
     pub field: Option<String>,
     /// What was found and what was expected.
     pub problem: String,
+}
+
+impl Refusal {
+    fn of_io(path: &Path, error: &io::Error) -> Self {
+        Self {
+            file: name_of(path),
+            line: None,
+            field: None,
+            problem: error.to_string(),
+        }
+    }
 }
 
 impl std::fmt::Display for Refusal {
@@ -249,8 +279,12 @@ mod tests {
             self.0.path().join("config/policy.toml")
         }
 
+        fn last_good(&self) -> PathBuf {
+            self.0.path().join("state/last-good.toml")
+        }
+
         fn open(&self) -> (PolicyFile, PolicyDocument) {
-            PolicyFile::open(self.path(), self.0.path().join("state/last-good.toml"))
+            PolicyFile::open(self.path(), self.last_good())
         }
     }
 
@@ -266,6 +300,32 @@ mod tests {
         assert_eq!(fs::read_to_string(folder.path()).unwrap(), policy.to_toml());
         assert_eq!(file.poll(), None);
         assert_eq!(file.refusal(), None);
+    }
+
+    #[test]
+    fn a_file_that_was_deleted_is_written_with_the_defaults_and_nothing_of_it_is_kept() {
+        let folder = Folder::new();
+        folder.open().0.store(&with_ttl(30.0)).unwrap();
+        fs::remove_file(folder.path()).unwrap();
+        let (file, policy) = folder.open();
+        assert_eq!(policy, PolicyDocument::default());
+        assert_eq!(file.refusal(), None);
+        let defaults = policy.to_toml();
+        assert_eq!(fs::read_to_string(folder.path()).unwrap(), defaults);
+        assert_eq!(fs::read_to_string(folder.last_good()).unwrap(), defaults);
+    }
+
+    #[test]
+    fn where_no_file_can_be_written_the_policy_before_holds() {
+        let folder = Folder::new();
+        folder.open().0.store(&with_ttl(30.0)).unwrap();
+        let config = folder.path().parent().unwrap().to_owned();
+        fs::remove_dir_all(&config).unwrap();
+        // Modes would mean nothing to root.
+        std::os::unix::fs::symlink("nowhere", &config).unwrap();
+        let (file, policy) = folder.open();
+        assert_eq!(policy, with_ttl(30.0));
+        file.refusal().unwrap();
     }
 
     #[test]
@@ -340,6 +400,11 @@ mod tests {
         file.store(&with_ttl(22.0)).unwrap();
         assert!(link.is_symlink() && file.refusal().is_none());
         assert_eq!(folder.open().1, with_ttl(22.0));
+        // The disk that it leads to is away: nobody has deleted the policy.
+        fs::remove_file(&target).unwrap();
+        let (file, policy) = folder.open();
+        assert_eq!(policy, with_ttl(22.0));
+        assert!(file.refusal().is_some() && link.is_symlink());
     }
 
     #[test]

@@ -257,7 +257,7 @@ pub struct Order {
     pub level: Level,
     /// The pressure score.
     pub score: u8,
-    /// How long it was not in front.
+    /// How long ago it was opened or last in front.
     pub idle_ms: i64,
     /// How long it had to be.
     pub ttl_ms: i64,
@@ -372,7 +372,7 @@ pub struct RecentDecision {
     pub level: Level,
     /// The pressure score.
     pub score: u8,
-    /// How long the tab was not in front.
+    /// How long ago the tab was opened or last in front.
     pub idle_ms: i64,
     /// How long it had to be.
     pub ttl_ms: i64,
@@ -444,7 +444,7 @@ pub struct PolicyAnswer {
     pub settings: &'static [Setting],
     /// The presets.
     pub presets: Vec<NamedPreset>,
-    /// The file's name, without folders.
+    /// Where its file is: from the home folder on, written `~`; elsewhere its name alone.
     pub file: String,
 }
 

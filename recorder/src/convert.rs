@@ -144,6 +144,7 @@ impl From<&Tab> for TabFacts {
             auto_discardable: tab.auto_discardable,
             unsaved: tab.unsaved,
             capturing: tab.capturing,
+            in_sight: tab.in_sight,
             last_accessed: tab.last_accessed,
         }
     }
@@ -157,6 +158,7 @@ impl From<TabChanged> for TabChanges {
             auto_discardable: changed.auto_discardable,
             unsaved: changed.unsaved,
             capturing: changed.capturing,
+            in_sight: changed.in_sight,
         }
     }
 }

@@ -467,6 +467,10 @@ pub struct Tab {
     /// Whether it captures the screen, a camera or a microphone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capturing: Option<bool>,
+    /// Whether it is in sight beside another tab of its window, in a split view; absent where it
+    /// never was in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_sight: Option<bool>,
     /// When it was last in front, by the wall clock, in Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_accessed: Option<i64>,
@@ -495,6 +499,7 @@ impl Tab {
             group: None,
             unsaved: None,
             capturing: None,
+            in_sight: None,
             last_accessed: None,
             opener: None,
         }
@@ -570,6 +575,9 @@ pub struct TabChanged {
     /// Whether it captures the screen, a camera or a microphone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capturing: Option<bool>,
+    /// Whether it is in sight beside another tab of its window, in a split view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_sight: Option<bool>,
 }
 
 impl TabChanged {
@@ -585,6 +593,7 @@ impl TabChanged {
             group: None,
             unsaved: None,
             capturing: None,
+            in_sight: None,
         }
     }
 }
@@ -820,7 +829,7 @@ pub struct Decision {
     pub tab: TabId,
     /// Its place among the decisions of the same cause, from 0.
     pub rank: u32,
-    /// How long it was not in front, in milliseconds of the policy's clock.
+    /// How long ago it was opened or last in front, in milliseconds of the policy's clock.
     pub idle_ms: i64,
     /// How long it had to be, in milliseconds of the same clock.
     pub ttl_ms: i64,

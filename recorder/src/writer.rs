@@ -147,7 +147,7 @@ pub enum WriteError {
         pid: Option<u32>,
     },
     /// There is something where the finished trace would go.
-    #[error("{} is there already; name a folder that is not there yet", .path.display())]
+    #[error("{} is there already; name a folder that is empty or not there yet", .path.display())]
     Exists {
         /// The folder.
         path: PathBuf,

@@ -99,7 +99,8 @@ fn import(path: &Path, read: impl Fn(&Path, &mut Staging) -> Source) -> u64 {
 fn of_chrome(bencher: Bencher<'_, '_>) {
     let (_folder, path) = history();
     let read = |path: &Path, staging: &mut Staging| {
-        chrome::read(path, dates(), staging, &mut |_, _| {}).unwrap()
+        let folder = path.parent().unwrap();
+        chrome::read(path, folder, dates(), staging, &mut |_, _| {}).unwrap()
     };
     let events = import(&path, read);
     bencher

@@ -91,9 +91,20 @@ fn each_trace(
     console: &mut Console,
     mut run: impl FnMut(&Path, anyhow::Result<Trace>, &mut Console) -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<Outcome> {
+    each(traces, console, |NamedTrace { path, trace }, console| {
+        run(&path, trace, console)
+    })
+}
+
+/// The same with each of anything.
+fn each<T>(
+    all: Vec<T>,
+    console: &mut Console,
+    mut run: impl FnMut(T, &mut Console) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Outcome> {
     let mut worst = Outcome::Yes;
-    for NamedTrace { path, trace } in traces {
-        let outcome = match run(&path, trace, console) {
+    for one in all {
+        let outcome = match run(one, console) {
             Ok(outcome) => outcome,
             Err(error) if is_broken_pipe(&error) => return Err(error),
             Err(error) => {

@@ -226,8 +226,25 @@ pub fn pooled<'a>(scores: impl IntoIterator<Item = &'a Score>, frontier: &Fronti
     pooled
 }
 
+/// Somebody whose traces there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// What they are called.
+    pub name: String,
+    /// Their traces, by number.
+    pub traces: Vec<usize>,
+}
+
+impl Person {
+    /// Adds up what each of their traces has of a ratio.
+    fn sum(&self, scores: &[Score], part: fn(&Score) -> Ratio) -> Ratio {
+        let parts = self.traces.iter().map(|&trace| part(&scores[trace]));
+        parts.fold((0.0, 0.0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
+    }
+}
+
 /// How a policy differs from another on the same traces, and how sure that is: 95 % intervals.
-/// Absent where it takes two traces or a time with the user there.
+/// Absent where it takes two people or a time with the user there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// GiB·h saved in an hour of the user's time.
@@ -239,12 +256,14 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Compares the scores of two policies, trace by trace. `seed` is what is drawn from.
-    pub fn between(base: &[Score], other: &[Score], seed: u64) -> Self {
-        let estimate = |part: fn(&Score) -> (f64, f64)| {
-            let pairs = base.iter().zip(other);
+    /// Compares the scores of two policies, a trace each, person by person: what one person does in
+    /// two traces is alike, so people are drawn, with all of their traces. `seed` is what is drawn
+    /// from.
+    pub fn between(base: &[Score], other: &[Score], people: &[Person], seed: u64) -> Self {
+        let estimate = |part: fn(&Score) -> Ratio| {
+            let pairs = people.iter();
             let pairs: Vec<_> = pairs
-                .map(|(base, other)| (part(base), part(other)))
+                .map(|person| (person.sum(base, part), person.sum(other, part)))
                 .collect();
             bootstrap::difference_of_ratios(&pairs, seed)
         };
@@ -279,7 +298,12 @@ mod tests {
     fn a_difference_is_of_the_sums_over_all_traces() {
         let base = [score(1.0, 0), score(3.0, 2)];
         let other = [score(2.0, 0), score(4.0, 0)];
-        let difference = Difference::between(&base, &other, 0);
+        let person = |name: &str, traces: &[usize]| Person {
+            name: name.to_owned(),
+            traces: traces.to_vec(),
+        };
+        let people = [person("anna", &[0]), person("ben", &[1])];
+        let difference = Difference::between(&base, &other, &people, 0);
         let saved = difference.saved_gib_h_per_active_hour.unwrap();
         assert_eq!((saved.value, saved.low, saved.high), (1.0, 1.0, 1.0));
         let reloads = difference.reloads_per_active_hour.unwrap();
@@ -288,7 +312,35 @@ mod tests {
             (-1.0, -2.0, 0.0)
         );
         assert_eq!(difference.early_return_rate, None, "nothing was discarded");
-        let alone = Difference::between(&base[..1], &other[..1], 0);
+        let alone = Difference::between(&base, &other, &[person("anna", &[0, 1])], 0);
         assert_eq!(alone.saved_gib_h_per_active_hour, None);
+    }
+
+    #[test]
+    fn traces_of_one_person_are_no_evidence_of_their_own() {
+        // Ten people, of whom each is the same ten times over.
+        let scores = |of: fn(usize) -> u64| -> Vec<Score> {
+            (0..100).map(|trace| score(1.0, of(trace / 10))).collect()
+        };
+        let (base, other) = (scores(|_| 5), scores(|person| person as u64));
+        let people = |traces: usize| -> Vec<Person> {
+            let all: Vec<usize> = (0..100).collect();
+            let people = all.chunks(traces).zip(0..);
+            let person = |(traces, name): (&[usize], u32)| Person {
+                name: name.to_string(),
+                traces: traces.to_vec(),
+            };
+            people.map(person).collect()
+        };
+        let reloads = |traces| {
+            let difference = Difference::between(&base, &other, &people(traces), 0);
+            difference.reloads_per_active_hour.unwrap()
+        };
+        let (by_trace, by_person) = (reloads(1), reloads(10));
+        assert!((by_trace.value - by_person.value).abs() < 1e-9);
+        let width = |it: Estimate| it.high - it.low;
+        // The root of ten.
+        let ratio = width(by_person) / width(by_trace);
+        assert!((3.0..3.4).contains(&ratio), "{ratio}");
     }
 }

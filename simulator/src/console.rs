@@ -6,7 +6,11 @@ use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use jiff::Timestamp;
+use recorder::{Flaw, ReadError};
 use serde::Serialize;
+
+/// What is said of a trace that is damaged or torn.
+pub(crate) const RECOVER_HELPS: &str = "; «sim recover» tells what is left of it";
 
 /// The two streams.
 pub(crate) struct Console {
@@ -38,6 +42,15 @@ impl Console {
         self.out.get_ref().is_terminal()
     }
 
+    /// How many characters fit into a line where people read the data: what the terminal says, and
+    /// elsewhere what `COLUMNS` does, if that is set.
+    pub(crate) fn width(&self) -> Option<usize> {
+        if self.is_terminal() {
+            return comfy_table::Table::new().width().map(usize::from);
+        }
+        std::env::var("COLUMNS").ok()?.parse().ok()
+    }
+
     /// Whether data may be coloured: on a terminal, unless `NO_COLOR` says otherwise.
     pub(crate) fn is_coloured(&self) -> bool {
         self.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
@@ -62,9 +75,17 @@ impl Console {
         self.talk("note", &note.to_string());
     }
 
-    /// Tells of a failure, with what led to it.
+    /// Tells of a failure, with what led to it and, of a damaged trace, what helps.
     pub(crate) fn error(&mut self, error: &anyhow::Error) {
-        self.talk("error", &format!("{error:#}"));
+        let is_left = |damage: &ReadError| {
+            // Of a file in another form there is nothing that could be read on its own.
+            damage.is_corruption() && !matches!(damage.flaw, Flaw::Damaged(_))
+        };
+        let helps = match error.downcast_ref().is_some_and(is_left) {
+            true => RECOVER_HELPS,
+            false => "",
+        };
+        self.talk("error", &format!("{error:#}{helps}"));
     }
 
     /// Data that is written already comes first. Where stderr is closed, nobody wants to know.

@@ -226,6 +226,7 @@ impl Cut {
             group: aside.group,
             unsaved: Some(tab.is_unsaved),
             capturing: Some(tab.is_capturing),
+            in_sight: tab.is_in_sight.then_some(true),
             last_accessed: Some(last_in_front_ms.saturating_add(world.wall_offset_ms())),
             ..Tab::new(tab.id, tab.win)
         }

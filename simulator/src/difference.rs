@@ -27,7 +27,7 @@ pub enum Cause {
     Cluster,
     /// The tab's host is familiar.
     Familiarity,
-    /// It was in front too lately.
+    /// It was opened or in front too lately.
     Ttl,
     /// The user paused it.
     Paused,
@@ -52,7 +52,7 @@ pub const CAUSES: [(Cause, &str, &str); 23] = [
     (
         Cause::Guard(Guard::Active),
         "active",
-        "a hard guard: it is in front of a window",
+        "a hard guard: it is in front of a window, or in sight beside the tab that is",
     ),
     (
         Cause::Guard(Guard::Pinned),
@@ -107,7 +107,7 @@ pub const CAUSES: [(Cause, &str, &str); 23] = [
     (
         Cause::Guard(Guard::Young),
         "young",
-        "a hard guard: it was in front a moment ago",
+        "a hard guard: it was opened or in front a moment ago",
     ),
     (
         Cause::Cluster,
@@ -248,7 +248,7 @@ fn kept(view: &View<'_>) -> Cause {
 /// What the other policy made of a tab, in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Numbers {
-    /// How long it was not in front, in milliseconds of the policy's clock.
+    /// How long ago it was opened or last in front, in milliseconds of the policy's clock.
     pub idle_ms: i64,
     /// How long it has to be, in milliseconds of the same clock.
     pub ttl_ms: i64,

@@ -8,6 +8,7 @@ mod console;
 mod named_traces;
 mod outcome;
 mod page;
+mod people;
 mod policy;
 mod reading;
 mod trace_cache;

@@ -165,6 +165,35 @@ fn identity(file: &Path, header: &LogOpened) -> (PathBuf, String) {
     (place, header.session.to_string())
 }
 
+/// What traces are called for short: the last part of each path, or all of it where several share
+/// that.
+pub(crate) fn short_names<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<String> {
+    let paths: Vec<&Path> = paths.collect();
+    let mut shared: BTreeMap<String, usize> = BTreeMap::new();
+    for path in &paths {
+        *shared.entry(short_name(path)).or_default() += 1;
+    }
+    let name = |path: &Path| {
+        let short = short_name(path);
+        match shared.get(&short) {
+            Some(1) => short,
+            _ => path.display().to_string(),
+        }
+    };
+    paths.into_iter().map(name).collect()
+}
+
+/// The last part of a path, without what tells the form.
+fn short_name(path: &Path) -> String {
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    let endings = [".jsonl.zst", ".jsonl", ".parquet"];
+    let bare = endings.iter().find_map(|ending| name.strip_suffix(ending));
+    bare.unwrap_or(&name).to_owned()
+}
+
 /// Traces by what is in them: what lies in two places is one trace, too.
 #[derive(Default)]
 pub(crate) struct Distinct(BTreeMap<String, PathBuf>);

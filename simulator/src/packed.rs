@@ -12,7 +12,7 @@
 mod codec;
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::mem;
 use std::sync::Arc;
 
@@ -25,13 +25,17 @@ use crate::replay::Step;
 use codec::{Decoder, Encoder};
 
 /// What a packed trace ends in. The number is raised whenever the layout changes.
-pub const MAGIC: &[u8; 8] = b"tabpack2";
+pub const MAGIC: &[u8; 8] = b"tabpack3";
 
 /// How many bytes gather before they are summed and written: 64 KiB.
 const PORTION_BYTES: usize = 64 << 10;
 
 /// The length of the head, the checksum and [`MAGIC`].
 const TRAILER_BYTES: usize = 16;
+
+const TOO_SHORT: &str = "it is too short";
+const TOO_LONG: &str = "its head is too long";
+const NO_HEAD: &str = "its head cannot be read";
 
 /// What is told of a packed trace.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -151,6 +155,47 @@ impl<W: Write> Packer<W> {
     }
 }
 
+impl About {
+    /// Reads which trace was packed, and neither its steps nor whether they are whole.
+    ///
+    /// # Errors
+    /// What the reader says; [`Damaged`], as [`io::ErrorKind::InvalidData`].
+    pub fn read(mut packed: impl Read + Seek) -> io::Result<Self> {
+        let damaged = |what| io::Error::new(io::ErrorKind::InvalidData, Damaged(what));
+        let length = packed.seek(SeekFrom::End(0))?;
+        let content = length.checked_sub(TRAILER_BYTES as u64);
+        let content = content.ok_or_else(|| damaged(TOO_SHORT))?;
+        let mut trailer = [0; TRAILER_BYTES];
+        packed.seek(SeekFrom::Start(content))?;
+        packed.read_exact(&mut trailer)?;
+        let Trailer { head_bytes, .. } = Trailer::of(trailer).map_err(|it| damaged(it.0))?;
+        let start = content.checked_sub(head_bytes.into());
+        packed.seek(SeekFrom::Start(start.ok_or_else(|| damaged(TOO_LONG))?))?;
+        let head = serde_json::from_reader(io::BufReader::new(packed.take(head_bytes.into())));
+        let head: Head = head.map_err(|_| damaged(NO_HEAD))?;
+        Ok(head.about)
+    }
+}
+
+/// What stands behind the head.
+struct Trailer {
+    head_bytes: u32,
+    crc: [u8; 4],
+}
+
+impl Trailer {
+    fn of(bytes: [u8; TRAILER_BYTES]) -> Result<Self, Damaged> {
+        let [a, b, c, d, e, f, g, h, magic @ ..] = bytes;
+        if magic != *MAGIC {
+            return Err(Damaged("it does not end as one"));
+        }
+        Ok(Self {
+            head_bytes: u32::from_le_bytes([a, b, c, d]),
+            crc: [e, f, g, h],
+        })
+    }
+}
+
 /// A packed trace. A copy shares everything.
 #[derive(Clone)]
 pub struct PackedTrace {
@@ -167,23 +212,15 @@ impl PackedTrace {
     /// What is not as it was written.
     pub fn open(bytes: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Result<Self, Damaged> {
         let all = (*bytes).as_ref();
-        let content = all.len().checked_sub(TRAILER_BYTES);
-        let content = content.ok_or(Damaged("it is too short"))?;
-        let (content, trailer) = all.split_at(content);
-        let (length, trailer) = trailer.split_at(4);
-        let (crc, magic) = trailer.split_at(4);
-        if magic != MAGIC {
-            return Err(Damaged("it does not end as one"));
-        }
+        let (content, trailer) = all.split_last_chunk().ok_or(Damaged(TOO_SHORT))?;
+        let Trailer { head_bytes, crc } = Trailer::of(*trailer)?;
         if crc32c::crc32c(content).to_le_bytes() != crc {
             return Err(Damaged("its checksum does not match"));
         }
-        let length = length.try_into().map(u32::from_le_bytes);
-        let length = length.map_err(|_| Damaged("it is too short"))? as usize;
-        let end = content.len().checked_sub(length);
-        let end = end.ok_or(Damaged("its head is too long"))?;
+        let end = content.len().checked_sub(head_bytes as usize);
+        let end = end.ok_or(Damaged(TOO_LONG))?;
         let head = serde_json::from_slice(&content[end..]);
-        let head: Head = head.map_err(|_| Damaged("its head cannot be read"))?;
+        let head: Head = head.map_err(|_| Damaged(NO_HEAD))?;
         Ok(Self {
             head: Arc::new(head),
             end,

@@ -105,6 +105,7 @@ pub const COLUMNS: &[(&str, Kind)] = &[
     ("group", Kind::Signed),
     ("unsaved", Kind::Flag),
     ("capturing", Kind::Flag),
+    ("in_sight", Kind::Flag),
     ("last_accessed", Kind::Signed),
     ("opener", Kind::Signed),
     ("old", Kind::Signed),

@@ -112,6 +112,7 @@ mod tests {
                 Series::new("two", Mark::Steps, points.clone()),
                 Series::new("three", Mark::Area, points.clone()),
                 Series::new("four", Mark::Stems, points.clone()),
+                Series::new("five", Mark::Dashes, points.clone()),
                 Series::new("", Mark::Points(Shape::Ring), points),
             ],
         }

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 #[cfg(feature = "analysis")]
 use simulator::parquet::ParquetTrace;
 
-use crate::console::{Console, Safe};
+use crate::console::{Console, RECOVER_HELPS, Safe};
 
 /// A trace that is larger shows its progress. A smaller one takes well under a second.
 const PROGRESS_FROM_BYTES: u64 = 16 << 20;
@@ -34,7 +34,7 @@ pub(crate) const LINES_A_TICK: u64 = 4_096;
 const COMPRESSION: u64 = 10;
 
 /// More tabs and windows than this are open in no browser: people who boast of many have some thousands.
-/// Baselines that run on timers look at each of them at every event.
+/// Some baselines look at each of them at every sample.
 const OPEN_MAX: usize = 20_000;
 
 /// How reading ended.
@@ -163,7 +163,7 @@ pub(crate) fn read_with(
         if let Some(tail) = reader.torn_tail() {
             console.note(format_args!(
                 "{}: the end is torn: {} bytes from byte {} on are an unfinished line and are \
-                 passed over",
+                 passed over{RECOVER_HELPS}",
                 Safe(&tail.file.display().to_string()),
                 tail.bytes,
                 tail.byte

@@ -19,7 +19,7 @@ use serde_json::Value;
 pub enum Obstacle {
     /// Hard guards hold.
     Guard,
-    /// It was in front too lately.
+    /// It was opened or in front too lately.
     Ttl,
     /// Nothing is discarded now.
     Gate,

@@ -188,9 +188,10 @@ impl<P: Policy> Replay<P> {
         self.world().state_hash(self.policy())
     }
 
-    /// How many discards so far went against a hard guard.
+    /// How many discards so far went against a hard guard, and how many more would that are decided
+    /// and not carried out yet.
     pub fn violations(&self) -> u64 {
-        self.run.score.violations
+        self.run.violations()
     }
 
     /// The sums so far, up to the last line.

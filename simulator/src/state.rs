@@ -25,7 +25,7 @@ use crate::replay::Replay;
 pub const MAGIC: [u8; 8] = *b"simstate";
 
 /// The version of the layout. It is raised when the meaning of a field changes and its name stays.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The most bytes that a state is read from. A thousand tabs and all the hosts that are ever
 /// remembered come to about a megabyte.

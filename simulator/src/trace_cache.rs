@@ -2,33 +2,30 @@
 //!
 //! A trace is packed the first time it is asked for and mapped into memory from then on. What is
 //! kept names the files it was made from, with their sizes and times of change, and the version of the
-//! program that packed it: where one differs, it is made anew. A damaged one is, too. All of it can be deleted at any time; what was asked for
-//! the longest ago is, where all together have more than 4 GiB. It is written beside its place and
-//! renamed, so nobody ever maps a file that still changes.
+//! program that packed it: where one differs, it is made anew. A damaged one is, too. All of it can be
+//! deleted at any time. What is packed of files that are gone or were changed is, whenever the cache
+//! is opened, and what was asked for the longest ago, where all together have more than 4 GiB. It is
+//! written beside its place and renamed, so nobody ever maps a file that still changes.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, IntoInnerError};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use engine::hex;
 use etcetera::BaseStrategy as _;
 use memmap2::Mmap;
-use recorder::Trace;
-use sha2::{Digest as _, Sha256};
+use recorder::{PackedFile, PackedFolder, Trace};
 use simulator::packed::{About, PackedTrace, Packer, SourceFile};
-use tempfile::NamedTempFile;
+use tempfile::TempPath;
 
 use crate::console::Console;
 use crate::reading::{Show, read, shown};
 
 /// How much is kept. A file that is removed while it is mapped stays with those who map it.
 const KEPT_BYTES: u64 = 4 << 30;
-
-const SUFFIX: &str = "tabpack";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -44,19 +41,25 @@ pub(crate) struct CacheArgs {
 /// The folder in which packed traces are kept.
 pub(crate) struct TraceCache {
     /// None where the user has no place for such things.
-    folder: Option<PathBuf>,
+    folder: Option<PackedFolder>,
     /// Whether a trace is read through before what is kept of it is believed.
     is_verified: bool,
 }
 
 impl TraceCache {
-    /// The user's own: `tab-orchestrator/packed` below `XDG_CACHE_HOME` or its default. Files are
-    /// known again by their sizes and times, unless it is said that they are read through as well.
-    pub(crate) fn of_user(args: CacheArgs) -> Self {
+    /// The user's own, without what is left there of traces that are gone. Files are known again by
+    /// their sizes and times, unless it is said that they are read through as well.
+    pub(crate) fn of_user(args: CacheArgs, console: &mut Console) -> Self {
         let folders = etcetera::choose_base_strategy();
-        let folder = folders.map(|folders| folders.cache_dir().join("tab-orchestrator/packed"));
+        let folder = folders.map(|folders| PackedFolder::below(&folders.cache_dir()));
+        let folder = folder.ok();
+        if let Some(folder) = &folder {
+            for problem in remove_leftovers(folder) {
+                console.note(problem);
+            }
+        }
         Self {
-            folder: folder.ok(),
+            folder,
             is_verified: args.verify_cache,
         }
     }
@@ -72,7 +75,9 @@ impl TraceCache {
         console: &mut Console,
     ) -> anyhow::Result<PackedTrace> {
         let files = files(path, trace)?;
-        let place = self.place(&files);
+        let session = trace.header().session;
+        let place = (self.folder.as_ref().zip(files.first()))
+            .map(|(folder, first)| folder.place(session, Path::new(&first.path)));
         let mut show = Show::Progress;
         if let Some(place) = place.as_deref().filter(|place| place.exists()) {
             match File::open(place)
@@ -100,13 +105,6 @@ impl TraceCache {
         self.pack(path, trace, files, place, show, console)
     }
 
-    /// Where a trace of these files is kept.
-    fn place(&self, files: &[SourceFile]) -> Option<PathBuf> {
-        let first = Sha256::digest(files.first()?.path.as_bytes());
-        let name = hex(&first[..12]);
-        Some(self.folder.as_ref()?.join(name).with_extension(SUFFIX))
-    }
-
     /// Packs a trace. Where it cannot be kept it is gone with the program.
     fn pack(
         &self,
@@ -117,19 +115,24 @@ impl TraceCache {
         show: Show,
         console: &mut Console,
     ) -> anyhow::Result<PackedTrace> {
-        let beside = (self.folder.as_deref()).filter(|folder| fs::create_dir_all(folder).is_ok());
-        let beside = beside.and_then(|folder| NamedTempFile::new_in(folder).ok());
-        let is_kept = beside.is_some();
-        let file = match beside {
-            Some(file) => file,
-            None => NamedTempFile::new().context("there is no place for a packed trace")?,
+        let header = trace.header();
+        let prefix = PackedFolder::unfinished(header.session);
+        let beside = (self.folder.as_ref()).and_then(|folder| begin(folder, &prefix).ok());
+        let (file, unfinished) = match beside {
+            Some((file, path)) => (file, Some(path)),
+            None => {
+                let file = tempfile::tempfile().context("there is no place for a packed trace")?;
+                (file, None)
+            }
         };
-        let folder = file.path().parent().map(shown).unwrap_or_default();
+        let folder = (unfinished.as_deref().and_then(Path::parent))
+            .map_or_else(std::env::temp_dir, Path::to_owned);
         let cannot = || {
             format!(
-                "{} cannot be packed into {folder}; make room there, or name another cache folder \
-                 with XDG_CACHE_HOME",
-                shown(path)
+                "{} cannot be packed into {}; make room there, or name another cache folder with \
+                 XDG_CACHE_HOME",
+                shown(path),
+                shown(&folder)
             )
         };
         let mut packer = Packer::new(BufWriter::new(file));
@@ -137,7 +140,6 @@ impl TraceCache {
             packer.push(line).with_context(cannot)?;
             Ok(ControlFlow::Continue(()))
         })?;
-        let header = trace.header();
         let about = About {
             session: header.session.to_string(),
             sim: VERSION.to_owned(),
@@ -149,21 +151,20 @@ impl TraceCache {
         let file = packer.finish(about).with_context(cannot)?;
         let file = file.into_inner().map_err(IntoInnerError::into_error);
         let file = file.with_context(cannot)?;
-        let packed = mapped(file.as_file())?;
+        let packed = mapped(&file)?;
         // It is mapped already: where it cannot be put in its place, it serves this once.
-        if let Some(place) = place.filter(|_| is_kept) {
-            if let Err(error) = file.persist(&place) {
+        if let Some((folder, (unfinished, place))) = self.folder.as_ref().zip(unfinished.zip(place))
+        {
+            if let Err(error) = unfinished.persist(&place) {
                 console.note(format_args!(
                     "{}: {}; the packed trace is not kept",
                     shown(&place),
                     error.error
                 ));
-            } else if let Some(folder) = place.parent()
-                && let Err(error) = remove_surplus(folder, KEPT_BYTES)
-            {
+            } else if let Err(error) = remove_surplus(folder, KEPT_BYTES) {
                 console.note(format_args!(
                     "{}: {error}; packed traces that are too much stay",
-                    shown(folder)
+                    shown(folder.path())
                 ));
             }
         }
@@ -187,26 +188,79 @@ fn note_use(place: &Path) -> io::Result<()> {
         .set_modified(SystemTime::now())
 }
 
-/// Removes what was asked for the longest ago, until the rest has at most so many bytes. The last
-/// one stays in any case.
-fn remove_surplus(folder: &Path, bytes_max: u64) -> io::Result<()> {
-    let mut kept = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|suffix| suffix == SUFFIX) {
-            let metadata = fs::metadata(&path)?;
-            kept.push((metadata.modified()?, path, metadata.len()));
+/// Begins to pack a trace beside its place. As long as the file is open nobody takes it for one that
+/// was left behind.
+fn begin(folder: &PackedFolder, prefix: &str) -> io::Result<(File, TempPath)> {
+    folder.create()?;
+    let mut named = tempfile::Builder::new();
+    let named = named.prefix(prefix).tempfile_in(folder.path())?;
+    named.as_file().lock()?;
+    Ok(named.into_parts())
+}
+
+/// Removes what is packed of files that are gone or were changed, what does not tell of what it is,
+/// and what a killed process was packing. Returns what went wrong.
+fn remove_leftovers(folder: &PackedFolder) -> Vec<String> {
+    let packed = match folder.list() {
+        Ok(packed) => packed,
+        // Then nothing will be kept there either.
+        Err(_) if !folder.path().is_dir() => return Vec::new(),
+        Err(error) => return vec![format!("{}: {error}", shown(folder.path()))],
+    };
+    let mut problems = Vec::new();
+    for file in packed {
+        let mut tell = |error, then| {
+            problems.push(format!("{}: {error}{then}", shown(&file.path)));
+        };
+        let is_left_over = is_left_over(&file).unwrap_or_else(|error| {
+            let is_damaged = error.kind() == io::ErrorKind::InvalidData;
+            tell(error, if is_damaged { "; it is removed" } else { "" });
+            is_damaged
+        });
+        if is_left_over && let Err(error) = file.remove() {
+            tell(error, "");
         }
     }
-    kept.sort();
-    let mut bytes: u64 = kept.iter().map(|(.., bytes)| bytes).sum();
+    problems
+}
+
+/// Whether nobody will ask for a file again.
+///
+/// # Errors
+/// What the file system says; that it is damaged.
+fn is_left_over(packed: &PackedFile) -> io::Result<bool> {
+    let file = match File::open(&packed.path) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    if packed.is_whole {
+        let mut files = About::read(file)?.files.into_iter();
+        return Ok(files.any(|it| !as_it_is(Path::new(&it.path)).is_ok_and(|now| now == it)));
+    }
+    match file.try_lock_shared() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Removes what was asked for the longest ago, until the rest has at most so many bytes. The last
+/// one stays in any case.
+fn remove_surplus(folder: &PackedFolder, bytes_max: u64) -> io::Result<()> {
+    let mut kept = Vec::new();
+    for file in folder.list()?.into_iter().filter(|it| it.is_whole) {
+        kept.push((fs::metadata(&file.path)?.modified()?, file));
+    }
+    kept.sort_by(|(a, one), (b, other)| (a, &one.path).cmp(&(b, &other.path)));
+    let mut bytes: u64 = kept.iter().map(|(_, file)| file.bytes).sum();
     kept.pop();
-    for (_, path, its_bytes) in kept {
+    for (_, file) in kept {
         if bytes <= bytes_max {
             break;
         }
-        fs::remove_file(&path)?;
-        bytes -= its_bytes;
+        file.remove()?;
+        bytes -= file.bytes;
     }
     Ok(())
 }
@@ -217,20 +271,26 @@ fn files(path: &Path, trace: &Trace) -> anyhow::Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for file in of_segments {
         let here = fs::canonicalize(file).with_context(|| shown(path))?;
-        let metadata = fs::metadata(&here).with_context(|| shown(&here))?;
-        let modified = metadata.modified()?;
-        let modified_ns = match modified.duration_since(UNIX_EPOCH) {
-            Ok(after) => i128::try_from(after.as_nanos())?,
-            Err(before) => -i128::try_from(before.duration().as_nanos())?,
-        };
-        files.push(SourceFile {
-            path: here.display().to_string(),
-            bytes: metadata.len(),
-            modified_ns,
-        });
+        files.push(as_it_is(&here).with_context(|| shown(&here))?);
     }
     files.dedup();
     Ok(files)
+}
+
+/// A file as it is now.
+fn as_it_is(path: &Path) -> io::Result<SourceFile> {
+    let metadata = fs::metadata(path)?;
+    let modified = metadata.modified()?;
+    let ns = |duration: Duration| i128::try_from(duration.as_nanos()).map_err(io::Error::other);
+    let modified_ns = match modified.duration_since(UNIX_EPOCH) {
+        Ok(after) => ns(after)?,
+        Err(before) => -ns(before.duration())?,
+    };
+    Ok(SourceFile {
+        path: path.display().to_string(),
+        bytes: metadata.len(),
+        modified_ns,
+    })
 }
 
 #[expect(
@@ -246,29 +306,46 @@ fn mapped(file: &File) -> anyhow::Result<PackedTrace> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn what_was_asked_for_the_longest_ago_goes_and_the_last_one_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = |name: &str| folder.path().join(name).with_extension(SUFFIX);
+        let cache = tempfile::tempdir().unwrap();
+        let folder = PackedFolder::below(cache.path());
+        folder.create().unwrap();
+        let session = recorder::new_session(0);
+        let place = |name: &str| folder.place(session, Path::new(name));
         for (name, age_s) in [("b", 40), ("a", 30), ("c", 20)] {
             let file = File::create(place(name)).unwrap();
             file.set_len(100).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(age_s))
                 .unwrap();
         }
-        fs::write(folder.path().join("of-another"), [0; 500]).unwrap();
+        let others = folder.path().join("of-another");
+        fs::write(&others, [0; 500]).unwrap();
         let left = |bytes_max| {
-            remove_surplus(folder.path(), bytes_max).unwrap();
+            remove_surplus(&folder, bytes_max).unwrap();
             ["a", "b", "c"].map(|name| place(name).exists())
         };
         assert_eq!(left(300), [true, true, true]);
         note_use(&place("b")).unwrap();
         assert_eq!(left(200), [false, true, true]);
         assert_eq!(left(0), [false, true, false]);
-        assert!(folder.path().join("of-another").exists());
+        assert!(others.exists());
+    }
+
+    #[test]
+    fn what_is_being_packed_is_not_left_over() {
+        let cache = tempfile::tempdir().unwrap();
+        let folder = PackedFolder::below(cache.path());
+        let prefix = PackedFolder::unfinished(recorder::new_session(0));
+        let (file, unfinished) = begin(&folder, &prefix).unwrap();
+        assert_eq!(remove_leftovers(&folder), [""; 0]);
+        assert!(unfinished.exists());
+        // Killed, it leaves the file and no lock.
+        let path = unfinished.keep().unwrap();
+        drop(file);
+        assert_eq!(remove_leftovers(&folder), [""; 0]);
+        assert!(!path.exists());
     }
 }

@@ -11,6 +11,6 @@ mod search;
 mod split;
 
 pub use choice::{Choice, Limits, Plateau, double_steps, neighbours, steps};
-pub use evidence::{Evidence, PairedTest, paired_test};
+pub use evidence::{Evidence, Gain};
 pub use search::{Search, Tried, objectives};
-pub use split::{Cells, Part, Person, Split, SplitError, SplitKind, split};
+pub use split::{Cells, Part, Split, SplitError, SplitKind, split};

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
-use std::io::{BufWriter, ErrorKind, IntoInnerError, Write as _};
+use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -95,7 +95,7 @@ impl WholeFile {
         // Others may read results, as far as the user's mask lets them.
         let mut named = tempfile::Builder::new();
         named.permissions(Permissions::from_mode(0o666));
-        let file = named.tempfile_in(folder);
+        let file = named.tempfile_in(folder).map_err(of_target);
         let file = file.with_context(|| format!("cannot write into {}", shown(folder)))?;
         Ok(Self {
             path: path.to_owned(),
@@ -105,7 +105,7 @@ impl WholeFile {
 
     /// Adds to it.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let written = self.out.write_all(bytes);
+        let written = self.out.write_all(bytes).map_err(of_target);
         written.with_context(|| format!("cannot write {}", shown(&self.path)))
     }
 
@@ -113,10 +113,19 @@ impl WholeFile {
     pub(crate) fn end(self) -> anyhow::Result<()> {
         let cannot = || format!("cannot write {}", shown(&self.path));
         let file = self.out.into_inner().map_err(IntoInnerError::into_error);
-        let file = file.with_context(cannot)?;
+        let file = file.map_err(of_target).with_context(cannot)?;
         file.as_file().sync_all().with_context(cannot)?;
-        file.persist(&self.path).with_context(cannot)?;
+        let persisted = file.persist(&self.path).map_err(|it| it.error);
+        persisted.with_context(cannot)?;
         Ok(())
+    }
+}
+
+/// An error without the name of the file beside, which nobody has heard of.
+pub(crate) fn of_target(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(_) => error,
+        None => error.kind().into(),
     }
 }
 
@@ -185,13 +194,24 @@ impl Beside {
             Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
         }
         for leftover in fs::read_dir(&around).with_context(cannot)? {
-            fs::remove_dir_all(leftover.with_context(cannot)?.path()).with_context(cannot)?;
+            let leftover = leftover.with_context(cannot)?;
+            let is_folder = leftover.file_type().with_context(cannot)?.is_dir();
+            let removed = match is_folder {
+                true => fs::remove_dir_all(leftover.path()),
+                false => fs::remove_file(leftover.path()),
+            };
+            removed.with_context(cannot)?;
         }
         Ok(Self {
             out: out.to_owned(),
             around,
             _lock: lock,
         })
+    }
+
+    /// Returns the folder around it, which nobody else may enter and which goes with it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.around
     }
 
     /// Returns where the folder is until it gets its name.

@@ -309,13 +309,22 @@ fn tab_facts(is_first: bool) -> BoxedStrategy<TabFacts> {
             auto_discardable,
             seldom(),
             seldom(),
+            seldom(),
             last_accessed,
         ),
     )
         .prop_map(|(first, second)| {
             let (tab, win, page, protected, active, pinned) = first;
-            let (audible, discarded, loading, auto_discardable, unsaved, capturing, accessed) =
-                second;
+            let (
+                audible,
+                discarded,
+                loading,
+                auto_discardable,
+                unsaved,
+                capturing,
+                in_sight,
+                accessed,
+            ) = second;
             TabFacts {
                 page,
                 protected,
@@ -327,6 +336,7 @@ fn tab_facts(is_first: bool) -> BoxedStrategy<TabFacts> {
                 auto_discardable,
                 unsaved,
                 capturing,
+                in_sight,
                 last_accessed: accessed.map(|ms| START_MS + ms),
                 ..TabFacts::new(tab, win)
             }
@@ -367,6 +377,7 @@ fn changes() -> BoxedStrategy<TabChanges> {
         2 => told().prop_map(|pinned| TabChanges { pinned, ..TabChanges::default() }),
         2 => told().prop_map(|unsaved| TabChanges { unsaved, ..TabChanges::default() }),
         2 => told().prop_map(|capturing| TabChanges { capturing, ..TabChanges::default() }),
+        3 => told().prop_map(|in_sight| TabChanges { in_sight, ..TabChanges::default() }),
         2 => told().prop_map(|auto_discardable| TabChanges {
             auto_discardable,
             ..TabChanges::default()
@@ -379,6 +390,7 @@ fn changes() -> BoxedStrategy<TabChanges> {
         auto_discardable: Some(true),
         unsaved: Some(false),
         capturing: Some(false),
+        in_sight: Some(false),
     };
     prop_oneof![3 => one, 2 => Just(calm)].boxed()
 }

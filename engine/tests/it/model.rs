@@ -43,6 +43,9 @@ rules! {
     SleepDoesNotCount,
     IdleBeforeTheLogIsCapped,
     LeavingTheFrontCounts,
+    InSight,
+    LeavingSightCounts,
+    InSightIsContext,
     Pause,
     Cooldown,
     Batch,
@@ -99,11 +102,18 @@ struct Tab {
     auto_discardable: bool,
     unsaved: bool,
     capturing: bool,
+    in_sight: bool,
     last_active: Clocks,
     known_since: Clocks,
     bytes: Option<u64>,
     shadowed: bool,
     order: Order,
+}
+
+impl Tab {
+    fn is_shown(&self) -> bool {
+        self.active || self.in_sight
+    }
 }
 
 /// What became of the last decision on a tab that was to be carried out.
@@ -285,6 +295,7 @@ impl Model {
             Input::TabLoaded { tab, .. } => self.change(*tab, |tab, _| tab.loading = false),
             Input::TabChanged { tab, changes } => {
                 self.change(*tab, |tab, at| changed(tab, *changes, at));
+                self.told_of_sight(*tab, changes.in_sight);
                 self.lift_refusal(*tab);
             }
             Input::TabMoved { tab, win } => {
@@ -376,11 +387,11 @@ impl Model {
     fn after_each_event(&mut self) {
         let at = self.at;
         for tab in &mut self.tabs {
-            // The tab in front of the focused window is in use now.
-            if tab.active && self.focused == Some(tab.win) {
+            // What the focused window shows is in use now.
+            if tab.is_shown() && self.focused == Some(tab.win) {
                 tab.last_active = at;
             }
-            if tab.active || tab.discarded {
+            if tab.is_shown() || tab.discarded {
                 tab.shadowed = false;
                 if tab.discarded || matches!(tab.order, Order::Refused { .. }) {
                     tab.order = Order::None;
@@ -439,6 +450,7 @@ impl Model {
                     auto_discardable: facts.auto_discardable,
                     unsaved: facts.unsaved,
                     capturing: facts.capturing,
+                    in_sight: None,
                 };
                 changed(tab, changes, at);
                 tab.marked_protected = facts.protected.unwrap_or(tab.marked_protected);
@@ -461,6 +473,7 @@ impl Model {
                 auto_discardable: facts.auto_discardable != Some(false),
                 unsaved: facts.unsaved == Some(true),
                 capturing: facts.capturing == Some(true),
+                in_sight: false,
                 last_active: last_accessed.map_or(self.at, |wall| self.at_wall_clock(wall)),
                 known_since: self.at,
                 bytes: None,
@@ -473,6 +486,20 @@ impl Model {
             Some(true) if !is_active => self.activated(facts.tab, facts.win),
             Some(false) => self.leaves_front(facts.tab),
             Some(true) | None => {}
+        }
+        self.told_of_sight(facts.tab, facts.in_sight);
+    }
+
+    fn told_of_sight(&mut self, id: TabId, told: Option<bool>) {
+        let is_known = self.find(id).is_some() && self.has(Rule::InSight);
+        let counts = self.has(Rule::LeavingSightCounts);
+        if let Some(in_sight) = told.filter(|_| is_known) {
+            self.change(id, |tab, at| {
+                if in_sight != tab.in_sight && (in_sight || counts) {
+                    tab.last_active = at;
+                }
+                tab.in_sight = in_sight;
+            });
         }
     }
 
@@ -530,7 +557,12 @@ impl Model {
         if self.find(id).is_some_and(|tab| tab.win != win) {
             self.leaves_front(id);
             self.window_known(win);
-            self.change(id, |tab, _| tab.win = win);
+            self.change(id, |tab, at| {
+                tab.win = win;
+                if tab.in_sight {
+                    tab.last_active = at;
+                }
+            });
         }
     }
 
@@ -554,7 +586,7 @@ impl Model {
         for tab in &mut self.tabs {
             let loses = self.focused == Some(tab.win);
             let gains = win == Some(tab.win);
-            if tab.active && (loses || gains) {
+            if tab.is_shown() && (loses || gains) {
                 tab.last_active = self.at;
             }
         }
@@ -706,6 +738,15 @@ impl Model {
                 && self.has(Rule::SameWindowIsContext)
         };
         let mut members = vec![front.id];
+        if self.has(Rule::InSightIsContext) {
+            let mut beside: Vec<TabId> = (newest_first.iter())
+                .filter(|tab| tab.in_sight && tab.win == front.win)
+                .map(|tab| tab.id)
+                .collect();
+            beside.sort();
+            members.extend(beside);
+        }
+        newest_first.retain(|tab| !members.contains(&tab.id));
         members.extend((newest_first.iter().filter(|tab| is_on_host(tab))).map(|tab| tab.id));
         members.extend(
             (newest_first.iter())
@@ -923,7 +964,7 @@ impl Model {
             .silent_since
             .is_some_and(|since| self.at.awake - since < 60 * SECOND);
         [
-            (tab.active, Rule::Active),
+            (tab.is_shown(), Rule::Active),
             (tab.pinned, Rule::Pinned),
             (tab.audible, Rule::Audible),
             (fell_silent_lately, Rule::RecentlyAudible),

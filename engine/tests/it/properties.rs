@@ -297,6 +297,7 @@ mod the_watchman_objects {
             ("pinned", TabFacts { pinned: yes, ..plain() }),
             ("audible", TabFacts { audible: yes, ..plain() }),
             ("capturing", TabFacts { capturing: yes, ..plain() }),
+            ("in sight", TabFacts { in_sight: yes, ..plain() }),
             ("unsaved", TabFacts { unsaved: yes, ..plain() }),
             ("not auto-discardable", TabFacts { auto_discardable: Some(false), ..plain() }),
             ("protected", TabFacts { protected: yes, ..plain() }),

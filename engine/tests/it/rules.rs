@@ -81,6 +81,49 @@ mod world_and_clocks {
     }
 
     #[test]
+    fn what_is_in_sight_beside_the_tab_in_front_is_in_use_too() {
+        let mut scene = Scene::of([tab_here(2, "b.example")]);
+        scene.see(2, true).wait(HOUR);
+        assert_eq!(scene.at_high(), NONE);
+        assert_eq!(scene.explain(2).idle_ms, 0);
+        scene.see(2, false).wait(5 * MINUTE).at_low();
+        assert_eq!(scene.explain(2).idle_ms, 5 * MINUTE);
+    }
+
+    #[test]
+    fn what_a_window_shows_was_in_use_until_another_had_the_focus() {
+        let mut scene = Scene::of([tab_here(2, "b.example")]);
+        scene.see(2, true).wait(HOUR);
+        scene.focus(None).wait(HOUR);
+        assert_eq!(scene.at_high(), NONE);
+        assert_eq!(scene.explain(2).idle_ms, HOUR);
+        assert_eq!(scene.explain(2).guards, [Guard::Active]);
+    }
+
+    #[test]
+    fn it_stays_in_sight_under_another_id_in_another_window_and_discarded() {
+        let mut scene = Scene::of([tab_here(2, "b.example")]);
+        scene.see(2, true);
+        let by = DiscardedBy::Other;
+        scene.tell(Input::TabReplaced {
+            tab: TabId(3),
+            old: TabId(2),
+        });
+        let tab = TabId(3);
+        scene.tell(Input::TabDiscarded { tab, by });
+        scene.tell(Input::TabRestored { tab });
+        scene.tell(Input::TabLoaded { tab, load_ms: None });
+        scene.tell(Input::TabMoved {
+            tab,
+            win: WindowId(2),
+        });
+        assert_eq!(scene.wait(HOUR).at_high(), NONE);
+        assert_eq!(scene.explain(3).guards, [Guard::Active]);
+        scene.see(3, false).wait(HOUR);
+        assert_eq!(scene.at_high(), [3]);
+    }
+
+    #[test]
     fn the_last_focused_window_is_the_context_while_another_program_has_the_focus() {
         let mut scene = Scene::of([tab(2, "b.example")]);
         scene.activate(2, 2).focus(Some(2)).focus(None);
@@ -343,6 +386,13 @@ mod guards {
                 },
             ),
             (
+                Guard::Active,
+                TabFacts {
+                    in_sight: YES,
+                    ..plain.clone()
+                },
+            ),
+            (
                 Guard::Pinned,
                 TabFacts {
                     pinned: YES,
@@ -508,6 +558,15 @@ mod focus {
             [1, 2, 3, 4],
             "10 minutes after it was in front"
         );
+    }
+
+    #[test]
+    fn what_is_in_sight_beside_the_tab_in_front_comes_next() {
+        let tabs = [tab_here(2, "b.example"), tab_here(3, "front.example")];
+        let mut scene = Scene::of(tabs);
+        scene.see(2, true).wait(HOUR);
+        assert_eq!(scene.cluster(), [1, 2, 3]);
+        assert_eq!(scene.explain(2).in_focus, Some(Belongs::InSight));
     }
 
     #[test]
@@ -1034,6 +1093,21 @@ mod explain {
     }
 
     #[test]
+    fn a_tab_that_never_was_in_front_is_not_said_to_have_been() {
+        let mut scene = Scene::of([]);
+        scene.tell(Input::TabOpened(tab_here(2, "b.example")));
+        let text = scene.explain(2).to_string();
+        let expect = "inside: it was opened or in front in the same window lately";
+        assert!(text.contains(expect), "{text}");
+        let expect = "guard      it was opened or in front a moment ago";
+        assert!(text.contains(expect), "{text}");
+        scene.wait(MINUTE).at_low();
+        let text = scene.explain(2).to_string();
+        let expect = "kept: it was opened or in front too lately";
+        assert!(text.contains(expect), "{text}");
+    }
+
+    #[test]
     fn a_tab_that_is_not_its_turn_waits() {
         let mut scene = Scene::of([tab(2, "b.example"), tab(3, "c.example")]);
         scene.wait(5 * MINUTE).at_low();
@@ -1074,6 +1148,23 @@ mod explain {
         scene.tell(Input::PolicyChanged(Box::new(gentle)));
         assert_eq!(scene.explain(2).gate, GateState::LevelTooLow);
     }
+}
+
+#[test]
+fn the_state_hash_tells_of_sight_only_where_it_is_told() {
+    let hash = |in_sight| {
+        let mut scene = Scene::of([tab(2, "b.example")]);
+        scene.change(
+            2,
+            TabChanges {
+                in_sight,
+                ..TabChanges::default()
+            },
+        );
+        scene.engine.state_hash()
+    };
+    assert_eq!(hash(Some(false)), hash(None));
+    assert_ne!(hash(YES), hash(None));
 }
 
 #[test]

@@ -183,6 +183,17 @@ impl Scene {
         self
     }
 
+    /// A tab comes into sight beside another, or leaves it.
+    pub(crate) fn see(&mut self, tab: i64, is_in_sight: bool) -> &mut Self {
+        self.change(
+            tab,
+            TabChanges {
+                in_sight: Some(is_in_sight),
+                ..TabChanges::default()
+            },
+        )
+    }
+
     pub(crate) fn user(&mut self, state: UserState) -> &mut Self {
         self.tell(Input::UserIdle(state));
         self

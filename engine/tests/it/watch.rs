@@ -42,6 +42,14 @@ impl Known {
         let is_forbidden = changes.auto_discardable.map(|allowed| !allowed);
         self.object("not auto-discardable", is_forbidden);
     }
+
+    /// A tab that was in sight was looked at until it no longer is.
+    fn see(&mut self, in_sight: Option<bool>, now_ms: i64) {
+        if in_sight == Some(false) && self.objections.contains("in sight") {
+            self.in_front_ms = now_ms;
+        }
+        self.object("in sight", in_sight);
+    }
 }
 
 /// What is watched over. Its methods say what a decision broke.
@@ -248,7 +256,11 @@ impl Watch {
                 self.with(*tab, |known| known.object("loading", Some(false)));
             }
             Input::TabChanged { tab, changes } => {
-                self.with(*tab, |known| known.change(changes, awake));
+                let now_ms = self.now_ms.unwrap_or_default();
+                self.with(*tab, |known| {
+                    known.change(changes, awake);
+                    known.see(changes.in_sight, now_ms);
+                });
             }
             Input::TabMoved { tab, win } => self.moved(*tab, *win),
             Input::TabReplaced { tab, old } => self.renamed(*old, *tab),
@@ -327,8 +339,10 @@ impl Watch {
                 auto_discardable: facts.auto_discardable,
                 unsaved: facts.unsaved,
                 capturing: facts.capturing,
+                in_sight: None,
             };
             known.change(&changes, awake);
+            known.see(facts.in_sight, now_ms);
         });
         match facts.active {
             Some(true) => self.activated(facts.tab, facts.win),

@@ -122,6 +122,17 @@ class FirefoxLab extends HostSide {
     });
   }
 
+  /** Makes a split view of the tabs at these addresses, which no extension can. */
+  async split(...urls) {
+    const [{ context: chrome }] = await this.contexts({ 'moz:scope': 'chrome' });
+    const split = (urls) => {
+      const { gBrowser } = globalThis;
+      const at = (url) => gBrowser.tabs.find(({ linkedBrowser }) => linkedBrowser.currentURI.spec === url);
+      gBrowser.addTabSplitView(urls.map(at));
+    };
+    await this.evaluate(chrome, split, [urls]);
+  }
+
   /** Types into the field of the page at an address, as a keyboard does. */
   async type(url, text) {
     const context = await waitFor(`a page at ${url}`, async () => {

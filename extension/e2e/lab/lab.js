@@ -102,7 +102,12 @@ export async function prepare({ policy }) {
   const folder = mkdtempSync(join(tmpdir(), 'tab-orchestrator-'));
   const config = join(folder, 'config');
   const state = join(folder, 'state');
-  const environment = { ...process.env, XDG_CONFIG_HOME: config, XDG_STATE_HOME: state };
+  const environment = {
+    ...process.env,
+    XDG_CONFIG_HOME: config,
+    XDG_STATE_HOME: state,
+    XDG_CACHE_HOME: join(folder, 'cache'),
+  };
   // Copies, so that a build in the meantime does not change what a long session runs.
   const { host, sim } = copies(folder, buildBinaries());
   const policyFile = join(config, 'tab-orchestrator', 'policy.toml');

@@ -21,6 +21,11 @@ export function readTraces(folder) {
   return [...traces.values()];
 }
 
+/** What a log last told of a tab, but for snapshots. */
+export function lastTold(log, id, member) {
+  return log.findLast((line) => line.tab === id && line[member] !== undefined)?.[member];
+}
+
 /** Reads all segments of a folder; once more where the host compresses one between two looks. */
 function readSegments(folder, attempts = 10) {
   try {

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use sysinfo::System;
 
-use crate::browsers::Roots;
 use crate::paths::{NoHome, Paths};
 use crate::policy_file::Refusal;
 use crate::power::{Power, PowerSensor};
 use crate::pressure_stall::{self, MemoryStall};
+use crate::roots::Roots;
 
 /// What checks look at.
 #[derive(Clone)]

@@ -11,9 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::{Engine, Mode, Orchestrator, Output, PolicyDocument};
-use native_host::browsers::{Os, Roots};
+use native_host::browsers::Os;
 use native_host::framing::{FramingError, MessageReader};
-use recorder::{Body, Line, Trace};
+use native_host::roots::Roots;
+use recorder::{Body, Line, PackedFolder, Trace};
 use serde_json::{Value, json};
 
 use crate::extension::Wire;
@@ -89,12 +90,18 @@ impl Home {
         self.state().join("traces")
     }
 
+    /// Where `sim` keeps packed traces.
+    pub(crate) fn packed(&self) -> PackedFolder {
+        PackedFolder::below(&self.path().join("cache"))
+    }
+
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(PROGRAM);
         command
             .env("HOME", self.path())
             .env("XDG_CONFIG_HOME", self.config())
-            .env("XDG_STATE_HOME", self.path().join("state"));
+            .env("XDG_STATE_HOME", self.path().join("state"))
+            .env("XDG_CACHE_HOME", self.path().join("cache"));
         command
     }
 

@@ -110,7 +110,8 @@ fn start() -> Reading {
 }
 
 fn paths(home: &Home) -> Paths {
-    Paths::in_folders(home.config().join("tab-orchestrator"), home.state())
+    let below = |name| home.path().join(name);
+    Paths::below(&home.config(), &below("state"), &below("cache"))
 }
 
 fn connect(home: &Home, faults: &Faults, sent: &Sent, now: Reading) -> Connection {

@@ -7,13 +7,14 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use native_host::browsers::{Browser, Os, Roots};
+use native_host::browsers::{Browser, Os};
 use native_host::health::doctor::{Diagnosis, examine};
 use native_host::health::{Face, Machine, Sensors, State, Subject, checks};
 use native_host::install::{MANIFEST_NAME, Place, install};
 use native_host::paths::Paths;
 use native_host::power::Power;
 use native_host::pressure_stall::MemoryStall;
+use native_host::roots::Roots;
 use recorder::{Opening, Origin, Privacy, TraceWriter, compressor};
 use serde_json::Value;
 
@@ -107,7 +108,8 @@ impl Fake {
 
     fn paths(&self) -> Paths {
         let roots = self.roots();
-        Paths::below(&roots.config, &roots.home.join(".local/state"))
+        let below = |name| roots.home.join(name);
+        Paths::below(&roots.config, &below(".local/state"), &below(".cache"))
     }
 
     fn program(&self) -> PathBuf {
@@ -446,6 +448,19 @@ const FAULTS: &[Fault] = &[
         true,
     ),
     (
+        "packed traces that are open to others",
+        |fake| {
+            let packed = fake.paths().packed().path().to_owned();
+            fs::create_dir_all(packed.parent().unwrap()).unwrap();
+            fs::set_permissions(packed.parent().unwrap(), Permissions::from_mode(0o700)).unwrap();
+            fs::create_dir(&packed).unwrap();
+            fs::set_permissions(packed, Permissions::from_mode(0o755)).unwrap();
+        },
+        "folder.modes",
+        State::Degraded,
+        true,
+    ),
+    (
         "a file where the folder of the log should be",
         |fake| fake.write_at(&fake.paths().traces(), ""),
         "log.folder",
@@ -455,6 +470,17 @@ const FAULTS: &[Fault] = &[
     (
         "a policy file with a slip",
         |fake| fake.write_at(&fake.paths().policy(), "batch_high = 2\nttl_minutes = -1\n"),
+        "policy.loaded",
+        State::Degraded,
+        false,
+    ),
+    (
+        "a policy file that is a link to nothing",
+        |fake| {
+            let path = fake.paths().policy();
+            fake.make_folder(path.parent().unwrap());
+            symlink("elsewhere.toml", path).unwrap();
+        },
         "policy.loaded",
         State::Degraded,
         false,

@@ -35,7 +35,10 @@ fn the_file_is_the_truth_and_the_extension_changes_it_through_the_host() {
     let answer = host.ask(json!({"type": "policy"}));
     assert_eq!(answer["policy_hash"], hello["policy_hash"]);
     assert_eq!(answer["policy"], answer["defaults"]);
-    assert_eq!(answer["file"], "policy.toml");
+    assert_eq!(
+        answer["file"], "~/config/tab-orchestrator/policy.toml",
+        "its owner can find it, and nobody's name is told"
+    );
     let presets = answer["presets"].as_array().unwrap().iter();
     let names: Vec<_> = presets.map(|preset| &preset["name"]).collect();
     assert_eq!(names, engine::PRESETS);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +11,7 @@ use native_host::clock::Reading;
 use native_host::privacy_choice::PrivacyChoice;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use recorder::{Body, HostKey, Line, Naming, Privacy};
+use recorder::{Body, HostKey, Line, Naming, PackedFolder, Privacy, StoredTrace};
 use serde_json::{Value, json};
 
 use crate::client::{
@@ -486,11 +486,42 @@ fn the_largest_snapshot_fits_into_a_line_in_every_mode() {
 // ---- Retention and erasing --------------------------------------------------------------------
 
 /// A trace of so many days ago, as far as its name tells.
-pub(crate) fn write_old_trace(home: &Home, days: i64, bytes: usize) {
+pub(crate) fn write_old_trace(home: &Home, days: i64, bytes: usize) -> PathBuf {
     let t_ms = now_ms() - days * DAY_MS;
-    let name = recorder::file_name(t_ms, recorder::new_session(t_ms), 0).unwrap();
+    let session = recorder::new_session(t_ms);
+    let file = home
+        .traces()
+        .join(recorder::file_name(t_ms, session, 0).unwrap());
     fs::create_dir_all(home.traces()).unwrap();
-    fs::write(home.traces().join(name), vec![b'x'; bytes]).unwrap();
+    fs::write(&file, vec![b'x'; bytes]).unwrap();
+    file
+}
+
+/// What `sim` would keep of a trace: whole, and what a run of it that was killed leaves.
+fn pack(home: &Home, trace: &Path) -> [PathBuf; 2] {
+    let packed = home.packed();
+    let session = StoredTrace::list(&home.traces()).unwrap();
+    let session = session
+        .iter()
+        .find(|it| it.files.iter().any(|file| file == trace));
+    let session = session.unwrap().session;
+    let unfinished = PackedFolder::unfinished(session) + "3f";
+    let files = [packed.place(session, trace), packed.path().join(unfinished)];
+    packed.create().unwrap();
+    for file in &files {
+        fs::write(file, "one.test").unwrap();
+    }
+    files
+}
+
+#[test]
+fn what_is_packed_of_a_log_goes_with_it() {
+    let home = Home::new();
+    let [old, kept] = [40, 3].map(|days| pack(&home, &write_old_trace(&home, days, 9)));
+    let (mut host, _) = Host::connect(&home, &new_session());
+    host.await_status("removal", |_| old.iter().all(|file| !file.exists()));
+    host.close();
+    assert!(kept.iter().all(|file| file.exists()));
 }
 
 #[test]
@@ -589,12 +620,16 @@ fn erase_shows_what_goes_and_removes_that_and_nothing_else() {
     fs::write(home.state().join(".unfinished-3f"), "{}").unwrap();
     let segment = files_below(&home.traces()).remove(0);
     fs::write(home.traces().join(format!("{segment}.torn")), "{").unwrap();
+    // It is of a trace that may lie anywhere.
+    pack(&home, &home.traces().join(&segment));
+    fs::write(home.packed().path().join("notes.txt"), "mine").unwrap();
     let before = files_below(home.path());
     let (code, out, err) = erase(&home, &["--dry-run", "--json"]);
     assert_eq!((code, &*err), (Some(0), ""));
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(report["is_erased"], false);
     assert_eq!(report["sessions"].as_array().unwrap().len(), 2);
+    assert_eq!(report["packed"]["files"], 2);
     let stays = |report: &Value| -> Vec<String> {
         let paths = report["stays"].as_array().unwrap().iter();
         let mut paths: Vec<String> = paths
@@ -617,25 +652,61 @@ fn erase_shows_what_goes_and_removes_that_and_nothing_else() {
 
     let (code, out, err) = erase(&home, &["--yes"]);
     assert_eq!((code, &*err), (Some(0), ""));
-    for said in ["host-key", "knowledge.json", "traces", "stays: "] {
+    for said in [
+        "host-key",
+        "knowledge.json",
+        "last-good-policy.toml (a copy of the policy",
+        "traces",
+        "packed (traces that sim has packed; files: 2; bytes: 16)",
+        "stays: ",
+    ] {
         assert!(out.contains(said), "{out}");
     }
     let left = files_below(home.path());
     assert_eq!(left, stays(&report), "what stays was told");
     let expect = [
+        "cache/tab-orchestrator/packed/notes.txt",
         "config/tab-orchestrator/policy.toml",
-        "state/tab-orchestrator/last-good-policy.toml",
         "state/tab-orchestrator/privacy.json",
         "state/tab-orchestrator/traces/notes.txt",
     ];
     assert_eq!(left, expect);
     fs::remove_file(home.traces().join("notes.txt")).unwrap();
+    fs::remove_file(home.packed().path().join("notes.txt")).unwrap();
     let (code, out, _) = erase(&home, &["--yes", "--json"]);
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &report["sessions"]), (Some(0), &json!([])));
-    assert!(!home.traces().exists());
+    assert!(!home.traces().exists() && !home.packed().path().exists());
     assert!(erase(&home, &[]).1.contains("nothing to erase"));
     assert_eq!(erase(&home, &["--yes", "--dry-run"]).0, Some(2));
+}
+
+#[test]
+fn the_last_good_policy_stays_while_the_file_is_refused() {
+    let home = Home::with_policy("protected_domains = [\"bank.test\"]\n");
+    let (host, _) = Host::connect(&home, &new_session());
+    host.close();
+    let last_good = home.state().join("last-good-policy.toml");
+    let spoil: [fn(&Path); 2] = [
+        |path| fs::write(path, "protected_domains = 3").unwrap(),
+        |path| {
+            fs::remove_file(path).unwrap();
+            std::os::unix::fs::symlink("elsewhere.toml", path).unwrap();
+        },
+    ];
+    for spoil in spoil {
+        spoil(&home.policy_file());
+        let (code, out, _) = erase(&home, &["--yes"]);
+        assert_eq!(code, Some(0));
+        assert!(
+            out.contains(&format!("stays: {}", last_good.display())),
+            "{out}"
+        );
+        assert!(last_good.exists());
+    }
+    fs::remove_file(home.policy_file()).unwrap();
+    assert_eq!(erase(&home, &["--yes"]).0, Some(0));
+    assert!(!last_good.exists(), "it would serve no more");
 }
 
 #[test]

@@ -165,10 +165,10 @@ pub(crate) fn from_extension() -> BoxedStrategy<Body> {
         );
     let changed = (
         (tab_id(), flag(), flag(), flag(), flag()),
-        (flag(), option::of(any::<i64>()), flag(), flag()),
+        (flag(), option::of(any::<i64>()), flag(), flag(), flag()),
     )
         .prop_map(|((tab, pinned, audible, muted, auto_discardable), rest)| {
-            let (frozen, group, unsaved, capturing) = rest;
+            let (frozen, group, unsaved, capturing, in_sight) = rest;
             Body::TabChanged(TabChanged {
                 tab,
                 pinned,
@@ -179,6 +179,7 @@ pub(crate) fn from_extension() -> BoxedStrategy<Body> {
                 group,
                 unsaved,
                 capturing,
+                in_sight,
             })
         });
     let tabs = prop_oneof![
@@ -405,14 +406,14 @@ fn tab() -> BoxedStrategy<Tab> {
             flag(),
             flag(),
         ),
-        (option::of(any::<i64>()), flag(), flag()),
+        (option::of(any::<i64>()), flag(), flag(), flag()),
         (option::of(any::<i64>()), option::of(any::<i64>())),
     )
         .prop_map(
             |((tab, win, host, scheme), flags, more, (last_accessed, opener))| {
                 let (protected, active, pinned, audible, muted, discarded, loading, frozen, auto) =
                     flags;
-                let (group, unsaved, capturing) = more;
+                let (group, unsaved, capturing, in_sight) = more;
                 Tab {
                     host,
                     scheme,
@@ -428,6 +429,7 @@ fn tab() -> BoxedStrategy<Tab> {
                     group,
                     unsaved,
                     capturing,
+                    in_sight,
                     last_accessed,
                     opener: opener.map(TabId),
                     ..Tab::new(TabId(tab), WindowId(win))

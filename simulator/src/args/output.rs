@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// Where a new trace goes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OutputArgs {
-    /// Write to this folder, which must not be there yet
+    /// Write to this folder, which must be empty or not there yet
     #[arg(short, long, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
     /// Compress what is written with zstd

@@ -5,11 +5,14 @@
 //! holds count as kept *and* are added to what may go, so with six of them every old tab goes.
 //! Pinned tabs are no exception. The clock is the wall's.
 
-use engine::{Event, Output, Policy, Projection, Seq, Tab, TtlClock, World};
+use std::collections::BTreeSet;
+
+use engine::{Change, Event, Output, Policy, Projection, Seq, Tab, TabId, TtlClock, World};
 use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause, Choice, idle_ms};
 use super::ticks::Ticks;
+use super::timers::Queue;
 
 /// `period`.
 const PERIOD_MS: i64 = 600_000;
@@ -25,6 +28,10 @@ const RUN_MAX: usize = 50;
 pub struct AutoTabDiscard {
     ticks: Ticks,
     asked: Asked,
+    /// The tabs that are counted.
+    listed: BTreeSet<TabId>,
+    /// When each of them is old, but for those that a guard holds.
+    old_ms: Queue<TabId>,
 }
 
 impl AutoTabDiscard {
@@ -33,34 +40,49 @@ impl AutoTabDiscard {
         Self {
             ticks: Ticks::every(CHECK_MS),
             asked: Asked::default(),
+            listed: BTreeSet::new(),
+            old_ms: Queue::default(),
         }
+    }
+
+    fn follow(&mut self, world: &World) {
+        self.asked.follow(world);
+        for &change in world.changes() {
+            let (Change::Tab(id) | Change::Renamed { old: id, .. } | Change::Gone(id)) = change;
+            self.unlist(id);
+            let may_be_listed = |tab: &&Tab| is_listed(world, tab) && !self.asked.holds(tab);
+            if let Some(tab) = world.tab(id).filter(may_be_listed) {
+                self.listed.insert(id);
+                let old_ms = tab.last_active.now.saturating_add(PERIOD_MS);
+                self.old_ms.set(id, is_loose(tab).then_some(old_ms));
+            }
+        }
+    }
+
+    fn unlist(&mut self, tab: TabId) {
+        self.listed.remove(&tab);
+        self.old_ms.cancel(tab);
     }
 
     fn act(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
         if !self.ticks.tick(world) {
             return;
         }
-        let is_listed = |tab: &&Tab| {
-            let is_web = world.host_of(tab).is_some();
-            is_web && !tab.is_discarded && !tab.is_active && !tab.is_audible
-        };
-        let listed: Vec<&Tab> = (world.tabs().filter(is_listed))
-            .filter(|tab| !self.asked.holds(tab))
-            .collect();
-        if listed.len() <= KEPT {
-            return;
+        let now = world.moment().now;
+        let count = self.listed.len().saturating_sub(KEPT).min(RUN_MAX);
+        let mut choices = Vec::new();
+        while choices.len() < count
+            && let Some(id) = self.old_ms.pop(now)
+        {
+            self.unlist(id);
+            let Some(tab) = world.tab(id) else { continue };
+            choices.push(Choice {
+                tab: id,
+                idle_ms: idle_ms(world, tab, TtlClock::Wall),
+                ttl_ms: PERIOD_MS,
+                in_focus: false,
+            });
         }
-        let (mut ripe, spared): (Vec<&Tab>, Vec<&Tab>) =
-            listed.into_iter().partition(|tab| may_go(world, tab));
-        ripe.sort_by_key(|tab| (tab.last_active.now, tab.id));
-        let count = (ripe.len() + spared.len()).saturating_sub(KEPT);
-        ripe.truncate(count.min(RUN_MAX));
-        let choices = ripe.into_iter().map(|tab| Choice {
-            tab: tab.id,
-            idle_ms: idle_ms(world, tab, TtlClock::Wall),
-            ttl_ms: PERIOD_MS,
-            in_focus: false,
-        });
         let cause = Cause::timer("auto-tab-discard", seq);
         self.asked.ask(world, cause, choices, outputs);
     }
@@ -78,7 +100,7 @@ impl Policy for AutoTabDiscard {
     }
 
     fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
-        self.asked.follow(world);
+        self.follow(world);
         self.act(world, event.seq, outputs);
     }
 
@@ -87,8 +109,14 @@ impl Policy for AutoTabDiscard {
         self.asked.project(projection);
     }
 
-    fn next_due(&self, _: &World) -> Option<i64> {
-        self.ticks.next_due()
+    fn next_due(&self, world: &World) -> Option<i64> {
+        let first_ms = self.old_ms.first_due();
+        let from_ms = first_ms.filter(|_| self.listed.len() > KEPT);
+        self.ticks.next_due(world, from_ms)
+    }
+
+    fn pass(&mut self, world: &World, until_ms: i64) {
+        self.ticks.pass(world, until_ms);
     }
 
     fn wake(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
@@ -98,18 +126,20 @@ impl Policy for AutoTabDiscard {
     fn not_observable(&self) -> &[&str] {
         &[
             "picture in picture",
-            "split views",
             "keys typed into a PDF",
             "the user's list of sites, empty as it ships",
         ]
     }
 }
 
-fn may_go(world: &World, tab: &Tab) -> bool {
-    !tab.is_loading
-        && !tab.is_unsaved
-        && tab.is_auto_discardable
-        && idle_ms(world, tab, TtlClock::Wall) >= PERIOD_MS
+/// Whether a tab counts: a page of the web, loaded, neither in front nor audible.
+fn is_listed(world: &World, tab: &Tab) -> bool {
+    world.host_of(tab).is_some() && !tab.is_discarded && !tab.is_shown() && !tab.is_audible
+}
+
+/// Whether no guard holds it.
+fn is_loose(tab: &Tab) -> bool {
+    !tab.is_loading && !tab.is_unsaved && tab.is_auto_discardable
 }
 
 #[cfg(test)]
@@ -152,5 +182,12 @@ mod tests {
         let mut scene = Scene::new(AutoTabDiscard::new(), 8);
         scene.sound(8, true).pass(HOUR);
         assert!(scene.tabs().is_empty());
+    }
+
+    #[test]
+    fn the_other_half_of_a_split_view_is_left_alone_and_does_not_count() {
+        let mut scene = Scene::new(AutoTabDiscard::new(), 9);
+        scene.see(2, true).pass(HOUR);
+        assert_eq!(scene.tabs(), [3], "seven could go");
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Change, Event, Output, Policy, Projection, Seq, TabId, TtlClock, World};
+use engine::{Change, Event, Output, Policy, Projection, Seq, Tab, TabId, TtlClock, World};
 use serde::{Deserialize, Serialize};
 
 use super::asked::{Cause, Choice, decide, rename};
@@ -97,7 +97,7 @@ impl ChromeMemorySaver {
                 }
             }
         }
-        for (id, step) in self.fronts.follow(world) {
+        for (id, step) in self.fronts.follow(world, Tab::is_shown) {
             let Some(tab) = world.tab(id) else { continue };
             match step {
                 Step::Came => {
@@ -247,5 +247,13 @@ mod tests {
         scene.refuse = true;
         scene.pass(2 * HOUR).activate(2).activate(1).pass(3 * HOUR);
         assert_eq!(scene.tabs(), [2]);
+    }
+
+    #[test]
+    fn the_timer_starts_when_a_page_is_out_of_sight() {
+        let mut scene = scene(Eagerness::Aggressive, 2);
+        scene.see(2, true).pass(3 * HOUR).see(2, false);
+        scene.pass(2 * HOUR);
+        assert_eq!(scene.discards(), [(5 * HOUR, 2)]);
     }
 }

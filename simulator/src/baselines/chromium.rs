@@ -25,7 +25,7 @@ pub(super) fn is_protected(world: &World, tab: &Tab) -> bool {
     let is_silent_for_too_short = tab
         .silent_since_awake
         .is_some_and(|since| world.moment().awake.saturating_sub(since) < SILENT_MS);
-    tab.is_active
+    tab.is_shown()
         || tab.is_pinned
         || tab.is_audible
         || is_silent_for_too_short

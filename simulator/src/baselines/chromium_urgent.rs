@@ -153,4 +153,13 @@ mod tests {
         scene.tell(Input::PressureSignal(Severity::Critical));
         assert_eq!(scene.tabs(), [2]);
     }
+
+    #[test]
+    fn a_page_in_sight_is_not_hidden() {
+        let mut scene = Scene::new(ChromiumUrgent::new(), 2);
+        scene.see(2, true).pass(20 * MINUTE).used(99);
+        assert!(scene.tabs().is_empty());
+        scene.see(2, false).pass(10 * MINUTE).used(99);
+        assert_eq!(scene.tabs(), [2]);
+    }
 }

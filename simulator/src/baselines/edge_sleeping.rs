@@ -89,9 +89,9 @@ impl Policy for EdgeSleeping {
     }
 }
 
-/// Whether a tab stays awake: in front, audible or capturing. Pinned tabs sleep.
+/// Whether a tab stays awake: visible, audible or capturing. Pinned tabs sleep.
 fn is_exempt(tab: &Tab) -> bool {
-    tab.is_active || tab.is_audible || tab.is_capturing
+    tab.is_shown() || tab.is_audible || tab.is_capturing
 }
 
 #[cfg(test)]
@@ -118,5 +118,13 @@ mod tests {
         assert!(scene.tabs().is_empty());
         scene.sound(2, false);
         assert_eq!(scene.discards(), [(50 * HOUR, 2)]);
+    }
+
+    #[test]
+    fn what_is_in_sight_does_not_sleep() {
+        let mut scene = Scene::new(EdgeSleeping::new(), 2);
+        scene.see(2, true).pass(50 * HOUR).see(2, false);
+        scene.pass(50 * HOUR);
+        assert_eq!(scene.discards(), [(88 * HOUR, 2)]);
     }
 }

@@ -115,7 +115,7 @@ fn is_low(metrics: &Metrics) -> bool {
 }
 
 fn weight(tab: &Tab) -> u32 {
-    if tab.is_active || tab.is_audible || tab.is_capturing {
+    if tab.is_shown() || tab.is_audible || tab.is_capturing {
         WEIGHT_NEVER
     } else if tab.is_pinned {
         WEIGHT_PINNED
@@ -246,5 +246,16 @@ mod tests {
             4,
             "eleven are left, none is ranked, the oldest goes"
         );
+    }
+
+    #[test]
+    fn what_is_in_sight_never_goes() {
+        let mut scene = Scene::new(FirefoxUnloader::new(), 2);
+        scene.see(2, true).pass(20 * MINUTE).used(99);
+        scene.tell(Input::WindowFocused { win: None });
+        scene.pass(20 * MINUTE).used(99);
+        assert!(scene.tabs().is_empty());
+        scene.see(2, false).pass(10 * MINUTE).used(99);
+        assert_eq!(scene.tabs(), [2]);
     }
 }

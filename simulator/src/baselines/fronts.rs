@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Change, Projection, TabId, World};
+use engine::{Change, Projection, Tab, TabId, World};
 use serde::{Deserialize, Serialize};
 
 use super::asked::rename;
@@ -25,14 +25,19 @@ pub(super) enum Step {
 pub(super) struct Fronts(BTreeMap<TabId, bool>);
 
 impl Fronts {
-    /// Takes in what the last event changed.
-    pub(super) fn follow(&mut self, world: &World) -> Vec<(TabId, Step)> {
+    /// Takes in what the last event changed, by what counts as being in front.
+    pub(super) fn follow(
+        &mut self,
+        world: &World,
+        is_in_front: impl Fn(&Tab) -> bool,
+    ) -> Vec<(TabId, Step)> {
         let mut steps = Vec::new();
         for &change in world.changes() {
             match change {
                 Change::Tab(id) => {
                     let Some(tab) = world.tab(id) else { continue };
-                    let step = match (self.0.insert(id, tab.is_active), tab.is_active) {
+                    let is_in_front = is_in_front(tab);
+                    let step = match (self.0.insert(id, is_in_front), is_in_front) {
                         (None, false) => Step::New,
                         (None, true) => Step::NewInFront,
                         (Some(false), true) => Step::Came,

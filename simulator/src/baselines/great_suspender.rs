@@ -49,7 +49,7 @@ impl GreatSuspender {
                 }
             }
         }
-        for (id, step) in self.fronts.follow(world) {
+        for (id, step) in self.fronts.follow(world, |tab| tab.is_active) {
             match step {
                 Step::New | Step::Left => self.start(world, id),
                 Step::Came | Step::NewInFront => {

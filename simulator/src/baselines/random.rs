@@ -3,7 +3,9 @@
 //! The null model: it discards as fast as a timer of 15 minutes does in the mean, and knows nothing
 //! of which tab was used last. Guards: active, pinned and audible. The same seed draws the same.
 
-use engine::{Event, Output, Policy, Projection, Seq, Tab, TtlClock, World};
+use std::collections::BTreeSet;
+
+use engine::{Change, Event, Output, Policy, Projection, Seq, Tab, TabId, TtlClock, World};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,8 @@ pub struct Random {
     ticks: Ticks,
     random: ChaCha8Rng,
     asked: Asked,
+    /// The tabs that may go.
+    loose: BTreeSet<TabId>,
 }
 
 impl Random {
@@ -32,6 +36,26 @@ impl Random {
             ticks: Ticks::every(TICK_MS),
             random: ChaCha8Rng::seed_from_u64(seed),
             asked: Asked::default(),
+            loose: BTreeSet::new(),
+        }
+    }
+
+    fn follow(&mut self, world: &World) {
+        self.asked.follow(world);
+        for &change in world.changes() {
+            match change {
+                Change::Tab(id) => {
+                    let may_go = |tab: &Tab| !is_guarded(tab) && !self.asked.holds(tab);
+                    if world.tab(id).is_some_and(may_go) {
+                        self.loose.insert(id);
+                    } else {
+                        self.loose.remove(&id);
+                    }
+                }
+                Change::Renamed { old: id, .. } | Change::Gone(id) => {
+                    self.loose.remove(&id);
+                }
+            }
         }
     }
 
@@ -39,9 +63,11 @@ impl Random {
         if !self.ticks.tick(world) {
             return;
         }
-        let may_go = |tab: &&Tab| !is_guarded(tab) && !self.asked.holds(tab);
-        let mut chosen: Vec<&Tab> = world.tabs().filter(may_go).collect();
+        let mut chosen: Vec<&Tab> = self.loose.iter().filter_map(|&id| world.tab(id)).collect();
         chosen.retain(|_| self.random.random_ratio(1, ONE_IN));
+        for tab in &chosen {
+            self.loose.remove(&tab.id);
+        }
         let choices = chosen.into_iter().map(|tab| Choice {
             tab: tab.id,
             idle_ms: idle_ms(world, tab, TtlClock::Wall),
@@ -59,7 +85,7 @@ impl Policy for Random {
     }
 
     fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
-        self.asked.follow(world);
+        self.follow(world);
         self.act(world, event.seq, outputs);
     }
 
@@ -69,8 +95,14 @@ impl Policy for Random {
         self.asked.project(projection);
     }
 
-    fn next_due(&self, _: &World) -> Option<i64> {
-        self.ticks.next_due()
+    fn next_due(&self, world: &World) -> Option<i64> {
+        // Any draw may hit.
+        let draws_from_ms = (!self.loose.is_empty()).then_some(i64::MIN);
+        self.ticks.next_due(world, draws_from_ms)
+    }
+
+    fn pass(&mut self, world: &World, until_ms: i64) {
+        self.ticks.pass(world, until_ms);
     }
 
     fn wake(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {

@@ -70,12 +70,14 @@ impl<P: Policy> Scene<P> {
         let until = self.t_ms + ms;
         while let Some(due) = self.next_due().filter(|&due| due <= until) {
             self.t_ms = due;
+            (self.policy).pass(&self.branch.world(&self.facts), due);
             self.branch.pass(&self.facts, due);
             let mut outputs = Vec::new();
             let world = self.branch.world(&self.facts);
             self.policy.wake(&world, Seq(self.seq), &mut outputs);
             self.carry_out(outputs);
         }
+        (self.policy).pass(&self.branch.world(&self.facts), until + 1);
         self.t_ms = until;
         self
     }
@@ -110,6 +112,11 @@ impl<P: Policy> Scene<P> {
 
     pub(super) fn sound(&mut self, id: i64, audible: bool) -> &mut Self {
         self.change(id, |changes| changes.audible = Some(audible))
+    }
+
+    /// A tab comes into sight beside the one in front, or leaves it.
+    pub(super) fn see(&mut self, id: i64, is_in_sight: bool) -> &mut Self {
+        self.change(id, |changes| changes.in_sight = Some(is_in_sight))
     }
 
     pub(super) fn type_into(&mut self, id: i64) -> &mut Self {

@@ -6,14 +6,15 @@
 //! there. A guard that is met when the time is up starts the counter anew; so does a sound at any
 //! time. It replaces the page by one of its own, which frees the page's memory as a discard does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Change, Event, Output, Policy, Projection, Seq, Tab, TabId, World};
+use engine::{Change, Event, Output, Policy, Projection, Seq, Tab, TabId, WindowId, World};
 use serde::{Deserialize, Serialize};
 
 use super::asked::{Cause, Choice, decide, rename};
 use super::fronts::{Fronts, Step};
 use super::ticks::Ticks;
+use super::timers::Queue;
 
 /// `tickSize`, in seconds. Time is counted in ticks, so sleep counts as one.
 const TICK_S: i64 = 10;
@@ -29,7 +30,11 @@ const MILLIONTHS: i64 = 1_000_000;
 pub struct TabSuspender {
     ticks: Ticks,
     fronts: Fronts,
-    records: BTreeMap<TabId, Record>,
+    counters: BTreeMap<TabId, Counter>,
+    /// At which tick the timeout of each tab ends, if it may be tried then.
+    ends: Queue<TabId>,
+    /// The tabs whose timeout is over, by the order in which they are looked at.
+    over: BTreeSet<(WindowId, TabId)>,
 }
 
 /// What it counts of a tab.
@@ -56,77 +61,184 @@ impl Record {
     }
 }
 
+/// A record as it was at a tick, and how it is counted on from there.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Counter {
+    record: Record,
+    /// The number of the tick.
+    at: u64,
+    /// Where the tab is filed.
+    win: WindowId,
+    is_in_front: bool,
+    is_audible: bool,
+    is_pinned: bool,
+}
+
+impl Counter {
+    /// Starts for a tab of which nothing was counted yet.
+    fn new(tab: &Tab, at: u64) -> Self {
+        let mut counter = Self {
+            record: Record::default(),
+            at,
+            win: tab.win,
+            is_in_front: false,
+            is_audible: false,
+            is_pinned: false,
+        };
+        counter.look(tab);
+        counter
+    }
+
+    /// Counts from here on as the tab is now.
+    fn look(&mut self, tab: &Tab) {
+        self.win = tab.win;
+        self.is_in_front = tab.is_active;
+        self.is_audible = tab.is_audible;
+        self.is_pinned = tab.is_pinned;
+    }
+
+    /// The record after a tick.
+    fn record_at(&self, tick: u64) -> Record {
+        let mut record = self.record;
+        let ticks = i64::try_from(tick.saturating_sub(self.at)).unwrap_or(i64::MAX);
+        if ticks == 0 {
+            return record;
+        }
+        record.idle_s = record.idle_s.saturating_add(ticks.saturating_mul(TICK_S));
+        if self.is_in_front {
+            let counted_s = if self.is_audible {
+                TICK_S * 3 / 2
+            } else {
+                TICK_S
+            };
+            record.active_s = (record.active_s).saturating_add(ticks.saturating_mul(counted_s));
+            record.tries = 0;
+        }
+        if self.is_in_front || self.is_audible || self.is_pinned {
+            record.idle_s = 0;
+        }
+        record
+    }
+
+    /// Counts up to a tick.
+    fn settle(&mut self, tick: u64) {
+        self.record = self.record_at(tick);
+        self.at = tick;
+    }
+
+    /// At which tick its timeout is over, if the tab stays as it is: the next one at the earliest.
+    fn end(&self) -> i64 {
+        let left_ms = (self.record.timeout_ms())
+            .saturating_sub(self.record.idle_s.saturating_mul(1_000))
+            .max(1);
+        let ticks = (left_ms - 1) / (TICK_S * 1_000) + 1;
+        i64::try_from(self.at)
+            .unwrap_or(i64::MAX)
+            .saturating_add(ticks)
+    }
+}
+
 impl TabSuspender {
     /// Creates the policy.
     pub fn new() -> Self {
         Self {
             ticks: Ticks::every(TICK_S * 1_000),
             fronts: Fronts::default(),
-            records: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            ends: Queue::default(),
+            over: BTreeSet::new(),
         }
     }
 
     fn follow(&mut self, world: &World) {
+        let tick = self.ticks.count();
+        let mut came: BTreeSet<TabId> =
+            (self.fronts.follow(world, |tab| tab.is_active).into_iter())
+                .filter_map(|(id, step)| (step == Step::Came).then_some(id))
+                .collect();
         for &change in world.changes() {
             match change {
                 Change::Tab(_) => {}
-                Change::Renamed { old, new } => rename(&mut self.records, old, new),
+                Change::Renamed { old, new } => {
+                    self.take_out(old);
+                    rename(&mut self.counters, old, new);
+                }
                 Change::Gone(id) => {
-                    self.records.remove(&id);
+                    self.take_out(id);
+                    self.counters.remove(&id);
                 }
             }
         }
-        for (id, step) in self.fronts.follow(world) {
-            let record = self.records.entry(id).or_default();
-            if step == Step::Came {
-                record.switches = record.switches.saturating_add(1);
+        for &change in world.changes() {
+            let Change::Tab(id) = change else { continue };
+            let Some(tab) = world.tab(id) else { continue };
+            self.take_out(id);
+            let counter = (self.counters.entry(id)).or_insert_with(|| Counter::new(tab, tick));
+            counter.settle(tick);
+            counter.look(tab);
+            if came.remove(&id) {
+                counter.record.switches = counter.record.switches.saturating_add(1);
             }
+            self.file(world, tab);
         }
+    }
+
+    /// Takes a tab out of those that are waited for, or whose turn it is.
+    fn take_out(&mut self, id: TabId) {
+        self.ends.cancel(id);
+        if let Some(counter) = self.counters.get(&id) {
+            self.over.remove(&(counter.win, id));
+        }
+    }
+
+    /// Waits for the end of a tab's timeout, if it may be tried then.
+    fn file(&mut self, world: &World, tab: &Tab) {
+        let Some(counter) = self.counters.get(&tab.id) else {
+            return;
+        };
+        let may_be_tried = !tab.is_active
+            && !tab.is_loading
+            && !tab.is_discarded
+            && world.host_of(tab).is_some()
+            && counter.record.tries <= TRIES_MAX;
+        // Of these the counter stays at nought.
+        let is_counted = !tab.is_pinned && !tab.is_audible;
+        let end = (may_be_tried && is_counted).then(|| counter.end());
+        self.ends.set(tab.id, end);
     }
 
     fn act(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
         if !self.ticks.tick(world) {
             return;
         }
-        let mut tabs: Vec<&Tab> = world.tabs().collect();
-        tabs.sort_by_key(|tab| (tab.win, tab.id));
+        let tick = self.ticks.count();
+        while let Some(id) = self.ends.pop(i64::try_from(tick).unwrap_or(i64::MAX)) {
+            if let Some(counter) = self.counters.get(&id) {
+                self.over.insert((counter.win, id));
+            }
+        }
         let mut chosen = None;
-        for tab in tabs {
-            let record = self.records.entry(tab.id).or_default();
-            record.idle_s = record.idle_s.saturating_add(TICK_S);
-            let idle_ms = record.idle_s.saturating_mul(1_000);
-            let ttl_ms = record.timeout_ms();
-            let may_be_tried = !tab.is_active
-                && !tab.is_loading
-                && !tab.is_discarded
-                && world.host_of(tab).is_some()
-                && record.tries <= TRIES_MAX;
-            if chosen.is_none() && idle_ms >= ttl_ms && may_be_tried {
-                if is_exception(tab) {
-                    record.idle_s = 0;
-                } else {
-                    record.tries += 1;
-                    record.parked = record.parked.saturating_add(1);
-                    chosen = Some(Choice {
-                        tab: tab.id,
-                        idle_ms,
-                        ttl_ms,
-                        in_focus: false,
-                    });
-                }
-            }
-            if tab.is_active {
-                let counted_s = if tab.is_audible {
-                    TICK_S * 3 / 2
-                } else {
-                    TICK_S
-                };
-                record.active_s = record.active_s.saturating_add(counted_s);
-                record.tries = 0;
-            }
-            if tab.is_active || tab.is_audible || tab.is_pinned {
+        while chosen.is_none()
+            && let Some((_, id)) = self.over.pop_first()
+        {
+            let (Some(tab), Some(counter)) = (world.tab(id), self.counters.get_mut(&id)) else {
+                continue;
+            };
+            counter.settle(tick);
+            let record = &mut counter.record;
+            if tab.is_unsaved || tab.is_in_sight {
                 record.idle_s = 0;
+            } else {
+                chosen = Some(Choice {
+                    tab: id,
+                    idle_ms: record.idle_s.saturating_mul(1_000),
+                    ttl_ms: record.timeout_ms(),
+                    in_focus: false,
+                });
+                record.tries += 1;
+                record.parked = record.parked.saturating_add(1);
             }
+            self.file(world, tab);
         }
         decide(Cause::timer("tab-suspender", seq), chosen, outputs);
     }
@@ -151,13 +263,20 @@ impl Policy for TabSuspender {
     fn project(&self, projection: &mut Projection) {
         self.ticks.project(projection);
         self.fronts.project(projection);
-        for (tab, record) in &self.records {
+        for (tab, counter) in &self.counters {
+            let record = counter.record_at(self.ticks.count());
             projection.line(format_args!("record {tab} {record:?}"));
         }
     }
 
-    fn next_due(&self, _: &World) -> Option<i64> {
-        self.ticks.next_due()
+    fn next_due(&self, world: &World) -> Option<i64> {
+        let is_over = (!self.over.is_empty()).then_some(0);
+        let end = is_over.or_else(|| self.ends.first_due());
+        self.ticks.next_due_at(world, end)
+    }
+
+    fn pass(&mut self, world: &World, until_ms: i64) {
+        self.ticks.pass(world, until_ms);
     }
 
     fn wake(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {
@@ -168,15 +287,9 @@ impl Policy for TabSuspender {
         &[
             "the order of tabs in their window, which settles whose turn it is",
             "how many fields were changed: it spares from three on, here from one",
-            "split views",
             "its list of sites, some for mail as it ships",
         ]
     }
-}
-
-/// Whether it spares a tab: pinned, audible or typed into.
-fn is_exception(tab: &Tab) -> bool {
-    tab.is_pinned || tab.is_audible || tab.is_unsaved
 }
 
 /// The binary logarithm of a number from 1, in millionths: by integers, so that it is the same on
@@ -268,5 +381,15 @@ mod tests {
         scene.refuse = true;
         scene.pass(10 * HOUR);
         assert_eq!(scene.tabs(), [2, 2, 2]);
+    }
+
+    #[test]
+    fn the_half_of_a_split_view_in_sight_is_spared_when_its_time_is_up() {
+        let mut scene = Scene::new(TabSuspender::new(), 2);
+        scene.see(2, true).pass(31 * MINUTE).see(2, false);
+        scene.pass(28 * MINUTE);
+        assert!(scene.tabs().is_empty());
+        scene.pass(MINUTE);
+        assert_eq!(scene.discards(), [(60 * MINUTE, 2)]);
     }
 }

@@ -6,13 +6,14 @@
 //! discards, and a discarded tab counts as gone: that compares the choice of tabs, not the harm,
 //! since what it closes does not come back by a click.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{Change, Event, Output, Policy, Projection, Seq, Tab, TabId, WindowId, World};
 use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause, Choice, rename};
 use super::ticks::Ticks;
+use super::timers::Queue;
 
 /// `minutesInactive`.
 const TTL_MS: i64 = 60 * 60_000;
@@ -25,9 +26,35 @@ const KEPT: usize = 20;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TabWrangler {
     ticks: Ticks,
-    /// At which tick each tab was last found to make a sound (`t_ms`).
+    /// At which tick each tab that is silent now was last found to make a sound (`t_ms`).
     heard_ms: BTreeMap<TabId, i64>,
+    /// The tabs that make a sound, each with the number of ticks before it did.
+    sounding: BTreeMap<TabId, u64>,
     asked: Asked,
+    windows: BTreeMap<WindowId, Unlocked>,
+    /// The window in which each tab is counted.
+    places: BTreeMap<TabId, WindowId>,
+    /// When the first tab of each window with too many is old.
+    old_ms: Queue<WindowId>,
+}
+
+/// The tabs of a window that nothing locks.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Unlocked {
+    tabs: BTreeSet<TabId>,
+    /// When each of them is old, but for the one in front: the browser refuses to discard it.
+    old_ms: Queue<TabId>,
+}
+
+impl Unlocked {
+    fn excess(&self) -> usize {
+        self.tabs.len().saturating_sub(KEPT)
+    }
+
+    fn take_out(&mut self, tab: TabId) {
+        self.tabs.remove(&tab);
+        self.old_ms.cancel(tab);
+    }
 }
 
 impl TabWrangler {
@@ -36,19 +63,94 @@ impl TabWrangler {
         Self {
             ticks: Ticks::every(TICK_MS),
             heard_ms: BTreeMap::new(),
+            sounding: BTreeMap::new(),
             asked: Asked::default(),
+            windows: BTreeMap::new(),
+            places: BTreeMap::new(),
+            old_ms: Queue::default(),
         }
     }
 
     fn follow(&mut self, world: &World) {
+        self.asked.follow(world);
         for &change in world.changes() {
             match change {
-                Change::Tab(_) => {}
-                Change::Renamed { old, new } => rename(&mut self.heard_ms, old, new),
+                Change::Tab(id) => {
+                    self.take_out(id);
+                    if let Some(tab) = world.tab(id) {
+                        self.listen(tab);
+                        self.file(world, tab);
+                    }
+                }
+                Change::Renamed { old, new } => {
+                    self.take_out(old);
+                    rename(&mut self.heard_ms, old, new);
+                    rename(&mut self.sounding, old, new);
+                }
                 Change::Gone(id) => {
+                    self.take_out(id);
                     self.heard_ms.remove(&id);
+                    self.sounding.remove(&id);
                 }
             }
+        }
+    }
+
+    /// Follows whether a tab makes a sound.
+    fn listen(&mut self, tab: &Tab) {
+        if tab.is_audible {
+            self.sounding.entry(tab.id).or_insert(self.ticks.count());
+        } else {
+            if let Some(heard_ms) = self.heard_ms(tab.id) {
+                self.heard_ms.insert(tab.id, heard_ms);
+            }
+            self.sounding.remove(&tab.id);
+        }
+    }
+
+    /// At which tick a tab was last found to make a sound.
+    fn heard_ms(&self, tab: TabId) -> Option<i64> {
+        let is_heard = |&before: &u64| self.ticks.count() > before;
+        let now_ms = self.sounding.get(&tab).copied().filter(is_heard);
+        let now_ms = now_ms.and_then(|_| self.ticks.last_ms());
+        now_ms.or_else(|| self.heard_ms.get(&tab).copied())
+    }
+
+    /// Counts a tab in its window, if nothing locks it.
+    fn file(&mut self, world: &World, tab: &Tab) {
+        if is_locked(world, tab) || self.asked.holds(tab) {
+            return;
+        }
+        let old_ms = (self.accessed_ms(tab))
+            .saturating_add(TTL_MS)
+            .saturating_add(1);
+        let window = self.windows.entry(tab.win).or_default();
+        window.tabs.insert(tab.id);
+        window
+            .old_ms
+            .set(tab.id, (!tab.is_active).then_some(old_ms));
+        self.places.insert(tab.id, tab.win);
+        self.time(tab.win);
+    }
+
+    fn take_out(&mut self, tab: TabId) {
+        if let Some(win) = self.places.remove(&tab) {
+            if let Some(window) = self.windows.get_mut(&win) {
+                window.take_out(tab);
+            }
+            self.time(win);
+        }
+    }
+
+    /// Notes when the first tab of a window may go.
+    fn time(&mut self, win: WindowId) {
+        let Some(window) = self.windows.get(&win) else {
+            return;
+        };
+        let old_ms = window.old_ms.first_due().filter(|_| window.excess() > 0);
+        self.old_ms.set(win, old_ms);
+        if window.tabs.is_empty() {
+            self.windows.remove(&win);
         }
     }
 
@@ -57,41 +159,37 @@ impl TabWrangler {
             return;
         }
         let now = world.moment().now;
-        let mut unlocked: BTreeMap<WindowId, Vec<&Tab>> = BTreeMap::new();
-        for tab in world.tabs() {
-            if tab.is_audible {
-                self.heard_ms.insert(tab.id, now);
-            }
-            if !is_locked(world, tab) && !self.asked.holds(tab) {
-                unlocked.entry(tab.win).or_default().push(tab);
-            }
-        }
+        let windows: BTreeSet<WindowId> = std::iter::from_fn(|| self.old_ms.pop(now)).collect();
         let mut choices = Vec::new();
-        for mut tabs in unlocked.into_values() {
-            let count = tabs.len().saturating_sub(KEPT);
-            tabs.sort_by_key(|tab| (self.accessed_ms(world, tab), tab.id));
-            let idle_ms = |tab: &Tab| now.saturating_sub(self.accessed_ms(world, tab));
-            let old = tabs.into_iter().filter(|tab| idle_ms(tab) > TTL_MS);
-            // The browser refuses to discard what is in front of a window.
-            choices.extend(
-                old.filter(|tab| !tab.is_active)
-                    .take(count)
-                    .map(|tab| Choice {
-                        tab: tab.id,
-                        idle_ms: idle_ms(tab),
-                        ttl_ms: TTL_MS,
-                        in_focus: false,
-                    }),
-            );
+        for win in windows {
+            let Some(window) = self.windows.get_mut(&win) else {
+                continue;
+            };
+            let count = window.excess();
+            let old = std::iter::from_fn(|| window.old_ms.pop(now));
+            let old: Vec<TabId> = old.take(count).collect();
+            for id in old {
+                self.take_out(id);
+                let Some(tab) = world.tab(id) else { continue };
+                choices.push(Choice {
+                    tab: id,
+                    idle_ms: now.saturating_sub(self.accessed_ms(tab)),
+                    ttl_ms: TTL_MS,
+                    in_focus: false,
+                });
+            }
+            self.time(win);
         }
         let cause = Cause::timer("tab-wrangler", seq);
         self.asked.ask(world, cause, choices, outputs);
     }
 
-    fn accessed_ms(&self, world: &World, tab: &Tab) -> i64 {
+    /// When a tab that is not in front was last accessed.
+    fn accessed_ms(&self, tab: &Tab) -> i64 {
         let heard_ms = self.heard_ms.get(&tab.id).copied();
-        let in_front_ms = world.last_in_front(tab).now;
-        heard_ms.map_or(in_front_ms, |heard_ms| heard_ms.max(in_front_ms))
+        heard_ms.map_or(tab.last_active.now, |heard_ms| {
+            heard_ms.max(tab.last_active.now)
+        })
     }
 }
 
@@ -107,7 +205,6 @@ impl Policy for TabWrangler {
     }
 
     fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
-        self.asked.follow(world);
         self.follow(world);
         self.act(world, event.seq, outputs);
     }
@@ -115,13 +212,23 @@ impl Policy for TabWrangler {
     fn project(&self, projection: &mut Projection) {
         self.ticks.project(projection);
         self.asked.project(projection);
-        for (tab, heard_ms) in &self.heard_ms {
-            projection.line(format_args!("heard {tab} {heard_ms}"));
+        let tabs: BTreeSet<TabId> = (self.heard_ms.keys())
+            .chain(self.sounding.keys())
+            .copied()
+            .collect();
+        for tab in tabs {
+            if let Some(heard_ms) = self.heard_ms(tab) {
+                projection.line(format_args!("heard {tab} {heard_ms}"));
+            }
         }
     }
 
-    fn next_due(&self, _: &World) -> Option<i64> {
-        self.ticks.next_due()
+    fn next_due(&self, world: &World) -> Option<i64> {
+        self.ticks.next_due(world, self.old_ms.first_due())
+    }
+
+    fn pass(&mut self, world: &World, until_ms: i64) {
+        self.ticks.pass(world, until_ms);
     }
 
     fn wake(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {

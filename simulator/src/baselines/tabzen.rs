@@ -7,13 +7,14 @@
 //! It keeps that in the memory of a worker which browsers stop; here, as it was meant, the memory
 //! stays. It replaces the page by one of its own, which frees the page's memory as a discard does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{Change, Event, Input, Output, Policy, Projection, Seq, Tab, TabId, World};
 use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Cause, Choice};
 use super::ticks::Ticks;
+use super::timers::Queue;
 
 const MINUTE_MS: i64 = 60_000;
 /// `ALARM_TICK_PERIOD_MIN`.
@@ -36,6 +37,8 @@ pub struct Tabzen {
     used_ms: BTreeMap<TabId, i64>,
     sites: BTreeMap<String, Visits>,
     asked: Asked,
+    /// When the TTL of each tab that it does not spare is over (`t_ms`).
+    ends_ms: Queue<TabId>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -52,17 +55,21 @@ impl Tabzen {
             used_ms: BTreeMap::new(),
             sites: BTreeMap::new(),
             asked: Asked::default(),
+            ends_ms: Queue::default(),
         }
     }
 
     fn follow(&mut self, world: &World, input: &Input) {
+        self.asked.follow(world);
         let now = world.moment().now;
         match input {
             Input::TabActivated { tab, .. } => {
                 self.used_ms.insert(*tab, now);
                 let host = world.tab(*tab).and_then(|tab| world.host_of(tab));
                 if let Some(host) = host {
-                    self.note_visit(host, now);
+                    for host in self.note_visit(host, now) {
+                        self.time_all_on(world, &host);
+                    }
                 }
             }
             Input::TabLoaded { tab, .. } => {
@@ -81,23 +88,55 @@ impl Tabzen {
                 self.used_ms.remove(&tab);
             }
         }
+        for &change in world.changes() {
+            let (Change::Tab(id) | Change::Gone(id) | Change::Renamed { old: id, .. }) = change;
+            self.time(world, id);
+        }
     }
 
-    fn note_visit(&mut self, host: &str, now: i64) {
+    /// Counts a visit. Returns the sites whose TTL it changes.
+    fn note_visit(&mut self, host: &str, now: i64) -> Vec<String> {
+        let before = self.site_ttl_ms(host);
         let visits = self.sites.entry(host.to_owned()).or_default();
         visits.count = visits.count.saturating_add(1);
         visits.last_ms = now;
+        let mut changed = Vec::new();
+        if self.site_ttl_ms(host) != before {
+            changed.push(host.to_owned());
+        }
         if self.sites.len() > SITES_MAX {
             let oldest = self.sites.iter().min_by_key(|(_, visits)| visits.last_ms);
             if let Some(host) = oldest.map(|(host, _)| host.clone()) {
                 self.sites.remove(&host);
+                changed.push(host);
             }
+        }
+        changed
+    }
+
+    /// Notes anew when the TTLs of all tabs on a site are over.
+    fn time_all_on(&mut self, world: &World, host: &str) {
+        for tab in world.tabs().filter(|tab| world.host_of(tab) == Some(host)) {
+            self.time(world, tab.id);
         }
     }
 
+    /// Notes when the TTL of a tab is over. Of one of which it knows nothing that is never.
+    fn time(&mut self, world: &World, id: TabId) {
+        let may_go = |tab: &&Tab| !is_spared(world, tab) && !self.asked.holds(tab);
+        let end_ms = (world.tab(id).filter(may_go)).and_then(|tab| {
+            let used_ms = self.used_ms.get(&id)?;
+            Some(used_ms.saturating_add(self.ttl_ms(world, tab)))
+        });
+        self.ends_ms.set(id, end_ms);
+    }
+
     fn ttl_ms(&self, world: &World, tab: &Tab) -> i64 {
-        let visits = world.host_of(tab).and_then(|host| self.sites.get(host));
-        match visits.map_or(0, |visits| visits.count) {
+        (world.host_of(tab)).map_or(TTL_MS, |host| self.site_ttl_ms(host))
+    }
+
+    fn site_ttl_ms(&self, host: &str) -> i64 {
+        match self.sites.get(host).map_or(0, |visits| visits.count) {
             FREQUENT_VISITS.. => FREQUENT_TTL_MS,
             1 => RARE_TTL_MS,
             _ => TTL_MS,
@@ -109,23 +148,17 @@ impl Tabzen {
             return;
         }
         let now = world.moment().now;
-        let mut choices = Vec::new();
-        for tab in world.tabs() {
-            if is_spared(world, tab) || self.asked.holds(tab) {
-                continue;
-            }
-            let used_ms = self.used_ms.get(&tab.id).copied().unwrap_or(now);
-            let idle_ms = now.saturating_sub(used_ms);
-            let ttl_ms = self.ttl_ms(world, tab);
-            if idle_ms >= ttl_ms {
-                choices.push(Choice {
-                    tab: tab.id,
-                    idle_ms,
-                    ttl_ms,
-                    in_focus: false,
-                });
-            }
-        }
+        let over: BTreeSet<TabId> = std::iter::from_fn(|| self.ends_ms.pop(now)).collect();
+        let choice = |id: TabId| {
+            let used_ms = self.used_ms.get(&id)?;
+            Some(Choice {
+                tab: id,
+                idle_ms: now.saturating_sub(*used_ms),
+                ttl_ms: self.ttl_ms(world, world.tab(id)?),
+                in_focus: false,
+            })
+        };
+        let choices: Vec<Choice> = over.into_iter().filter_map(choice).collect();
         let cause = Cause::timer("tabzen", seq);
         self.asked.ask(world, cause, choices, outputs);
     }
@@ -143,7 +176,6 @@ impl Policy for Tabzen {
     }
 
     fn step(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
-        self.asked.follow(world);
         self.follow(world, &event.input);
         self.act(world, event.seq, outputs);
     }
@@ -162,8 +194,12 @@ impl Policy for Tabzen {
         self.asked.project(projection);
     }
 
-    fn next_due(&self, _: &World) -> Option<i64> {
-        self.ticks.next_due()
+    fn next_due(&self, world: &World) -> Option<i64> {
+        self.ticks.next_due(world, self.ends_ms.first_due())
+    }
+
+    fn pass(&mut self, world: &World, until_ms: i64) {
+        self.ticks.pass(world, until_ms);
     }
 
     fn wake(&mut self, world: &World, seq: Seq, outputs: &mut Vec<Output>) {

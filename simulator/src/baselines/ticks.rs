@@ -1,4 +1,7 @@
 //! A clock that ticks: something is looked at every so often, from the log's beginning on.
+//!
+//! A tick at which nothing would be found is not waited for, only counted: a policy that ticks
+//! says from when on there is something to find, and costs nothing until then.
 
 use engine::{Projection, World};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -9,6 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub(super) struct Ticks {
     period_ms: i64,
     next_ms: Option<i64>,
+    /// When it ticked last.
+    last_ms: Option<i64>,
+    count: u64,
 }
 
 /// No policy looks more often: a second.
@@ -38,6 +44,24 @@ impl Ticks {
         Self {
             period_ms,
             next_ms: None,
+            last_ms: None,
+            count: 0,
+        }
+    }
+
+    /// Counts the ticks up to a time, not included, at which there was nothing to find. One that is
+    /// due already stays so.
+    pub(super) fn pass(&mut self, world: &World, until_ms: i64) {
+        let Some(next) = self.next_ms.filter(|&next| next > world.moment().now) else {
+            return;
+        };
+        let span_ms = until_ms.saturating_sub(next);
+        if span_ms > 0 {
+            let more = (span_ms - 1) / self.period_ms;
+            let last = next.saturating_add(more.saturating_mul(self.period_ms));
+            self.next_ms = Some(last.saturating_add(self.period_ms));
+            self.last_ms = Some(last);
+            self.count = self.count.saturating_add(more.unsigned_abs() + 1);
         }
     }
 
@@ -52,13 +76,42 @@ impl Ticks {
         if late_ms >= 0 {
             let periods = late_ms / self.period_ms + 1;
             self.next_ms = Some(next.saturating_add(periods.saturating_mul(self.period_ms)));
+            self.last_ms = Some(now);
+            self.count = self.count.saturating_add(1);
         }
         late_ms >= 0
     }
 
-    /// When it ticks next.
-    pub(super) fn next_due(&self) -> Option<i64> {
-        self.next_ms
+    /// How often it ticked.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// When it ticked last, by the log's time.
+    pub(super) fn last_ms(&self) -> Option<i64> {
+        self.last_ms
+    }
+
+    /// When it ticks at which there is something to find, if that is there from a time on. A tick
+    /// that is due now is one in any case.
+    pub(super) fn next_due(&self, world: &World, from_ms: Option<i64>) -> Option<i64> {
+        let next = self.next_ms?;
+        if next <= world.moment().now {
+            return Some(next);
+        }
+        let wait_ms = from_ms?.saturating_sub(next).max(0);
+        let periods = wait_ms / self.period_ms + i64::from(wait_ms % self.period_ms > 0);
+        Some(next.saturating_add(periods.saturating_mul(self.period_ms)))
+    }
+
+    /// The same, if there is something to find from the tick on that has this number, from 1.
+    pub(super) fn next_due_at(&self, world: &World, number: Option<i64>) -> Option<i64> {
+        let count = i64::try_from(self.count).unwrap_or(i64::MAX);
+        let from_ms = self.next_ms.zip(number).map(|(next, number)| {
+            let periods = number.saturating_sub(count).saturating_sub(1).max(0);
+            next.saturating_add(periods.saturating_mul(self.period_ms))
+        });
+        self.next_due(world, from_ms)
     }
 
     /// Adds to the state hash.

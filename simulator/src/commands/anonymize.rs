@@ -26,7 +26,7 @@ pub(crate) struct AnonymizeArgs {
     /// The trace: a folder or a segment
     #[arg(value_name = "TRACE")]
     pub(crate) trace: PathBuf,
-    /// Write the copy to this folder, which must not be there yet
+    /// Write the copy to this folder, which must be empty or not there yet
     #[arg(short, long, value_name = "FOLDER")]
     pub(crate) output: Option<PathBuf>,
     /// Compress what is written with zstd

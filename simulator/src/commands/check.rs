@@ -68,7 +68,7 @@ fn check(
     let (end, damage) = match read {
         Ok(end) => (Some(end), None),
         Err(error) => match error.downcast_ref::<ReadError>() {
-            Some(damage) if damage.is_corruption() => (None, Some(damage.to_string())),
+            Some(damage) if damage.is_corruption() => (None, Some(error)),
             _ => return Err(error),
         },
     };
@@ -82,7 +82,7 @@ fn check(
         console.json(&Report {
             trace: path.display().to_string(),
             verdict,
-            damage,
+            damage: damage.map(|it| it.to_string()),
             findings: &findings,
             end: end.as_ref(),
         })?;
@@ -117,9 +117,7 @@ fn check(
         }
     }
     if let Some(damage) = damage {
-        console.error(&anyhow::anyhow!(
-            "{damage}; «sim recover» tells what is left after it"
-        ));
+        console.error(&damage);
     }
     Ok(outcome)
 }

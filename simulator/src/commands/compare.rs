@@ -17,15 +17,16 @@ use serde::Serialize;
 use simulator::ablation;
 use simulator::baselines::{self, Baseline};
 use simulator::comparison::{
-    ClairvoyantRun, Difference, Entrant, Finish, Heat, Loop, RESAMPLES, pooled,
+    ClairvoyantRun, Difference, Entrant, FEW, Finish, Heat, Loop, RESAMPLES, pooled,
 };
 use simulator::curve::{Curve, Family};
 use simulator::replay::{Frontier, Point, Score, Step};
 
 use super::{each_trace, note_what_is_not_scored};
-use crate::console::Console;
-use crate::named_traces::{Distinct, named_traces};
+use crate::console::{Console, count, number};
+use crate::named_traces::{Distinct, named_traces, short_names};
 use crate::outcome::Outcome;
+use crate::people::{PersonArgs, people, people_count};
 use crate::policy::{self, NamedPolicy};
 use crate::reading::{Show, read, shown};
 
@@ -51,6 +52,7 @@ const BATCH_LINES: usize = 4_096;
 /// Everything that the command line says, resolved.
 struct Plan {
     traces: Vec<PathBuf>,
+    person: PersonArgs,
     policies: Vec<NamedPolicy>,
     /// From where on they are the base without one of its parts.
     ablated_from: usize,
@@ -106,6 +108,7 @@ impl Plan {
         };
         Ok(Self {
             traces: args.traces,
+            person: args.person,
             policies,
             ablated_from,
             base,
@@ -154,8 +157,11 @@ pub(crate) fn run(args: CompareArgs, console: &mut Console) -> anyhow::Result<Ou
     let mut finished = Vec::new();
     let mut distinct = Distinct::default();
     let named = named_traces(&plan.traces, console);
+    let names = short_names(named.iter().map(|it| &*it.path));
+    let mut whose = plan.person.of_each(&names)?.into_iter();
     let mut outcome = each_trace(named, console, |path, trace, console| {
-        let one = run_trace(path, trace?, &plan, &entrants, console)?;
+        let person = whose.next().unwrap_or_default();
+        let one = run_trace(path, trace?, person, &plan, &entrants, console)?;
         distinct.take(path, &one.provenance.digest)?;
         finished.push(one);
         Ok(Outcome::Yes)
@@ -200,6 +206,7 @@ struct Finished {
 fn run_trace(
     path: &Path,
     trace: Trace,
+    person: String,
     plan: &Plan,
     entrants: &[Entrant],
     console: &mut Console,
@@ -236,6 +243,7 @@ fn run_trace(
         provenance: Provenance {
             path: path.display().to_string(),
             session: header.session.to_string(),
+            person,
             lines: ending.lines,
             digest: ending.digest,
         },
@@ -260,6 +268,7 @@ fn compare(
         .map(|one| one.heat.foresight.frontier())
         .collect();
     let frontier = (frontiers.iter()).fold(Frontier::default(), Frontier::pooled);
+    let people = people(finished.iter().map(|one| one.provenance.person.clone()));
     let base: Vec<Score> = scores_of(&finished, plan.base);
     let reloads = base.iter().map(|score| score.reloads).sum();
     let mut rows: Vec<Row> = Vec::new();
@@ -279,7 +288,7 @@ fn compare(
                 .collect(),
             pooled: pooled(&scores, &frontier),
             against_base: (index != plan.base)
-                .then(|| Difference::between(&base, &scores, plan.seed)),
+                .then(|| Difference::between(&base, &scores, &people, plan.seed)),
             each: scores,
         });
     }
@@ -299,7 +308,7 @@ fn compare(
         hash: None,
         not_observable: Vec::new(),
         pooled: pooled(&clairvoyant, &frontier),
-        against_base: Some(Difference::between(&base, &clairvoyant, plan.seed)),
+        against_base: Some(Difference::between(&base, &clairvoyant, &people, plan.seed)),
         each: clairvoyant,
     });
     rows.sort_by_key(|row| row.kind);
@@ -318,6 +327,7 @@ fn compare(
         curves: curves.collect(),
         base: plan.policies[plan.base].name.clone(),
         seed: plan.seed,
+        people: people.len(),
         resamples: RESAMPLES,
         engine: SEMANTICS,
         sim: env!("CARGO_PKG_VERSION"),
@@ -344,7 +354,9 @@ struct Comparison {
     /// The policy that the others are held against.
     base: String,
     seed: u64,
-    /// How often traces were drawn anew for an interval.
+    /// How many people the traces are of.
+    people: usize,
+    /// How often people were drawn anew for an interval, each with all of their traces.
     resamples: usize,
     engine: u32,
     sim: &'static str,
@@ -362,6 +374,8 @@ struct Comparison {
 struct Provenance {
     path: String,
     session: String,
+    /// Whose it is.
+    person: String,
     lines: u64,
     digest: String,
 }
@@ -404,10 +418,39 @@ impl Row {
 }
 
 impl Comparison {
+    /// How its intervals were drawn, and what they are worth.
+    fn drawn(&self) -> String {
+        let mut drawn = format!(
+            "Bootstrap over people, each with all of their traces: {} draws, both policies always \
+             on the same ones.",
+            number(self.resamples as u64)
+        );
+        if self.people == self.traces.len() {
+            drawn += " Each trace is taken for another person's; --person says whose they are.";
+        }
+        if self.people < FEW {
+            drawn += &format!(
+                " With {} an interval means little: it is narrower than it should be, and it takes \
+                 {FEW} people.",
+                people_count(self.people)
+            );
+        }
+        drawn
+    }
+
     /// The row that the others are held against.
     fn base_row(&self) -> &Row {
         let base = self.rows.iter().find(|row| row.name == self.base);
         base.expect("the base takes part")
+    }
+
+    /// What the differences are taken over.
+    fn taken_over(&self) -> String {
+        format!(
+            "{} of {}",
+            count(self.traces.len() as u64, "trace"),
+            people_count(self.people)
+        )
     }
 
     /// What it was made from, for people.

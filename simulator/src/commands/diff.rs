@@ -15,7 +15,7 @@ use simulator::state::PolicyLabel;
 use super::{each_trace, note_what_is_not_scored};
 use crate::args::glossary::described;
 use crate::console::{Console, Safe, count, cut, date, number, span};
-use crate::named_traces::named_traces;
+use crate::named_traces::{Distinct, named_traces};
 use crate::outcome::Outcome;
 use crate::policy::{self, NamedPolicy};
 use crate::reading::{Ending, Show, read, shown};
@@ -123,9 +123,10 @@ pub(crate) fn run(args: DiffArgs, console: &mut Console) -> anyhow::Result<Outco
     let plan = Plan::resolve(args)?;
     let mut pooled = Differences::default();
     let mut traces = 0;
+    let mut distinct = Distinct::default();
     let named = named_traces(&plan.traces, console);
     let outcome = each_trace(named, console, |path, trace, console| {
-        let answer = diff(path, &trace?, &plan, console)?;
+        let answer = diff(path, &trace?, &plan, &mut distinct, console)?;
         traces += 1;
         pooled.pool(&answer.differences);
         Ok(if answer.differences.count() == 0 {
@@ -152,12 +153,19 @@ pub(crate) fn run(args: DiffArgs, console: &mut Console) -> anyhow::Result<Outco
     Ok(outcome)
 }
 
-fn diff(path: &Path, trace: &Trace, plan: &Plan, console: &mut Console) -> anyhow::Result<Answer> {
+fn diff(
+    path: &Path,
+    trace: &Trace,
+    plan: &Plan,
+    distinct: &mut Distinct,
+    console: &mut Console,
+) -> anyhow::Result<Answer> {
     let mut diff = Diff::new(plan.replay(Side::Base), plan.replay(Side::With));
     let end = read(trace, Show::Progress, console, |line, _| {
         diff.take(line);
         Ok(ControlFlow::Continue(()))
     })?;
+    distinct.take(path, &end.digest)?;
     let answer = diff.finish();
     note_what_is_not_scored(path, trace, &answer.scores[0], console);
     if plan.json {

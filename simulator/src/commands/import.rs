@@ -218,19 +218,20 @@ struct Imported {
 
 fn import(plan: &Plan, console: &mut Console) -> anyhow::Result<Outcome> {
     Beside::check_is_free(&plan.output)?;
+    let beside = Beside::new(&plan.output)?;
     let now = Timestamp::now().as_millisecond();
     let dates = Dates::until(now);
     let mut staging = Staging::new()?;
     let source = with_progress("reading", |progress| {
         let path = &plan.path;
         match &plan.from {
-            From::Chrome => chrome::read(path, dates, &mut staging, progress),
-            From::Firefox => firefox::read(path, dates, &mut staging, progress),
+            From::Chrome => chrome::read(path, beside.folder(), dates, &mut staging, progress),
+            From::Firefox => firefox::read(path, beside.folder(), dates, &mut staging, progress),
             From::ActivityWatch => activitywatch::read(path, dates, &mut staging, progress),
             From::Visits(layout) => visits::read(path, layout, dates, &mut staging, progress),
         }
     })?;
-    let traces = write_all(plan, staging.sorted()?, &source)?;
+    let traces = write_all(plan, beside, staging.sorted()?, &source)?;
     let left_out = source.skips.to_string();
     if !left_out.is_empty() {
         console.note(format_args!("left out: {left_out}"));
@@ -259,8 +260,12 @@ fn import(plan: &Plan, console: &mut Console) -> anyhow::Result<Outcome> {
 }
 
 /// Writes all traces beside their place, then gives them their names at once.
-fn write_all(plan: &Plan, mut staged: Staged, source: &Source) -> anyhow::Result<Vec<Imported>> {
-    let beside = Beside::new(&plan.output)?;
+fn write_all(
+    plan: &Plan,
+    beside: Beside,
+    mut staged: Staged,
+    source: &Source,
+) -> anyhow::Result<Vec<Imported>> {
     let whole = beside.whole();
     let people = staged.people().to_vec();
     let mut traces = Vec::new();

@@ -27,7 +27,7 @@ pub(crate) struct RecoverArgs {
     /// The trace: a folder or a segment
     #[arg(value_name = "TRACE")]
     pub(crate) trace: PathBuf,
-    /// Write what is kept to this folder, which must not be there yet
+    /// Write what is kept to this folder, which must be empty or not there yet
     #[arg(short, long, value_name = "FOLDER")]
     pub(crate) output: Option<PathBuf>,
     /// Compress what is written with zstd

@@ -18,7 +18,7 @@ use simulator::state::State;
 
 use super::{each_trace, note_what_is_not_scored};
 use crate::console::{Console, Safe, count, cut, date, span};
-use crate::named_traces::{NamedTrace, named_traces};
+use crate::named_traces::{Distinct, NamedTrace, named_traces};
 use crate::outcome::Outcome;
 use crate::policy;
 use crate::reading::{Show, read_with, shown};
@@ -124,6 +124,7 @@ pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Out
 /// The traces that were replayed to their end, taken together.
 #[derive(Default)]
 struct Pooled {
+    distinct: Distinct,
     traces: u64,
     score: Score,
     /// Where it was asked for.
@@ -207,6 +208,7 @@ fn replay(
             ControlFlow::Continue(())
         })
     })?;
+    pooled.distinct.take(path, &end.digest)?;
     for (what, wanted) in [
         ("--until", plan.until),
         ("the state", from.map(|from| from.seq)),

@@ -8,14 +8,16 @@ use comfy_table::{CellAlignment, presets};
 use maud::{Markup, html};
 use recorder::Trace;
 use serde::Serialize;
-use simulator::calibration::{Calibration, Course, Measures, Of, Person, Pool, Row};
+use simulator::calibration::{Calibration, Course, Measures, Of, Person as Measure, Pool, Row};
+use simulator::comparison::Person;
 use simulator::plot::{Axis, Form, Mark, Plot, Scale, Series, Theme};
 
-use super::each_trace;
-use crate::console::{Console, count};
-use crate::named_traces::{named_traces, open_all};
+use super::each;
+use crate::console::Console;
+use crate::named_traces::{Distinct, NamedTrace, named_traces, short_names};
 use crate::outcome::Outcome;
 use crate::page::{self, Heading, Page, Table, figure};
+use crate::people::{PersonArgs, people, people_count};
 use crate::reading::{Ending, Show, read, shown};
 use crate::writing::write_whole;
 
@@ -32,14 +34,14 @@ use crate::writing::write_whole;
 Examples:
   sim stats traces/recorded/long
   sim stats --json traces/recorded/long | jq '.rows[] | select(.within == false)'
-  sim stats --person my-traces --html mine.html")]
+  sim stats --person '^(.*)-w[0-9]$' waves/*
+  sim stats --person ^ my-traces --html mine.html")]
 pub(crate) struct StatsArgs {
-    /// Traces to measure, each of another person: folders or segments
+    /// Traces to measure: folders or segments
     #[arg(value_name = "TRACE", required = true)]
     pub(crate) traces: Vec<PathBuf>,
-    /// Take all traces as one person's, the earliest first
-    #[arg(long)]
-    pub(crate) person: bool,
+    #[command(flatten)]
+    pub(crate) person: PersonArgs,
     /// Write plots as SVG files, light and dark, into this folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) svg: Option<PathBuf>,
@@ -57,23 +59,29 @@ const COURSES_SHOWN: usize = 6;
 pub(crate) fn run(args: &StatsArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let mut pool = Pool::new();
     let mut courses = Vec::new();
-    let mut take = |traces: &[(PathBuf, Trace)], console: &mut Console| {
-        let person = person(traces, console)?;
-        write_person(traces, &person, args.json, console)?;
+    let mut distinct = Distinct::default();
+    let named = named_traces(&args.traces, console);
+    let names = short_names(named.iter().map(|it| &*it.path));
+    let mut people = people(args.person.of_each(&names)?);
+    people.sort_by_key(|person| person.traces.first().copied());
+    let mut named: Vec<Option<NamedTrace>> = named.into_iter().map(Some).collect();
+    let mut of = |person: &Person| -> Vec<NamedTrace> {
+        (person.traces.iter())
+            .filter_map(|&trace| named[trace].take())
+            .collect()
+    };
+    let people = people.iter().map(|it| (it.name.clone(), of(it))).collect();
+    let outcome = each(people, console, |(name, traces), console| {
+        let traces = traces.into_iter().map(|it| Ok((it.path, it.trace?)));
+        let traces = in_order(traces.collect::<anyhow::Result<_>>()?);
+        let person = person(&traces, &mut distinct, console)?;
+        write_person(&name, &traces, &person, args.json, console)?;
         pool.add(&person.measured.measures);
         if courses.len() < COURSES_SHOWN {
             courses.push(person.measured.course);
         }
         Ok(Outcome::Yes)
-    };
-    let outcome = if args.person {
-        take(&in_order(open_all(&args.traces, console)?), console)?
-    } else {
-        let traces = named_traces(&args.traces, console);
-        each_trace(traces, console, |path, trace, console| {
-            take(&[(path.to_owned(), trace?)], console)
-        })?
-    };
+    })?;
     if pool.people() > 0 {
         let plots = plots(pool.measures(), &courses);
         if let Some(folder) = &args.svg {
@@ -92,8 +100,7 @@ pub(crate) fn run(args: &StatsArgs, console: &mut Console) -> anyhow::Result<Out
                 rows: &rows,
             })?;
         } else {
-            let people = count(pool.people() as u64, "trace");
-            console.line(format_args!("{people} pooled, each as one person"))?;
+            console.line(format_args!("{} pooled", people_count(pool.people())))?;
             write_rows(&rows, console)?;
         }
     }
@@ -105,6 +112,7 @@ pub(crate) fn run(args: &StatsArgs, console: &mut Console) -> anyhow::Result<Out
 struct Report<'a> {
     #[serde(rename = "type")]
     type_name: &'static str,
+    person: &'a str,
     traces: Vec<String>,
     rows: &'a [Row],
     ends: &'a [Ending],
@@ -121,7 +129,7 @@ struct PooledReport<'a> {
 
 /// A person, and how reading their traces ended.
 struct Measured {
-    measured: Person,
+    measured: Measure,
     ends: Vec<Ending>,
 }
 
@@ -134,14 +142,20 @@ fn in_order(mut traces: Vec<(PathBuf, Trace)>) -> Vec<(PathBuf, Trace)> {
     traces
 }
 
-fn person(traces: &[(PathBuf, Trace)], console: &mut Console) -> anyhow::Result<Measured> {
+fn person(
+    traces: &[(PathBuf, Trace)],
+    distinct: &mut Distinct,
+    console: &mut Console,
+) -> anyhow::Result<Measured> {
     let mut calibration = Calibration::new();
     let mut ends = Vec::new();
-    for (_, trace) in traces {
-        ends.push(read(trace, Show::Progress, console, |line, _| {
+    for (path, trace) in traces {
+        let end = read(trace, Show::Progress, console, |line, _| {
             calibration.take(line);
             Ok(ControlFlow::Continue(()))
-        })?);
+        })?;
+        distinct.take(path, &end.digest)?;
+        ends.push(end);
     }
     Ok(Measured {
         measured: calibration.finish(),
@@ -150,6 +164,7 @@ fn person(traces: &[(PathBuf, Trace)], console: &mut Console) -> anyhow::Result<
 }
 
 fn write_person(
+    name: &str,
     traces: &[(PathBuf, Trace)],
     person: &Measured,
     json: bool,
@@ -161,6 +176,7 @@ fn write_person(
     if json {
         return console.json(&Report {
             type_name: "person",
+            person: name,
             traces: traces
                 .iter()
                 .map(|(path, _)| path.display().to_string())
@@ -322,10 +338,10 @@ fn write_page(file: &Path, pool: &Pool, plots: &[(&'static str, Plot)]) -> anyho
     let rows = pool.rows();
     let judged = rows.iter().filter(|row| row.within.is_some()).count();
     let within = rows.iter().filter(|row| row.within == Some(true)).count();
-    let people = count(pool.people() as u64, "trace");
+    let people = people_count(pool.people());
     let summary = html! {
         p {
-            (people) ", each as one person, beside what is known of how tabs are used. "
+            (people) " beside what is known of how tabs are used. "
             (within) " of " (judged) " judged rows are within their tolerance."
         }
     };

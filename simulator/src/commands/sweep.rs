@@ -60,7 +60,7 @@ fn sweep(args: &SweepArgs, console: &mut Console) -> anyhow::Result<Outcome> {
         .as_deref()
         .context("--output names the folder for the results")?;
     refuse_beside(out, &["tune.json"], "a tuning")?;
-    let mut workshop = Workshop::new(args.space.cache);
+    let mut workshop = Workshop::new(args.space.cache, console);
     let plan = Plan::resolve(&args.space, &mut workshop, console)?;
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", shown(out)))?;
     let units = unit_lines(&plan.units)?;
@@ -180,7 +180,8 @@ fn recheck_sample(units: &[Unit], seed: u64) -> Vec<&Unit> {
 }
 
 fn write_plan(space: &SweepSpace, console: &mut Console) -> anyhow::Result<Outcome> {
-    let plan = Plan::resolve(space, &mut Workshop::new(space.cache), console)?;
+    let mut workshop = Workshop::new(space.cache, console);
+    let plan = Plan::resolve(space, &mut workshop, console)?;
     for unit in &plan.units {
         console.json(unit)?;
     }
@@ -188,7 +189,7 @@ fn write_plan(space: &SweepSpace, console: &mut Console) -> anyhow::Result<Outco
 }
 
 fn carry_out(args: &SweepRunArgs, console: &mut Console) -> anyhow::Result<Outcome> {
-    let mut workshop = Workshop::new(args.cache);
+    let mut workshop = Workshop::new(args.cache, console);
     let Some(file) = &args.units else {
         let input = io::stdin().lock();
         for (line, number) in input.lines().zip(1..) {

@@ -43,12 +43,13 @@ pub(crate) fn run(args: &TuneArgs, console: &mut Console) -> anyhow::Result<Outc
     let task = Task::resolve(args)?;
     refuse_beside(&args.output, &["units.jsonl", "results.jsonl"], "a sweep")?;
     let threads = args.threads.unwrap_or_default().0;
+    let workshop = Workshop::new(args.cache, console);
     let mut bench = Bench::open(
         &args.traces,
-        args.person.as_ref(),
+        &args.person,
         args.windows,
         threads,
-        Workshop::new(args.cache),
+        workshop,
         console,
     )?;
     let splits = split(bench.people.len(), args.folds, args.windows, task.seed)?;

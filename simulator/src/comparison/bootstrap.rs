@@ -1,15 +1,15 @@
-//! Confidence intervals by the bootstrap: traces are drawn with replacement, always with both
-//! policies on them.
+//! Confidence intervals by the bootstrap: people are drawn with replacement, each with all of their
+//! traces, and always with both policies on them.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// How often the traces are drawn anew: with 10,000 the ends of a 95 % interval move by about a
+/// How often people are drawn anew: with 10,000 the ends of a 95 % interval move by about a
 /// hundredth of its width from seed to seed (Efron and Tibshirani, 1993, ask for 1,000 at least).
 pub const RESAMPLES: usize = 10_000;
 
-/// With fewer traces (or people) the intervals are too narrow to go by. Of heavy-tailed differences
+/// With fewer people the intervals are too narrow to go by. Of heavy-tailed differences
 /// about 0 the interval lies above it, by chance, in a quarter of all cases with two, an eighth with
 /// three and a twentieth with ten, where it should in a fortieth.
 pub const FEW: usize = 10;
@@ -17,7 +17,7 @@ pub const FEW: usize = 10;
 /// A value with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// The value over all traces.
+    /// The value over everybody.
     pub value: f64,
     /// The 2.5th percentile.
     pub low: f64,
@@ -35,8 +35,8 @@ impl Estimate {
 /// A part and what it is a part of.
 pub type Ratio = (f64, f64);
 
-/// Estimates the difference of two ratios of sums, the second less the first, from what each trace
-/// adds to them. Absent with fewer than two traces, and where a ratio has nothing below, or would
+/// Estimates the difference of two ratios of sums, the second less the first, from what each person
+/// adds to them. Absent with fewer than two people, and where a ratio has nothing below, or would
 /// have nothing in more than one draw in twenty.
 pub fn difference_of_ratios(pairs: &[(Ratio, Ratio)], seed: u64) -> Option<Estimate> {
     if pairs.len() < 2 {

@@ -31,17 +31,18 @@ const RULES: [&str; 6] = [
     "no-sound-no-pins",
 ];
 
-/// Reads a `places.sqlite`.
+/// Reads a `places.sqlite`, through a copy in a folder that nobody else may enter.
 ///
 /// # Errors
 /// The file cannot be read, is damaged or of another kind, or there is no visit in it.
 pub fn read(
     path: &Path,
+    folder: &Path,
     dates: Dates,
     staging: &mut Staging,
     progress: &mut Progress<'_>,
 ) -> Result<Source, ImportError> {
-    let copy = Copy::open(path)?;
+    let copy = Copy::open(path, folder)?;
     copy.require(
         "the places.sqlite of Firefox",
         &[

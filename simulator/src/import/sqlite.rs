@@ -1,16 +1,19 @@
 //! Reads another program's SQLite database: never the file itself, which may be in use and locked,
 //! but a copy; and by what columns it has, never by its version alone.
+//!
+//! The copy holds more of somebody's past than is ever wanted of it, so it has no name: however the
+//! process ends, it is gone.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
-use tempfile::TempDir;
 
 use super::error::ImportError;
 use super::page::{Page, PageError, Pages};
@@ -28,21 +31,29 @@ const VALUE_BYTES_MAX: i32 = 16 << 20;
 pub(super) struct Copy {
     pub(super) db: Connection,
     path: PathBuf,
-    _folder: TempDir,
 }
 
 impl Copy {
     /// Copies a database with what is not yet in it (its journal and write-ahead log), and checks
     /// that it is whole.
-    pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
-        let cannot = |error: &io::Error| ImportError::unusable(path, could_not(error));
+    ///
+    /// The folder is one that nobody else may enter. Only the journal and the log have names there,
+    /// until SQLite has read them, and are what a process that is killed by then leaves.
+    pub(super) fn open(path: &Path, folder: &Path) -> Result<Self, ImportError> {
+        let cannot = |error: io::Error| ImportError::unusable(path, could_not(&error));
         check_kind(path)?;
-        let folder = TempDir::new().map_err(|error| cannot(&error))?;
-        let copy = folder.path().join("copy");
+        let names = Names(folder.join("copy"));
+        let file = names.create("").map_err(cannot)?;
+        // The copy is opened for writing, so that SQLite can undo or complete what was going on.
+        let db = Connection::open_with_flags(&names.0, OpenFlags::SQLITE_OPEN_READ_WRITE);
+        let this = Self {
+            db: db.map_err(|error| of_sqlite(path, &error))?,
+            path: path.to_owned(),
+        };
         let mut tries = 0;
         loop {
             let before = state(path);
-            copy_all(path, &copy).map_err(|error| cannot(&error))?;
+            copy_all(path, &file, &names).map_err(cannot)?;
             tries += 1;
             // Written to meanwhile: the copy may hold halves of two states.
             if state(path) == before {
@@ -55,14 +66,10 @@ impl Copy {
                 ));
             }
         }
-        // The copy is opened for writing, so that SQLite can undo or complete what was going on.
-        let db = Connection::open_with_flags(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE);
-        let this = Self {
-            db: db.map_err(|error| of_sqlite(path, &error))?,
-            path: path.to_owned(),
-            _folder: folder,
-        };
+        // SQLite takes the rights of what lies beside a database from whatever has its name.
+        names.create("").map_err(cannot)?;
         this.prepare().map_err(|error| this.wrong(&error))?;
+        names.remove().map_err(cannot)?;
         this.check()?;
         Ok(this)
     }
@@ -76,9 +83,13 @@ impl Copy {
         self.db
             .set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
         self.db.pragma_update(None, "cell_size_check", "ON")?;
-        // The first read rolls back what was unfinished; from then on nothing is written.
+        // Nobody else reads it, so that no memory is shared over a file.
+        self.db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        // The first read rolls back what was unfinished. Then what is in the log comes into the
+        // database, and nothing beside it is needed any more.
         self.db
             .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        self.db.pragma_update(None, "journal_mode", "OFF")?;
         self.db.pragma_update(None, "query_only", "ON")
     }
 
@@ -208,18 +219,50 @@ fn check_kind(path: &Path) -> Result<(), ImportError> {
     }
 }
 
-/// Copies the database and what lies beside it for it. What is not there any more is not copied.
-fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
-    fs::copy(from, to)?;
-    for suffix in ["-journal", "-wal"] {
-        let beside = with_suffix(to, suffix);
-        match fs::copy(with_suffix(from, suffix), &beside) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if beside.exists() {
-                    fs::remove_file(&beside)?;
-                }
+/// What SQLite finds or makes beside a database.
+const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
+
+/// The name of a copy, and those of what lies beside it. Dropped, there is nothing of any of them.
+struct Names(PathBuf);
+
+impl Names {
+    /// Makes an empty file for the user alone.
+    fn create(&self, suffix: &str) -> io::Result<File> {
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        options.open(with_suffix(&self.0, suffix))
+    }
+
+    /// Takes the names away. Who has a file open keeps it.
+    fn remove(&self) -> io::Result<()> {
+        for suffix in [""].iter().chain(&BESIDE) {
+            match fs::remove_file(with_suffix(&self.0, suffix)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        // What cannot be removed goes with its folder.
+        let _ = self.remove();
+    }
+}
+
+/// Copies a database into a file that has no name any more, and what lies beside it for it under
+/// its names. What is not there any more is not copied.
+fn copy_all(from: &Path, mut to: &File, names: &Names) -> io::Result<()> {
+    names.remove()?;
+    to.set_len(0)?;
+    to.rewind()?;
+    io::copy(&mut File::open(from)?, &mut to)?;
+    for suffix in ["-journal", "-wal"] {
+        match File::open(with_suffix(from, suffix)) {
+            Ok(mut beside) => drop(io::copy(&mut beside, &mut names.create(suffix)?)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }

@@ -189,6 +189,7 @@ impl Encoder {
                     it.auto_discardable,
                     it.unsaved,
                     it.capturing,
+                    it.in_sight,
                 ]));
             }
             Body::TabMoved(it) => {
@@ -336,6 +337,7 @@ impl Encoder {
             tab.auto_discardable,
             tab.unsaved,
             tab.capturing,
+            tab.in_sight,
         ]));
         self.byte(u8::from(tab.last_accessed.is_some()));
         if let Some(t_ms) = tab.last_accessed {
@@ -509,13 +511,21 @@ impl<'a> Decoder<'a> {
             }
             tag::TAB_CHANGED => {
                 let tab = self.tab();
-                let [pinned, audible, auto_discardable, unsaved, capturing] = flags(self.number());
+                let [
+                    pinned,
+                    audible,
+                    auto_discardable,
+                    unsaved,
+                    capturing,
+                    in_sight,
+                ] = flags(self.number());
                 let changes = TabChanges {
                     pinned,
                     audible,
                     auto_discardable,
                     unsaved,
                     capturing,
+                    in_sight,
                 };
                 *input = Input::TabChanged { tab, changes };
             }
@@ -679,6 +689,7 @@ impl<'a> Decoder<'a> {
             auto_discardable,
             unsaved,
             capturing,
+            in_sight,
         ] = flags(self.number());
         let last_accessed = (self.bit()).then(|| self.before.t_ms.wrapping_add(self.signed()));
         TabFacts {
@@ -694,6 +705,7 @@ impl<'a> Decoder<'a> {
             auto_discardable,
             unsaved,
             capturing,
+            in_sight,
             last_accessed,
         }
     }

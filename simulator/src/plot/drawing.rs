@@ -4,7 +4,7 @@ use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::drawing::{DrawingArea, IntoDrawingArea as _};
-use plotters::element::{PathElement, Polygon, Text};
+use plotters::element::{DashedPathElement, PathElement, Polygon, Text};
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, RGBColor, ShapeStyle, TextStyle};
@@ -25,6 +25,9 @@ const FONT: &str = "sans-serif";
 const LABEL_SIZE: u32 = 15;
 const AXIS_SIZE: u32 = 16;
 const TITLE_SIZE: u32 = 21;
+
+/// How long a dash is, and the gap after it, in pixels.
+const DASHES: (i32, i32) = (7, 7);
 
 /// What is free around a plot, in pixels.
 const MARGIN: u32 = 14;
@@ -117,6 +120,11 @@ impl Plot {
                 let style = ShapeStyle::from(&color).stroke_width(width);
                 chart.draw_series([PathElement::new(series.mark.corners(points), style)])
             }
+            Mark::Dashes => {
+                let style = ShapeStyle::from(&color).stroke_width(2);
+                let (dash, gap) = DASHES;
+                chart.draw_series([DashedPathElement::new(points, dash, gap, style)])
+            }
         };
         drawn.map(|_| ()).map_err(|error| error.to_string())
     }
@@ -143,7 +151,7 @@ impl Plot {
             match series.mark {
                 Mark::Area => {}
                 Mark::Points(_) | Mark::Stems => marks.extend(pixels),
-                Mark::Line | Mark::ThinLine | Mark::Steps => {
+                Mark::Line | Mark::ThinLine | Mark::Dashes | Mark::Steps => {
                     let stretches = pixels.windows(2);
                     lines.extend(stretches.flat_map(|ends| labels::between(ends[0], ends[1])));
                 }

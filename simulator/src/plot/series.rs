@@ -64,6 +64,8 @@ pub enum Mark {
     Line,
     /// The same, thin: something to compare with.
     ThinLine,
+    /// The same, broken, so that a line which it lies on is seen.
+    Dashes,
     /// A line that holds each value until the next.
     Steps,
     /// What lies within the points, lightly filled: they are the corners of a shape.
@@ -79,7 +81,12 @@ impl Mark {
     pub(super) fn corners(self, points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
         match self {
             Self::Steps => steps(&points),
-            Self::Line | Self::ThinLine | Self::Area | Self::Stems | Self::Points(_) => points,
+            Self::Line
+            | Self::ThinLine
+            | Self::Dashes
+            | Self::Area
+            | Self::Stems
+            | Self::Points(_) => points,
         }
     }
 }

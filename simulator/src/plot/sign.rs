@@ -57,6 +57,11 @@ impl<C, DB: DrawingBackend> Drawable<DB> for Sign<C> {
                 Mark::Line | Mark::ThinLine | Mark::Steps => {
                     backend.draw_rect((x - 8, y - 1), (x + 8, y + 1), &filled, true)?;
                 }
+                Mark::Dashes => {
+                    for (from, to) in [(-8, -2), (2, 8)] {
+                        backend.draw_rect((x + from, y - 1), (x + to, y + 1), &filled, true)?;
+                    }
+                }
                 Mark::Area => {
                     let light = ShapeStyle::from(&self.color.mix(AREA_OPACITY)).filled();
                     backend.draw_rect((x - 8, y - 6), (x + 8, y + 6), &light, true)?;

@@ -126,6 +126,7 @@ impl Condition {
             auto_discardable: told.auto_discardable,
             unsaved: told.unsaved,
             capturing: told.capturing,
+            ..TabChanges::default()
         };
         self.change(changes, awake);
     }
@@ -149,6 +150,8 @@ pub(super) struct Books {
     slept_ms: i64,
     tabs: TabMap<Known>,
     fronts: BTreeMap<WindowId, TabId>,
+    /// Those in sight beside another.
+    in_sight: BTreeSet<TabId>,
     focused: Option<WindowId>,
     wall_offset_ms: i64,
     /// The tab that the last event discarded or renamed, as it was before.
@@ -182,19 +185,25 @@ impl Books {
         self.before.as_ref()
     }
 
-    /// Whether a tab is in front of its window.
-    pub(super) fn is_in_front(&self, tab: TabId) -> bool {
+    /// Whether a tab is in front of its window, or in sight beside the one that is.
+    pub(super) fn is_shown(&self, tab: TabId) -> bool {
         let known = self.tabs.get(tab);
         known.is_some_and(|known| self.fronts.get(&known.win) == Some(&tab))
+            || self.in_sight.contains(&tab)
     }
 
     /// When a tab last was surely in front, or opened, by the log's time, as it stands at a time
     /// from the last event on.
     pub(super) fn in_front_ms(&self, tab: TabId, now_ms: i64) -> i64 {
         match self.tabs.get(tab) {
-            Some(known) if self.in_use() != Some(tab) => known.in_front_ms,
+            Some(known) if !self.is_in_use(tab, known) => known.in_front_ms,
             _ => now_ms,
         }
+    }
+
+    /// Whether the focused window shows a tab.
+    fn is_in_use(&self, tab: TabId, known: &Known) -> bool {
+        self.focused == Some(known.win) && self.is_shown(tab)
     }
 
     /// Takes an event in.
@@ -208,6 +217,7 @@ impl Books {
                 self.tabs.retain(|id, _| told.contains(&id));
                 let tabs = &self.tabs;
                 self.fronts.retain(|_, front| tabs.contains(*front));
+                self.in_sight.retain(|&tab| tabs.contains(tab));
                 for told in &snapshot.tabs {
                     self.learn(told, true);
                 }
@@ -222,6 +232,8 @@ impl Books {
             Input::WindowClosed { win } => {
                 self.tabs.retain(|_, known| known.win != *win);
                 self.fronts.remove(win);
+                let tabs = &self.tabs;
+                self.in_sight.retain(|&tab| tabs.contains(tab));
             }
             Input::WindowFocused { win } => self.focus(*win),
             Input::ClockStepped { by_ms } => self.wall_offset_ms = *by_ms,
@@ -238,6 +250,9 @@ impl Books {
                         self.before = Some((tab, known.page.clone()));
                     }
                     known.page.undergo(input, awake);
+                }
+                if let Input::TabChanged { tab, changes } = input {
+                    self.put_in_sight(*tab, changes.in_sight);
                 }
             }
         }
@@ -280,6 +295,18 @@ impl Books {
             Some(false) => self.leave_front(told.tab),
             None => {}
         }
+        self.put_in_sight(told.tab, told.in_sight);
+    }
+
+    fn put_in_sight(&mut self, id: TabId, told: Option<bool>) {
+        let is_new = match told {
+            Some(true) => self.tabs.contains(id) && self.in_sight.insert(id),
+            Some(false) => self.in_sight.remove(&id),
+            None => false,
+        };
+        if is_new {
+            self.leave(id);
+        }
     }
 
     fn activate(&mut self, id: TabId, win: WindowId) {
@@ -296,6 +323,9 @@ impl Books {
     fn move_tab(&mut self, id: TabId, win: WindowId) {
         if self.tabs.get(id).is_some_and(|known| known.win != win) {
             self.leave_front(id);
+            if self.in_sight.contains(&id) {
+                self.leave(id);
+            }
             self.with(id, |known| known.win = win);
         }
     }
@@ -312,6 +342,9 @@ impl Books {
         self.tabs.insert(new, known);
         for front in self.fronts.values_mut().filter(|front| **front == old) {
             *front = new;
+        }
+        if self.in_sight.remove(&old) {
+            self.in_sight.insert(new);
         }
     }
 
@@ -332,6 +365,7 @@ impl Books {
     fn forget(&mut self, id: TabId) {
         self.tabs.remove(id);
         self.fronts.retain(|_, front| *front != id);
+        self.in_sight.remove(&id);
     }
 
     fn with(&mut self, id: TabId, change: impl FnOnce(&mut Known)) {

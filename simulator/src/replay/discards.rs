@@ -16,6 +16,15 @@ use super::score;
 use super::step::RecordedDecision;
 use super::watch;
 
+/// A decision that waits to be carried out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Fresh {
+    pub(super) decision: Decision,
+    /// The hard guards that it goes against.
+    #[serde(deserialize_with = "watch::names")]
+    pub(super) objections: Vec<&'static str>,
+}
+
 /// A decision that takes the recorded outcome.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Awaited {
@@ -85,7 +94,7 @@ impl<P: Policy> Run<P> {
     fn carry_out_fresh(&mut self, recording: &Recording, decided: &mut Vec<Replayed>) {
         let recorded = std::mem::take(&mut self.recorded_fresh);
         let is_as_recorded = self.fresh.len() == recorded.len()
-            && (self.fresh.iter()).all(|decision| recorded.contains_key(&decision.tab));
+            && (self.fresh.iter()).all(|fresh| recorded.contains_key(&fresh.decision.tab));
         if !is_as_recorded {
             self.score.note_departure(self.seq, self.t_ms);
             self.savings.depart(self.at);
@@ -94,19 +103,19 @@ impl<P: Policy> Run<P> {
         for &tab in recorded.keys() {
             self.wait_no_longer(tab);
         }
-        for decision in std::mem::take(&mut self.fresh) {
-            let recorded_seq = recorded.get(&decision.tab).copied();
+        for fresh in std::mem::take(&mut self.fresh) {
+            let recorded_seq = recorded.get(&fresh.decision.tab).copied();
             let answer = match recorded_seq.filter(|_| self.takes_recorded_outcomes) {
                 Some(decision) => Answer::Recorded(decision),
                 None => Answer::AtOnce,
             };
-            self.carry_out(recording, decision, answer, decided);
+            self.carry_out(recording, fresh, answer, decided);
         }
         // A policy may decide again on what its discards did. This ends: a refusal it is not told
         // of can lead to nothing, and each discard leaves a tab less.
         while !self.fresh.is_empty() {
-            for decision in std::mem::take(&mut self.fresh) {
-                self.carry_out(recording, decision, Answer::OnSuccess, decided);
+            for fresh in std::mem::take(&mut self.fresh) {
+                self.carry_out(recording, fresh, Answer::OnSuccess, decided);
             }
         }
     }
@@ -114,10 +123,14 @@ impl<P: Policy> Run<P> {
     fn carry_out(
         &mut self,
         recording: &Recording,
-        decision: Decision,
+        fresh: Fresh,
         answer: Answer,
         decided: &mut Vec<Replayed>,
     ) {
+        let Fresh {
+            decision,
+            objections,
+        } = fresh;
         let tab = decision.tab;
         let world = self.world(recording);
         let facts = world.tab(tab);
@@ -129,7 +142,7 @@ impl<P: Policy> Run<P> {
             },
             expected_bytes: (facts.and_then(|tab| world.known_bytes(tab)))
                 .unwrap_or(DEFAULT_TAB_BYTES),
-            objections: self.objections(recording, tab),
+            objections,
         };
         let can_be_discarded = facts.is_some_and(|tab| !tab.is_discarded);
         let host = facts.and_then(|tab| world.host_of(tab)).map(str::to_owned);
@@ -162,6 +175,14 @@ impl<P: Policy> Run<P> {
             }
             Answer::OnSuccess => self.score.refused += 1,
         }
+    }
+
+    /// How many discards went against a hard guard, and how many more that are decided would.
+    pub(super) fn violations(&self) -> u64 {
+        let fresh = self.fresh.iter().map(|fresh| &fresh.objections);
+        let awaited = self.awaiting.values().filter(|awaited| awaited.is_open());
+        let all = fresh.chain(awaited.map(|awaited| &awaited.intent.objections));
+        self.score.violations + all.filter(|objections| !objections.is_empty()).count() as u64
     }
 
     /// Waits no longer for the recorded outcome of a decision on a tab.

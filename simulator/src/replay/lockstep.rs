@@ -125,13 +125,16 @@ impl Lockstep {
             }
             self.settle(look);
         }
+        for run in [&mut self.base, &mut self.with] {
+            run.rest(&self.recording, event);
+        }
     }
 
     /// Shows what both have decided, and carries it out.
     fn settle(&mut self, look: &mut impl FnMut(Side, Decided, &View<'_>)) {
         let mut seen = BTreeSet::new();
         for side in [Side::Base, Side::With] {
-            for tab in self.of(side).fresh.iter().map(|decision| decision.tab) {
+            for tab in self.of(side).fresh.iter().map(|fresh| fresh.decision.tab) {
                 self.show(side, tab, look);
                 seen.insert((side, tab));
             }
@@ -195,6 +198,7 @@ impl<'a> View<'a> {
         if decided.t_ms > run.t_ms {
             let facts = recording.facts();
             view.watch.to_mut().wake(decided.t_ms);
+            (view.policy.to_mut()).pass(&view.branch.world(facts), decided.t_ms);
             view.branch.to_mut().pass(facts, decided.t_ms);
             let world = view.branch.world(facts);
             (view.policy.to_mut()).wake(&world, decided.seq, &mut Vec::new());
@@ -226,7 +230,7 @@ impl<'a> View<'a> {
     /// Whether it has decided to discard another tab at the same moment.
     pub fn decides_on_another(&self) -> bool {
         let mut fresh = self.run.fresh.iter();
-        fresh.any(|decision| decision.tab != self.tab)
+        fresh.any(|fresh| fresh.decision.tab != self.tab)
     }
 
     /// The hard guards that a discard would go against, as the checker sees them.

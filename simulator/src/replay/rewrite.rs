@@ -118,7 +118,7 @@ impl<P: Policy> Run<P> {
             Input::TabActivated { tab, .. } => (Kept::AsItIs, back(*tab, Return::Untold)),
             Input::TabNavigated { tab, .. } if self.holds(*tab) => {
                 let before = self.before(recording, *tab);
-                if before.is_some_and(|tab| tab.is_active) || self.is_taken_over(*tab) {
+                if before.is_some_and(Tab::is_shown) || self.is_taken_over(*tab) {
                     // Somebody looks at it, or it was discarded there, too; coming back it catches
                     // up with where it went.
                     (Kept::TakenOut, back(*tab, Return::Untold))
@@ -140,7 +140,11 @@ impl<P: Policy> Run<P> {
                 (kept, Vec::new())
             }
             Input::TabChanged { tab, changes } if self.holds(*tab) => {
-                (rewrite_changes(*tab, *changes), Vec::new())
+                let kept = rewrite_changes(*tab, *changes);
+                match changes.in_sight {
+                    Some(true) => (kept, back(*tab, Return::Untold)),
+                    Some(false) | None => (kept, Vec::new()),
+                }
             }
             Input::TabRestored { tab } => {
                 let before = self.before(recording, *tab);
@@ -193,12 +197,11 @@ impl<P: Policy> Run<P> {
         let is_discarded = |tab: Option<&Tab>| tab.map(|tab| tab.is_discarded);
         let was_discarded = is_discarded(recording.before(facts.tab)) == Some(true);
         if self.holds(facts.tab) {
+            let is_shown = facts.active == Some(true) || facts.in_sight == Some(true);
             let then = match facts.discarded {
                 Some(true) if !was_discarded => Some(Then::TakeOver(facts.tab)),
                 Some(false) if was_discarded => Some(Then::Return(facts.tab, Return::Untold)),
-                _ => {
-                    (facts.active == Some(true)).then_some(Then::Return(facts.tab, Return::Untold))
-                }
+                _ => is_shown.then_some(Then::Return(facts.tab, Return::Untold)),
             };
             let facts = TabFacts {
                 page: None,

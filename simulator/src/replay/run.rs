@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use engine::{
-    Branch, Change, Decision, Event, Input, Metrics, Mode, Moment, Output, Policy, PolicyDocument,
-    Seq, Severity, TabId, TabMap, World,
+    Branch, Change, Event, Input, Metrics, Mode, Moment, Output, Policy, PolicyDocument, Seq,
+    Severity, TabId, TabMap, World,
 };
 use serde::{Deserialize, Serialize};
 
-use super::discards::{Awaited, Past};
+use super::discards::{Awaited, Fresh, Past};
 use super::hold::{Decided, Held, Hold, HoldEnd};
 use super::recording::Recording;
 use super::rewrite::{Kept, Then, happens_anyway};
@@ -44,7 +44,7 @@ pub(super) struct Run<P> {
     #[serde(skip)]
     outputs: Vec<Output>,
     /// Decisions on the last input, until the recorded ones have been seen as well.
-    pub(super) fresh: Vec<Decision>,
+    pub(super) fresh: Vec<Fresh>,
     /// The recorded decisions on the last input that were to be carried out, by tab.
     pub(super) recorded_fresh: BTreeMap<TabId, Seq>,
     /// Tabs whose recorded outcome is waited for, by their present id.
@@ -141,7 +141,7 @@ impl<P: Policy> Run<P> {
             input: Input::SessionStarted(world.snapshot()),
         };
         self.policy.step(&world, &event, &mut self.outputs);
-        self.collect_decisions();
+        self.collect_decisions(recording);
     }
 
     /// The world as it would have been.
@@ -191,7 +191,7 @@ impl<P: Policy> Run<P> {
 
     /// Whether it has just decided to discard a tab, on the last line.
     pub(super) fn decides_on(&self, tab: TabId) -> bool {
-        self.fresh.iter().any(|decision| decision.tab == tab)
+        self.fresh.iter().any(|fresh| fresh.decision.tab == tab)
     }
 
     /// Notes a line of a type that is not known.
@@ -296,7 +296,7 @@ impl<P: Policy> Run<P> {
         let world = self.branch.world(recording.facts());
         if self.policy.next_due(&world) == Some(world.moment().now) {
             self.policy.wake(&world, self.seq, &mut self.outputs);
-            self.collect_decisions();
+            self.collect_decisions(recording);
         }
     }
 
@@ -332,6 +332,14 @@ impl<P: Policy> Run<P> {
             self.pass_due(recording, due_ms);
             self.settle(recording, decided);
         }
+        self.rest(recording, event);
+    }
+
+    /// Tells the policy of the time up to an event in which nothing was due any more.
+    pub(super) fn rest(&mut self, recording: &Recording, event: &Event) {
+        let until_ms = self.wakes_until(event);
+        let world = self.branch.world(recording.facts());
+        self.policy.pass(&world, until_ms);
     }
 
     /// Until when the policy is woken before an event.
@@ -375,11 +383,12 @@ impl<P: Policy> Run<P> {
     pub(super) fn pass_to(&mut self, recording: &Recording, t_ms: i64) {
         self.t_ms = t_ms;
         self.watch.wake(t_ms);
+        (self.policy).pass(&self.branch.world(recording.facts()), t_ms);
         self.branch.pass(recording.facts(), t_ms);
         let world = self.branch.world(recording.facts());
         self.at = world.moment();
         self.policy.wake(&world, self.seq, &mut self.outputs);
-        self.collect_decisions();
+        self.collect_decisions(recording);
     }
 
     /// Ends it: adds what was decided last to `decided`, and returns the score and every hold, in
@@ -477,23 +486,29 @@ impl<P: Policy> Run<P> {
     fn step(&mut self, recording: &Recording, event: &Event) {
         let world = self.branch.world(recording.facts());
         self.policy.step(&world, event, &mut self.outputs);
-        self.collect_decisions();
+        self.collect_decisions(recording);
     }
 
     /// Takes the decisions out of what the policy put out, if that is anything.
     #[inline]
-    fn collect_decisions(&mut self) {
+    fn collect_decisions(&mut self, recording: &Recording) {
         if !self.outputs.is_empty() {
-            self.collect_from_outputs();
+            self.collect_from_outputs(recording);
         }
     }
 
-    fn collect_from_outputs(&mut self) {
-        let decisions = self.outputs.drain(..).filter_map(|output| match output {
-            Output::Decision(decision) => Some(decision),
-            Output::PressureChanged(_) => None,
-        });
-        self.fresh.extend(decisions);
+    fn collect_from_outputs(&mut self, recording: &Recording) {
+        let mut outputs = std::mem::take(&mut self.outputs);
+        for output in outputs.drain(..) {
+            if let Output::Decision(decision) = output {
+                let objections = self.objections(recording, decision.tab);
+                self.fresh.push(Fresh {
+                    decision,
+                    objections,
+                });
+            }
+        }
+        self.outputs = outputs;
     }
 
     /// Follows what the operating system signalled.

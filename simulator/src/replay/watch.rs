@@ -136,7 +136,7 @@ impl Watch {
     /// The guards that hold until something happens.
     fn standing(&self, books: &Books, tab: TabId, page: &Condition) -> [(bool, &'static str); 10] {
         [
-            (books.is_in_front(tab), "active"),
+            (books.is_shown(tab), "active"),
             (page.has(Objection::Pinned), "pinned"),
             (page.has(Objection::Audible), "audible"),
             (page.has(Objection::Capturing), "capturing"),

@@ -328,7 +328,7 @@ impl Weights {
             bytes: fitted(self.reading, raw_bytes, source, presence),
             source,
             presence,
-            is_in_background: !tab.is_active,
+            is_in_background: !tab.is_shown(),
         };
         if before == Some(standing) {
             return;

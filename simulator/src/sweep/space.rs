@@ -28,7 +28,7 @@ pub enum SpaceError {
     )]
     NoValues(String),
     /// No setting is called that.
-    #[error("there is no setting {name:?}{}", .nearest.map_or(String::new(), |near| format!("; did you mean {near}?")))]
+    #[error("there is no setting {name:?}; {}the settings are {}", did_you_mean(*.nearest), settings())]
     UnknownSetting {
         /// What was asked for.
         name: String,
@@ -380,6 +380,16 @@ fn parse_range(setting: &'static Setting, text: &str) -> Result<Option<Range>, S
     Ok(Some(range))
 }
 
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or(String::new(), |near| format!("did you mean {near}? "))
+}
+
+/// The names of all settings, for people.
+fn settings() -> String {
+    let paths: Vec<&str> = SETTINGS.iter().map(|setting| setting.path).collect();
+    paths.join(", ")
+}
+
 /// The setting that may have been meant.
 fn nearest(name: &str) -> Option<&'static str> {
     let short = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
@@ -567,13 +577,16 @@ mod tests {
         );
         check(
             "ttl_minuets=5",
-            "there is no setting \"ttl_minuets\"; did you mean ttl_minutes?",
+            "there is no setting \"ttl_minuets\"; did you mean ttl_minutes? the settings are ttl_",
         );
         check(
             "enabld=true",
             "there is no setting \"enabld\"; did you mean focus.enabled?",
         );
-        check("colour=red", "there is no setting \"colour\"");
+        check(
+            "colour=red",
+            "there is no setting \"colour\"; the settings are ttl_minutes, ",
+        );
         check(
             "ttl_minutes=0..60:3",
             "ttl_minutes: found \"0\", expected 1 to 10080 minutes",

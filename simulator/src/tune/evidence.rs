@@ -4,16 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::comparison::{Estimate, difference_of_ratios};
 use crate::replay::{Sums, Tally};
-use crate::synth::draw::Draw;
-
-/// Up to so many people every assignment of signs is gone through; beyond, some are drawn.
-const EXACT_UP_TO: usize = 16;
-
-/// How many are drawn.
-const DRAWN: u64 = 100_000;
-
-/// The stream of random numbers that signs are drawn from.
-const SIGN_STREAM: u64 = 2;
 
 /// How a policy differs from another on the same people, the first less the second.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,8 +18,8 @@ pub struct Evidence {
     pub early_return_rate: Option<Estimate>,
     /// Minutes at HIGH more in an hour awake.
     pub high_minutes_per_awake_hour: Option<Estimate>,
-    /// Whether a difference in the share saved could be chance.
-    pub test: Option<PairedTest>,
+    /// For how many of them that is more; absent where nobody has anything in the background.
+    pub gain: Option<Gain>,
 }
 
 impl Evidence {
@@ -54,62 +44,27 @@ impl Evidence {
             high_minutes_per_awake_hour: estimate(|it| {
                 (it.pressure_high_minutes.unwrap_or(0.0), it.sampled_hours)
             }),
-            test: paired_test(&differences.collect::<Vec<_>>(), seed),
+            gain: Gain::of(&differences.collect::<Vec<_>>()),
         }
     }
 }
 
-/// A paired test of whether differences lie about zero.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PairedTest {
-    /// How many pairs.
-    pub pairs: usize,
-    /// In how many the difference is above zero.
-    pub above: usize,
-    /// The mean difference.
-    pub mean: f64,
-    /// How likely a mean as far from zero is if every difference might as well have the other
-    /// sign: two-sided, by Fisher's randomization (1935), exact up to 16 pairs.
-    pub p: f64,
+/// For how many people a policy saves more of the background than another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gain {
+    /// Those who have anything in the background.
+    pub people: usize,
+    /// Those of them for whom it saves more.
+    pub more: usize,
 }
 
-/// Tests whether differences lie about zero; `None` without any.
-pub fn paired_test(differences: &[f64], seed: u64) -> Option<PairedTest> {
-    let pairs = differences.len();
-    if pairs == 0 {
-        return None;
+impl Gain {
+    fn of(differences: &[f64]) -> Option<Self> {
+        (!differences.is_empty()).then(|| Self {
+            people: differences.len(),
+            more: differences.iter().filter(|&&it| it > 0.0).count(),
+        })
     }
-    let sum: f64 = differences.iter().sum();
-    // What rounding alone makes smaller is not smaller.
-    let as_far = sum.abs() * (1.0 - 1e-9);
-    let p = if pairs <= EXACT_UP_TO {
-        let all = 1_u64 << pairs;
-        let is_as_far = |&signs: &u64| flipped_sum(differences, || signs).abs() >= as_far;
-        (0..all).filter(is_as_far).count() as f64 / all as f64
-    } else {
-        let mut draw = Draw::new(seed, SIGN_STREAM);
-        let mut is_as_far = || flipped_sum(differences, || draw.bits()).abs() >= as_far;
-        let count = (0..DRAWN).filter(|_| is_as_far()).count();
-        // The signs as they are count as one of the draws, so p is never 0.
-        (count + 1) as f64 / (DRAWN + 1) as f64
-    };
-    Some(PairedTest {
-        pairs,
-        above: differences.iter().filter(|&&it| it > 0.0).count(),
-        mean: sum / pairs as f64,
-        p,
-    })
-}
-
-/// The sum with some signs changed: those whose bit is set. `bits` gives the next 64.
-fn flipped_sum(differences: &[f64], mut bits: impl FnMut() -> u64) -> f64 {
-    let chunks = differences.chunks(64);
-    let flipped = chunks.flat_map(|chunk| {
-        let bits = bits();
-        let chunk = chunk.iter().enumerate();
-        chunk.map(move |(place, it)| if bits >> place & 1 == 1 { -it } else { *it })
-    });
-    flipped.sum()
 }
 
 #[cfg(test)]
@@ -117,24 +72,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_exact_test_counts_signs() {
-        let all_above = paired_test(&[1.0, 2.0, 3.0, 4.0], 0).unwrap();
-        assert_eq!(
-            (all_above.p, all_above.above, all_above.mean),
-            (2.0 / 16.0, 4, 2.5)
-        );
-        let about_zero = paired_test(&[1.0, -1.0, 2.0, -2.0], 0).unwrap();
-        assert!(about_zero.p > 0.999);
-        assert_eq!(paired_test(&[], 0), None);
-    }
-
-    #[test]
-    fn the_drawn_test_comes_to_what_the_exact_one_does() {
-        // Sixteen pairs exactly, and the same with a seventeenth that says nothing.
-        let mut differences: Vec<f64> = (0..16).map(|it| f64::from(it) - 5.0).collect();
-        let exact = paired_test(&differences, 0).unwrap().p;
-        differences.push(0.0);
-        let drawn = paired_test(&differences, 0).unwrap().p;
-        assert!((exact - drawn).abs() < 0.01, "{exact} {drawn}");
+    fn who_gains_is_counted_among_those_who_can() {
+        let gain = |people, more| Some(Gain { people, more });
+        assert_eq!(Gain::of(&[0.1, 0.0, -0.2, 0.3]), gain(4, 2));
+        assert_eq!(Gain::of(&[]), None);
     }
 }

@@ -12,15 +12,6 @@ use crate::synth::draw::Draw;
 /// The stream of random numbers that people are dealt out by.
 const DEAL_STREAM: u64 = 1;
 
-/// Somebody whose traces there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
-    /// What they are called.
-    pub name: String,
-    /// Their traces, by number.
-    pub traces: Vec<usize>,
-}
-
 /// What a split is made by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

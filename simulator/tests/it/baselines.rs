@@ -9,7 +9,7 @@ use recorder::{
     Body, Line, Metrics, SessionStarted, Suspended, Tab, TabActivated, TabChanged, TabLoaded,
     TabNavigated, Window,
 };
-use simulator::baselines::{ALL, AnyPolicy, named};
+use simulator::baselines::{ALL, AnyPolicy, Baseline, named};
 use simulator::replay::{Replay, Replayed};
 
 use crate::recording::{MINUTE, START_MS, tab};
@@ -161,7 +161,7 @@ fn every_baseline_has_its_name() {
     for (policy, name) in every().iter().zip(numbered(10)) {
         assert_eq!(policy.name(), name);
     }
-    for name in ALL.iter().flat_map(|it| it.compared()) {
+    for name in ALL.iter().flat_map(Baseline::compared) {
         assert_eq!(
             named(name, 0).map(|it| it.name().to_owned()),
             Some((*name).to_owned())

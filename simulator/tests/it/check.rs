@@ -8,7 +8,7 @@ use recorder::{
     TabLoaded, TabNavigated, TabRestored, WindowClosed,
 };
 
-use crate::commands::{check, edit};
+use crate::commands::{check, edit, sim};
 use crate::recording::{Recorded, Recording, short_of_memory, tab};
 
 #[test]
@@ -167,13 +167,53 @@ fn titles_in_fields_that_are_not_known_are_found() {
 }
 
 #[test]
-fn damage_is_told_with_the_way_out() {
+fn damage_is_told_with_the_way_out_by_every_verb() {
     let recorded = short_of_memory(Mode::Observe).close();
     edit(&recorded, "\"tab\":3", "\"tab\":4");
-    check(
-        recorded.root(),
+    let verbs: [&[&str]; 15] = [
         &["check", "trace"],
-        3,
-        &["does not match", "sim recover"],
-    );
+        &["verify", "trace"],
+        &["info", "trace"],
+        &["replay", "trace"],
+        &["compare", "trace"],
+        &["diff", "trace", "--with", "eager"],
+        &["snapshot", "accept", "kept", "--traces", "."],
+        &["explain", "trace", "--tab", "3"],
+        &["cut", "trace", "--output", "cut"],
+        &["anonymize", "trace"],
+        &["stats", "trace"],
+        &["convert", "trace", "converted.jsonl"],
+        &[
+            "sweep",
+            "trace",
+            "--vary",
+            "ttl_minutes=1",
+            "--output",
+            "swept",
+        ],
+        &["sweep", "plan", "trace", "--vary", "ttl_minutes=1"],
+        &["tune", "trace", "--output", "tuned"],
+    ];
+    for verb in verbs {
+        let said = sim(recorded.root(), verb);
+        assert!(
+            said.contains("does not match: ")
+                && said.contains("; «sim recover» tells what is left"),
+            "{verb:?}: {said}"
+        );
+        assert_eq!(said.matches("sim recover").count(), 1, "{verb:?}: {said}");
+        assert!(said.ends_with("exit code 3\n"), "{verb:?}: {said}");
+    }
+}
+
+#[test]
+fn a_torn_end_is_told_with_the_way_out() {
+    let recorded = short_of_memory(Mode::Observe).kill();
+    let mut bytes = fs::read(recorded.segment()).unwrap();
+    bytes.truncate(bytes.len() - 9);
+    fs::write(recorded.segment(), bytes).unwrap();
+    let note = "are an unfinished line and are passed over; «sim recover» tells what is left";
+    for verb in ["check", "info", "replay", "stats"] {
+        check(recorded.root(), &[verb, "trace"], 0, &[note]);
+    }
 }

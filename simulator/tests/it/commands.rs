@@ -7,7 +7,9 @@ use assert_cmd::cargo::cargo_bin_cmd;
 use engine::{Lapse, Mode, Output, SEMANTICS, TabId};
 use recorder::{Body, DropReason, Origin, PruneRequested, TabNavigated};
 
-use crate::recording::{MINUTE, Recorded, Recording, browse, short_of_memory};
+use crate::recording::{
+    MINUTE, Recorded, Recording, browse, short_of_memory, short_of_memory_again,
+};
 
 /// Calls `sim` in a folder; returns exit code, stdout and stderr as one text.
 pub(crate) fn sim(folder: &Path, args: &[&str]) -> String {
@@ -237,7 +239,7 @@ fn replay() {
 #[test]
 fn replay_writes_what_is_asked_for() {
     let recorded = short_of_memory(Mode::Observe).close();
-    recorded.copy_as("copy");
+    recorded.add(&short_of_memory_again(Mode::Observe).close(), "again");
     let lines = |args: &[&str]| {
         let said = sim(recorded.root(), &[&["replay", "trace"], args].concat());
         said.lines().count() - 2
@@ -250,7 +252,7 @@ fn replay_writes_what_is_asked_for() {
     assert_eq!(lines(&["--json", "-s"]), 1);
     assert_eq!(lines(&["--json", "-d"]), decisions);
     assert_eq!(
-        lines(&["copy", "--json"]),
+        lines(&["again", "--json"]),
         2 * (decisions + 1) + 1,
         "one trace after another, then both together"
     );
@@ -265,7 +267,7 @@ fn replay_writes_what_is_asked_for() {
 #[test]
 fn several_traces_are_pooled() {
     let recorded = short_of_memory(Mode::Enforce).close();
-    recorded.copy_as("copy");
+    recorded.add(&short_of_memory_again(Mode::Enforce).close(), "again");
     let expect = [
         "\npooled      2 traces\ntime        38 min 01 s,",
         "\nsaved       1.241 GiB·h, 61.3 % of the background; early returns 20.0 %\n",
@@ -273,7 +275,7 @@ fn several_traces_are_pooled() {
     ];
     check(
         recorded.root(),
-        &["replay", "trace", "copy", "-s"],
+        &["replay", "trace", "again", "-s"],
         0,
         &expect,
     );
@@ -284,7 +286,7 @@ fn several_traces_are_pooled() {
 #[test]
 fn replay_measures_against_the_frontier_where_it_is_asked_to() {
     let recorded = short_of_memory(Mode::Observe).close();
-    recorded.copy_as("copy");
+    recorded.add(&short_of_memory_again(Mode::Observe).close(), "again");
     let line = "of what a clairvoyant saves with as many reloads; ";
     check(
         recorded.root(),
@@ -294,7 +296,7 @@ fn replay_measures_against_the_frontier_where_it_is_asked_to() {
     );
     let said = sim(
         recorded.root(),
-        &["replay", "trace", "copy", "--frontier", "--json", "-s"],
+        &["replay", "trace", "again", "--frontier", "--json", "-s"],
     );
     let shares = said.matches(r#""frontier_share":0."#).count();
     assert_eq!(shares, 3, "each, and pooled: {said}");

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use engine::{Facts, Mode, Seq, TabId};
-use recorder::Line;
+use recorder::{Body, Line, TabChanged};
 use simulator::cut::{Cut, Selection, every_id_of};
 
 use crate::commands::check;
-use crate::recording::short_of_memory;
+use crate::properties::lines;
+use crate::recording::{short_of_memory, tab};
 use crate::traces::{is_writers, said};
 
 /// Everything of the world that a snapshot can tell.
@@ -104,6 +105,32 @@ fn a_cut_by_tabs_has_the_world_of_these_tabs_after_every_line() {
         assert_eq!(piece.len().saturating_sub(1), of_tab(piece.clone()).len());
         assert_eq!(of_tab(piece), of_tab(whole), "to seq {}", to.seq);
     }
+}
+
+#[test]
+fn a_piece_tells_of_sight_where_there_is_something_in_it() {
+    let seen = |id, in_sight| {
+        Body::TabChanged(TabChanged {
+            in_sight: Some(in_sight),
+            ..TabChanged::new(TabId(id))
+        })
+    };
+    let mut bodies: Vec<Body> = (1..=3).map(|id| Body::TabOpened(tab(id))).collect();
+    bodies.extend([seen(2, true), seen(3, true), seen(3, false), seen(2, true)]);
+    let selection = Selection {
+        from_seq: Some(Seq(6)),
+        ..Selection::default()
+    };
+    let piece = cut(&lines(bodies), selection);
+    let told: Vec<Option<bool>> = (piece.iter())
+        .filter_map(|line| match &line.body {
+            Body::SessionStarted(started) => Some(&started.tabs),
+            _ => None,
+        })
+        .flatten()
+        .map(|tab| tab.in_sight)
+        .collect();
+    assert_eq!(told, [None, Some(true), None]);
 }
 
 #[test]

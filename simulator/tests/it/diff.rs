@@ -17,7 +17,7 @@ use simulator::replay::{Replay, Score, Side};
 use crate::commands::{check, sim};
 use crate::properties::{body, greedy, lines};
 use crate::recorded::recordings;
-use crate::recording::{MINUTE, Recording, short_of_memory};
+use crate::recording::{MINUTE, Recording, short_of_memory, short_of_memory_again};
 
 /// Ours under a document, and of the baselines those that go by timers, by samples and by chance.
 const POLICIES: [&str; 8] = [
@@ -295,7 +295,7 @@ fn each_cause_is_found() {
 #[test]
 fn the_same_decisions_exit_with_0_and_others_with_1() {
     let recorded = short_of_memory(Mode::Enforce).close();
-    recorded.copy_as("copy");
+    recorded.add(&short_of_memory_again(Mode::Enforce).close(), "again");
     let folder = recorded.root();
     let same = ["diff", "trace", "--base", "default", "--with", "default"];
     check(folder, &same, 0, &["decisions   5 the same, 0 different\n"]);
@@ -309,7 +309,7 @@ fn the_same_decisions_exit_with_0_and_others_with_1() {
     insta::assert_snapshot!("diff_baseline", sim(folder, &baseline));
     check(
         folder,
-        &["diff", "trace", "copy", "--with", "eager"],
+        &["diff", "trace", "again", "--with", "eager"],
         1,
         &["\npooled      2 traces\n"],
     );

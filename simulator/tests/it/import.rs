@@ -1,13 +1,18 @@
 //! Other programs' records of browsing become traces that hold: of any history, of bad files never.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use assert_cmd::cargo::cargo_bin_cmd;
+use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
 use engine::{Engine, Event, Mode, Orchestrator, PolicyDocument, Seq};
 use proptest::prelude::*;
 use recorder::{Body, Source as From, Trace};
 use rusqlite::{Connection, params};
+use rustix::process::{Pid, Signal, kill_process};
 use simulator::import::visits::{Layout, Place, TimeUnit};
 use simulator::import::{Dates, ImportError, Rules, Staging, chrome, visits, weave};
 use tempfile::TempDir;
@@ -195,9 +200,27 @@ fn history(rows: &[Row], is_old: bool) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
+/// Writes a history of 500 visits in one tab.
+fn plain_history() -> (TempDir, PathBuf) {
+    let row = Row {
+        t_ms: BEGIN_MS,
+        host: 0,
+        from: None,
+        opener: None,
+        transition: 0x3000_0000,
+        tab: Some(1),
+        win: 1,
+        foreground_us: 0,
+        duration_us: 0,
+        end: 0,
+    };
+    history(&vec![row; 500], false)
+}
+
 fn read_history(path: &Path) -> Result<Vec<Vec<(i64, Body)>>, ImportError> {
     let mut staging = Staging::new()?;
-    let source = chrome::read(path, dates(), &mut staging, &mut |_, _| {})?;
+    let folder = path.parent().unwrap();
+    let source = chrome::read(path, folder, dates(), &mut staging, &mut |_, _| {})?;
     Ok(told(staging, &source, Rules::default()))
 }
 
@@ -368,19 +391,7 @@ fn a_table_that_does_not_hold_says_where() {
 fn a_database_that_does_not_hold_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in");
-    let row = Row {
-        t_ms: BEGIN_MS,
-        host: 0,
-        from: None,
-        opener: None,
-        transition: 0x3000_0000,
-        tab: Some(1),
-        win: 1,
-        foreground_us: 0,
-        duration_us: 0,
-        end: 0,
-    };
-    let (_kept, good) = history(&vec![row; 500], false);
+    let (_kept, good) = plain_history();
     let bytes = fs::read(&good).unwrap();
     let chrome = ["chrome", "in"];
 
@@ -468,6 +479,110 @@ fn a_database_that_does_not_hold_says_what_it_is() {
     let running = Connection::open(&input).unwrap();
     running.execute_batch("BEGIN EXCLUSIVE").unwrap();
     check(folder.path(), &chrome, 0, &["500 visits in 1 tab"]);
+}
+
+#[test]
+fn what_is_not_yet_in_a_database_is_read_with_it() {
+    let (folder, source) = plain_history();
+    let input = folder.path().join("in");
+    let check = |expect| {
+        check(folder.path(), &["chrome", "in"], 0, &[expect]);
+        fs::remove_dir_all(folder.path().join("out")).unwrap();
+    };
+
+    // A log that nobody has taken over yet, of a browser that runs.
+    fs::copy(&source, &input).unwrap();
+    let running = Connection::open(&input).unwrap();
+    running
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;
+             DELETE FROM visits WHERE id > 300;",
+        )
+        .unwrap();
+    assert!(folder.path().join("in-wal").metadata().unwrap().len() > 0);
+    check("300 visits in 1 tab");
+    drop(running);
+    // It is a database with a log, and there is none.
+    assert!(!folder.path().join("in-wal").exists());
+    check("300 visits in 1 tab");
+
+    // A journal that a killed browser has left: what it had begun is undone.
+    let running = Connection::open(&source).unwrap();
+    running
+        .execute_batch(
+            "PRAGMA cache_size = 2; BEGIN; UPDATE visits SET visit_time = 0; DELETE FROM urls;",
+        )
+        .unwrap();
+    let journal = folder.path().join("History-journal");
+    assert!(journal.metadata().unwrap().len() > 0);
+    fs::copy(&source, &input).unwrap();
+    fs::copy(&journal, folder.path().join("in-journal")).unwrap();
+    check("500 visits in 1 tab");
+}
+
+/// Every file below a folder but the source.
+fn left_behind(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(left_behind(&path));
+        } else if !path
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with("in")
+        {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The source's log is a pipe: whoever writes to it knows that the database is copied already, and
+/// that SQLite has not begun.
+#[test]
+fn whoever_kills_an_import_leaves_no_copy_of_the_history() {
+    let is_told = |bytes: &[u8]| bytes.windows(6).any(|it| it == b"secret");
+    for signal in [Signal::TERM, Signal::KILL] {
+        let (folder, source) = plain_history();
+        let input = folder.path().join("in");
+        fs::rename(source, &input).unwrap();
+        assert!(is_told(&fs::read(&input).unwrap()));
+        let log = folder.path().join("in-wal");
+        assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+        let temporary = folder.path().join("temporary");
+        fs::create_dir(&temporary).unwrap();
+        let mut import = Command::new(cargo_bin!("sim"));
+        import
+            .args(["import", "chrome", "in", "--output", "out"])
+            .current_dir(folder.path())
+            .env("TMPDIR", &temporary)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = import.spawn().unwrap();
+        let mut log = fs::File::options().write(true).open(&log).unwrap();
+        // More than a pipe holds: some of it is copied.
+        log.write_all(&vec![b'x'; 1 << 20]).unwrap();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
+
+        let left = left_behind(folder.path());
+        assert!(left.len() <= 2, "{left:?}");
+        for file in left {
+            let place = file.parent().unwrap();
+            assert_eq!(place, folder.path().join(".sim-out"));
+            let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(place), mode(&file)), (0o700, 0o600));
+            assert!(!is_told(&fs::read(&file).unwrap()), "{file:?}");
+        }
+        drop(log);
+        fs::remove_file(folder.path().join("in-wal")).unwrap();
+        assert!(import.status().unwrap().success());
+        assert!(!folder.path().join(".sim-out").exists());
+        assert_eq!(fs::read_dir(temporary).unwrap().count(), 0);
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod commands;
 mod convert;
 mod cut;
 mod diff;
+mod every_tick;
 mod explain;
 mod fork;
 mod frontier;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use assert_cmd::cargo::cargo_bin_cmd;
 use engine::Mode;
 use serde_json::Value;
 
@@ -65,7 +66,7 @@ fn a_trace_counts_once_however_many_of_its_segments_are_named() {
         (&["info"], &["--json"]),
         (&["check"], &["--json"]),
         (&["stats"], &["--json"]),
-        (&["stats"], &["--json", "--person"]),
+        (&["stats"], &["--json", "--person", "^"]),
         (&["replay"], &["--json", "-s"]),
         (&["compare"], &default),
         (&["diff"], &eager),
@@ -77,7 +78,9 @@ fn a_trace_counts_once_however_many_of_its_segments_are_named() {
         assert!(!said_of_one.contains("note: "), "{said_of_one}");
         let text = |objects: &[Value]| {
             let called = serde_json::to_string(objects).unwrap();
-            called.replace(segments[0], "trace")
+            let short = segments[0].trim_start_matches("trace/");
+            let short = short.trim_end_matches(".zst").trim_end_matches(".jsonl");
+            called.replace(segments[0], "trace").replace(short, "trace")
         };
         // A sweep's units are numbered by what their traces are called, too.
         if verb == ["sweep", "plan"] {
@@ -246,4 +249,148 @@ fn a_copy_of_a_trace_is_not_compared_with_as_another_person() {
         1,
         "{said}"
     );
+}
+
+#[test]
+fn a_copy_of_a_trace_counts_in_no_sum() {
+    let recorded = short_of_memory(Mode::Enforce).close();
+    recorded.copy_as("copy");
+    recorded.add(&short_of_memory_again(Mode::Enforce).close(), "again");
+    let root = recorded.root();
+    for (verb, options) in [
+        (&["replay"][..], &["--json", "-s"][..]),
+        (&["diff"], &["--with", "eager", "--json"]),
+        (&["stats"], &["--json"]),
+    ] {
+        let (said, objects) = call(root, verb, &["trace", "copy", "again"], options);
+        let error = "error: trace and copy are the same trace; name each once";
+        assert!(said.contains(error), "{said}");
+        let (_, of_two) = call(root, verb, &["trace", "again"], options);
+        let pooled = |objects: &[Value]| {
+            let mut pooled = objects.iter().filter(|it| it["type"] == "pooled");
+            pooled.next().cloned().unwrap()
+        };
+        assert_eq!(pooled(&objects), pooled(&of_two), "{said}");
+    }
+    check(
+        root,
+        &["stats", "trace", "copy", "--person", "^"],
+        2,
+        &["copy and trace are the same trace; name each once"],
+    );
+}
+
+#[test]
+fn people_are_drawn_each_with_all_of_their_traces() {
+    let recorded = short_of_memory(Mode::Enforce).close();
+    recorded.copy_as("anna-w1");
+    recorded.add(&short_of_memory_again(Mode::Enforce).close(), "anna-w2");
+    let root = recorded.root();
+    let both = ["anna-w1", "anna-w2"];
+    let policies = ["-p", "default", "-p", "eager"];
+    let compare =
+        |options: &[&str]| call(root, &["compare"], &both, &[&policies, options].concat());
+
+    let (said, _) = compare(&[]);
+    let expect = [
+        "Difference from default, over 2 traces of 2 people, with 95 % intervals:",
+        "Each trace is taken for another person's; --person says whose they are.",
+        "With 2 people an interval means little: it is narrower than it should be, and it takes 10 people.",
+    ];
+    for expect in expect {
+        assert!(said.contains(expect), "{said}");
+    }
+    let (said, _) = compare(&["--person", "^(.*)-w"]);
+    let one = "All traces are of one person: a difference between policies has no interval.";
+    assert!(said.contains(one) && !said.contains("95 %"), "{said}");
+
+    let (_, by_trace) = compare(&["--json"]);
+    let (said, by_person) = compare(&["--json", "--person", "^(.*)-w"]);
+    let (by_trace, by_person) = (&by_trace[0], &by_person[0]);
+    assert_eq!(
+        (&by_trace["people"], &by_person["people"]),
+        (&2.into(), &1.into()),
+        "{said}"
+    );
+    assert_eq!(by_person["traces"][1]["person"], "anna");
+    let saved = |it: &Value| it["rows"][1]["against_base"]["saved_gib_h_per_active_hour"].clone();
+    assert!(
+        saved(by_trace).is_object() && saved(by_person).is_null(),
+        "{said}"
+    );
+    assert_eq!(
+        by_trace["rows"][1]["pooled"],
+        by_person["rows"][1]["pooled"]
+    );
+
+    // The same rule for stats.
+    let (_, of_one) = call(root, &["stats"], &both, &["--json", "--person", "^(.*)-w"]);
+    assert_eq!(of_one.len(), 1);
+    assert_eq!(of_one[0]["person"], "anna");
+    assert_eq!(of_one[0]["traces"].as_array().unwrap().len(), 2);
+    let (_, of_two) = call(root, &["stats"], &both, &["--json"]);
+    let people: Vec<&Value> = of_two.iter().map(|it| &it["person"]).collect();
+    assert_eq!(
+        people,
+        [&Value::from("anna-w1"), &"anna-w2".into(), &Value::Null]
+    );
+    for verb in ["compare", "stats"] {
+        let wrong = "error: --person: ^x does not match the trace \"anna-w1\"";
+        check(
+            root,
+            &[verb, both[0], both[1], "--person", "^x"],
+            2,
+            &[wrong],
+        );
+        let wrong = "error: --person: not a regular expression";
+        check(
+            root,
+            &[verb, both[0], both[1], "--person", "("],
+            2,
+            &[wrong],
+        );
+    }
+}
+
+#[test]
+fn no_line_of_a_table_is_wider_than_the_terminal() {
+    let recorded = short_of_memory(Mode::Enforce).close();
+    recorded.add(&short_of_memory_again(Mode::Enforce).close(), "again");
+    let compare = |width: Option<&str>| {
+        let mut sim = cargo_bin_cmd!("sim");
+        sim.args(["compare", "trace", "again", "--curve", "--ablate"]);
+        sim.current_dir(recorded.root()).env_remove("COLUMNS");
+        sim.envs(width.map(|width| ("COLUMNS", width)));
+        let output = sim.output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let tables = |said: &str| -> Vec<String> {
+        let is_of_table = |line: &&str| line.starts_with(['│', '┌', '└', '╞', '├']);
+        said.lines()
+            .filter(is_of_table)
+            .map(str::to_owned)
+            .collect()
+    };
+    let count = |said: &str, what: &str| said.matches(what).count();
+    let wide = compare(None);
+    assert_eq!(
+        count(&wide, "┌"),
+        3,
+        "policies, differences, families: {wide}"
+    );
+    for width in [60, 80, 120] {
+        let said = compare(Some(&width.to_string()));
+        for line in tables(&said) {
+            assert!(line.chars().count() <= width, "{width}: {line}");
+        }
+        // Nothing is left out.
+        for column in ["saved GiB·h", "violations", "reloads / h", "90 % saved"] {
+            assert_eq!(
+                count(&said, column),
+                count(&wide, column),
+                "{column}: {said}"
+            );
+        }
+    }
 }

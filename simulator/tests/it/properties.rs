@@ -32,12 +32,13 @@ fn win() -> impl Strategy<Value = WindowId> {
 }
 
 fn facts() -> impl Strategy<Value = Tab> {
-    (id(), win(), any::<[Option<bool>; 4]>()).prop_map(|(id, win, flags)| Tab {
+    (id(), win(), any::<[Option<bool>; 5]>()).prop_map(|(id, win, flags)| Tab {
         win,
         active: flags[0],
         discarded: flags[1],
         loading: flags[2],
         audible: flags[3],
+        in_sight: flags[4],
         ..tab(id.0)
     })
 }
@@ -63,12 +64,13 @@ pub(crate) fn body() -> impl Strategy<Value = Body> {
             protected: None,
         })),
         3 => id().prop_map(|tab| Body::TabLoaded(TabLoaded { tab, ms: None })),
-        2 => (id(), any::<[Option<bool>; 4]>()).prop_map(|(tab, flags)| {
+        2 => (id(), any::<[Option<bool>; 5]>()).prop_map(|(tab, flags)| {
             Body::TabChanged(TabChanged {
                 pinned: flags[0],
                 audible: flags[1],
                 unsaved: flags[2],
                 capturing: flags[3],
+                in_sight: flags[4],
                 ..TabChanged::new(tab)
             })
         }),
@@ -159,7 +161,13 @@ impl Distrustful {
         let own = self.own.world();
         // Of what a tab takes that goes elsewhere while it is discarded it hears later.
         let facts = |tab: &engine::Tab| {
-            let place = (tab.id, tab.win, tab.is_active, tab.is_pinned);
+            let place = (
+                tab.id,
+                tab.win,
+                tab.is_active,
+                tab.is_in_sight,
+                tab.is_pinned,
+            );
             let page = (tab.is_discarded, tab.is_loading, tab.is_audible);
             let touched = (tab.is_unsaved, tab.is_capturing, tab.silent_since_awake);
             let times = (tab.last_active, tab.known_since);
@@ -273,7 +281,9 @@ proptest! {
                 recorded.apply(&event);
             }
             replay.take(&line, &mut decided);
-            let places = |tab: &engine::Tab| (tab.id, tab.win, tab.is_active, tab.is_pinned);
+            let places = |tab: &engine::Tab| {
+                (tab.id, tab.win, tab.is_active, tab.is_in_sight, tab.is_pinned)
+            };
             let ours: Vec<_> = replay.world().tabs().map(places).collect();
             let theirs: Vec<_> = recorded.world().tabs().map(places).collect();
             prop_assert_eq!(ours, theirs);
@@ -335,7 +345,7 @@ proptest! {
                 for passing in ["young", "recently_audible"] {
                     let holds = guards.iter().any(|guard| guard == passing);
                     let is_thought_to = objections.contains(&passing);
-                    prop_assert!(holds || tab.is_active || !is_thought_to, "{passing} {tab:?}");
+                    prop_assert!(holds || tab.is_shown() || !is_thought_to, "{passing} {tab:?}");
                     guards.retain(|guard| guard != passing);
                     objections.retain(|&name| name != passing);
                 }

@@ -7,7 +7,7 @@ use engine::Mode;
 use serde_json::Value;
 use simulator::calibration::TARGETS;
 
-use crate::recording::{Recorded, short_of_memory};
+use crate::recording::{Recorded, short_of_memory, short_of_memory_again};
 
 /// Calls `sim stats` beside a trace; returns what it said, which is to be all on stdout.
 fn stats(recorded: &Recorded, args: &[&str]) -> String {
@@ -25,8 +25,8 @@ fn stats(recorded: &Recorded, args: &[&str]) -> String {
 #[test]
 fn every_row_has_a_value_or_a_reason() {
     let recorded = short_of_memory(Mode::Enforce).close();
-    recorded.copy_as("copy");
-    let said = stats(&recorded, &["trace", "copy", "--json"]);
+    recorded.add(&short_of_memory_again(Mode::Enforce).close(), "again");
+    let said = stats(&recorded, &["trace", "again", "--json"]);
     let reports: Vec<Value> = said
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())

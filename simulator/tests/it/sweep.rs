@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -774,6 +775,39 @@ fn a_trace_that_was_replaced_is_packed_anew() {
 }
 
 #[test]
+fn what_is_packed_of_a_trace_that_is_gone_goes_and_nobody_else_sees_what_is_left() {
+    let desk = Desk::new();
+    desk.sweep("first", &[], 0, &[]);
+    let packed = desk.path("cache/tab-orchestrator/packed");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&packed), 0o700);
+    assert_eq!(desk.packed().len(), 2);
+    assert!(desk.packed().iter().all(|file| mode(file) == 0o600));
+
+    // What a killed one leaves has a name of its own, and so has what is somebody's own.
+    let whole = desk.packed()[0].file_name().unwrap().to_owned();
+    let unfinished = format!(".unfinished-{}", whole.to_str().unwrap());
+    for name in [&unfinished, "notes.txt"] {
+        fs::write(packed.join(name), "enforce").unwrap();
+    }
+    fs::set_permissions(&packed, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::remove_dir_all(desk.path("enforce")).unwrap();
+    copy(&recorded("long"), &desk.path("long"));
+    let vary = ["--vary", "ttl_minutes=1,2", "--output", "second"];
+    desk.check(&[&["sweep", "observe", "long"], &vary[..]].concat(), 0, &[]);
+    let left = desk.packed();
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert!(!packed.join(unfinished).exists() && packed.join("notes.txt").exists());
+    assert_eq!(mode(&packed), 0o700);
+    let of_enforce = fs::canonicalize(desk.0.path()).unwrap().join("enforce");
+    let of_enforce = of_enforce.to_str().unwrap().as_bytes().to_owned();
+    for file in left {
+        let bytes = fs::read(file).unwrap();
+        assert!(!bytes.windows(of_enforce.len()).any(|it| it == of_enforce));
+    }
+}
+
+#[test]
 fn a_damaged_cache_is_made_anew() {
     let desk = Desk::new();
     desk.sweep("first", &[], 0, &[]);
@@ -791,7 +825,7 @@ fn a_damaged_cache_is_made_anew() {
             spoil(&mut bytes);
             fs::write(packed, bytes).unwrap();
         }
-        desk.sweep(out, &[], 0, &[".tabpack: ", "; it is made anew"]);
+        desk.sweep(out, &[], 0, &[".tabpack: the packed trace is damaged: "]);
         assert_eq!(desk.results(out), desk.results("first"));
         desk.sweep(&format!("{out}-again"), &[], 0, &[]);
     }

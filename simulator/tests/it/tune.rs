@@ -150,7 +150,7 @@ fn what_is_better_beyond_the_noise_becomes_a_policy_that_runs() {
     );
     let found = found(folder.path());
     let why = found["why"].as_str().unwrap();
-    assert!(why.contains("person by person p = 0.0"), "{why}");
+    assert!(why.contains("the interval leaves 0 out"), "{why}");
     for kind in ["on_held_out_people", "walking_forward"] {
         let reloads = &found[kind]["limits"]["max_reloads_per_active_hour"];
         assert_eq!(*reloads, 60.0, "{kind}");

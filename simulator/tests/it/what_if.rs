@@ -505,6 +505,24 @@ fn a_tab_that_is_discarded_twice_within_half_an_hour_thrashes() {
 }
 
 #[test]
+fn a_tab_that_comes_into_sight_beside_another_is_loaded_again() {
+    let in_sight = |in_sight| {
+        Body::TabChanged(TabChanged {
+            in_sight: Some(in_sight),
+            ..TabChanged::new(TabId(2))
+        })
+    };
+    let reloads = |bodies: &[Body]| score(&[(2, &[2])], bodies).reloads;
+    assert_eq!(reloads(&[tick(), tick(), in_sight(true)]), 1);
+    assert_eq!(reloads(&[tick(), tick(), in_sight(false)]), 0);
+    let told_anew = Body::TabOpened(Tab {
+        in_sight: Some(true),
+        ..tab(2)
+    });
+    assert_eq!(reloads(&[tick(), tick(), told_anew]), 1);
+}
+
+#[test]
 fn the_checker_of_guards_objects_to_what_each_of_them_protects() {
     let changed = |change: fn(&mut TabChanged)| {
         let mut body = TabChanged::new(TabId(2));
@@ -521,9 +539,14 @@ fn the_checker_of_guards_objects_to_what_each_of_them_protects() {
     };
     let audible = || changed(|tab| tab.audible = Some(true));
     let silent = || changed(|tab| tab.audible = Some(false));
+    let in_sight = || changed(|tab| tab.in_sight = Some(true));
+    let out_of_sight = || changed(|tab| tab.in_sight = Some(false));
     for (before, expect) in [
         (vec![tick()], None),
         (vec![activated(2)], Some("active")),
+        (vec![in_sight()], Some("active")),
+        (vec![in_sight(), tick(), out_of_sight()], Some("young")),
+        (vec![in_sight(), out_of_sight(), tick()], None),
         (vec![activated(2), activated(1)], Some("young")),
         (vec![changed(|tab| tab.pinned = Some(true))], Some("pinned")),
         (vec![audible()], Some("audible")),

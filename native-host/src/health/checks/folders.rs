@@ -50,7 +50,7 @@ pub(super) const EXTENSIONS_FILE: Check<Subject> = Check {
 
 pub(super) const MODES: Check<Subject> = Check {
     id: "folder.modes",
-    about: "nobody else can read what the host keeps",
+    about: "nobody else can read what is kept",
     faces: &[Face::Doctor],
     is_required: false,
     timeout: Duration::from_secs(5),
@@ -136,7 +136,7 @@ pub(super) const LOG: Check<Subject> = Check {
 fn kept(subject: &Subject) -> Vec<PathBuf> {
     let paths = &subject.machine.paths;
     let mut kept = Vec::new();
-    for folder in [paths.config(), paths.state()] {
+    for folder in [paths.config(), paths.state(), paths.cache()] {
         // One that is not there is no problem, and one that cannot be read is told by its modes.
         let _ = collect(folder, &mut kept);
     }

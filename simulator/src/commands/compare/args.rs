@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::people::PersonArgs;
+
 /// Compare policies on the same traces
 ///
 /// Runs every policy over every trace and writes one table: what each saved, how often it was
@@ -40,6 +42,8 @@ pub(crate) struct CompareArgs {
     /// Leave samples of memory as recorded, whatever a policy frees
     #[arg(long)]
     pub(crate) open_loop: bool,
+    #[command(flatten)]
+    pub(crate) person: PersonArgs,
     /// Write one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use maud::{Markup, html};
-use simulator::comparison::FEW;
 use simulator::curve::SHARES;
 use simulator::replay::Feedback;
 
@@ -25,7 +24,7 @@ pub(super) fn write(comparison: &Comparison, file: &Path) -> anyhow::Result<()> 
         "Memory saved against reloads",
         savings(comparison)?,
     );
-    if comparison.traces.len() > 1 {
+    if comparison.people > 1 {
         page.section("differences", "How sure that is", differences(comparison));
     }
     if comparison.rows.iter().any(|row| row.kind == Kind::Ablation) {
@@ -202,18 +201,12 @@ fn differences(comparison: &Comparison) -> Markup {
             .collect(),
         rows.collect(),
     );
-    let traces = comparison.traces.len();
     html! {
         p {
-            "The difference of each policy from " (Safe(&comparison.base)) " over " (traces)
-            " traces, with a 95 % interval: " (number(comparison.resamples as u64))
-            " draws of the traces with replacement, both policies always on the same ones. "
-            "* the interval leaves 0 out."
-            @if traces < FEW {
-                " With " (traces) " traces the intervals are narrower than they should be: take \
-                 them for a hint."
-            }
+            "The difference of each policy from " (Safe(&comparison.base)) " over "
+            (comparison.taken_over()) ", with a 95 % interval. * the interval leaves 0 out."
         }
+        p { (comparison.drawn()) }
         (table)
     }
 }

@@ -175,10 +175,13 @@ fn description(comparison: &Comparison) -> String {
 
 /// Families: the share saved against reloads.
 pub(super) fn families(curves: &[Curve]) -> Plot {
-    let series = curves.iter().map(|curve| {
+    // Two flat timers are the same where nobody is ever away: the line of one must not hide that of
+    // the one before it.
+    let marks = [Mark::Line, Mark::Dashes].into_iter().cycle();
+    let series = curves.iter().zip(marks).map(|(curve, mark)| {
         let point = |it: &simulator::curve::CurvePoint| (it.reloads as f64, 100.0 * it.saved_share);
         let points = curve.points.iter().map(point).collect();
-        Series::new(cut(&curve.name, 40), Mark::Line, points)
+        Series::new(cut(&curve.name, 40), mark, points)
     });
     let names: Vec<String> = curves.iter().map(|curve| cut(&curve.name, 40)).collect();
     Plot {
@@ -196,12 +199,40 @@ pub(super) fn families(curves: &[Curve]) -> Plot {
 
 #[cfg(test)]
 mod tests {
+    use simulator::curve::{CurvePoint, SHARES};
+    use simulator::plot::Rgb;
+
     use super::*;
 
     #[test]
     fn runs_of_three_or_more_are_written_as_their_ends() {
         assert_eq!(runs(&[0, 1, 4, 5, 6, 9]), ["1", "2", "5–7", "10"]);
         assert_eq!(runs(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn families_that_come_to_the_same_are_all_seen() {
+        let curve = |name: &str| Curve {
+            name: name.to_owned(),
+            points: [(10, 0.2), (40, 0.6), (160, 0.9)]
+                .map(|(reloads, saved_share)| CurvePoint {
+                    saved_share,
+                    saved_gib_h: saved_share,
+                    reloads,
+                })
+                .into(),
+            reloads_at: [None; SHARES.len()],
+        };
+        let svg = families(&[curve("active"), curve("wall")])
+            .svg(Theme::Light, Form::Image)
+            .unwrap();
+        let lines = |index: usize| {
+            let Rgb(red, green, blue) = Theme::Light.series(index);
+            let stroke = format!("stroke=\"#{red:02X}{green:02X}{blue:02X}\" stroke-width=\"2\"");
+            svg.matches(&stroke).count()
+        };
+        assert_eq!(lines(0), 1, "{svg}");
+        assert!(lines(1) > 10, "dashes, with gaps between them: {svg}");
     }
 
     #[test]

@@ -1,16 +1,22 @@
 //! The table for a terminal and for Markdown.
 
+use std::ops::Range;
+
 use comfy_table::{CellAlignment, Table, TableStyle, presets};
-use simulator::comparison::{Difference, Estimate, FEW};
+use simulator::comparison::{Difference, Estimate};
 use simulator::curve::{Curve, SHARES};
 
 use super::Comparison;
 use super::columns::{Mark, marks};
-use crate::console::{Console, Safe, cut, number};
+use crate::console::{Console, Safe, cut};
 
 pub(super) const LEGEND: &str = "▲ best and ▼ worst of the policies that discard anything. \
 early: discards whose tab was back within 10 minutes of the user's time. frontier: saved, of what \
 a clairvoyant saves with as many reloads.";
+
+/// How much of a policy's name is shown, and how much at least where a terminal is narrow.
+const NAME_WIDTH: usize = 40;
+const NAME_WIDTH_MIN: usize = 12;
 
 /// What differences are told of, with the unit.
 pub(super) const DIFFERENCES: [(&str, &str); 3] = [
@@ -20,27 +26,34 @@ pub(super) const DIFFERENCES: [(&str, &str); 3] = [
 ];
 
 pub(super) fn write(comparison: &Comparison, console: &mut Console) -> anyhow::Result<()> {
-    console.line(table(comparison, presets::UTF8_BORDERS_ONLY))?;
+    let width = console.width();
+    let names_at_most = width.map_or(NAME_WIDTH, |width| {
+        width
+            .saturating_sub(NAME_WIDTH)
+            .clamp(NAME_WIDTH_MIN, NAME_WIDTH)
+    });
+    let write = |grid: Grid, console: &mut Console| {
+        let tables = grid.tables(presets::UTF8_BORDERS_ONLY, width);
+        tables.iter().try_for_each(|table| console.line(table))
+    };
+    write(policies(comparison, names_at_most), console)?;
     console.line(LEGEND)?;
     console.line(clairvoyant(comparison))?;
     if comparison.traces.len() > 1 {
         console.line("")?;
+    }
+    if comparison.people > 1 {
         console.line(format_args!(
-            "Difference from {}, over {} traces, with 95 % intervals (bootstrap over traces, {} \
-             draws):",
+            "Difference from {}, over {}, with 95 % intervals:",
             Safe(&comparison.base),
-            comparison.traces.len(),
-            number(comparison.resamples as u64)
+            comparison.taken_over()
         ))?;
-        console.line(differences(comparison, presets::UTF8_BORDERS_ONLY))?;
+        write(differences(comparison, names_at_most), console)?;
         console.line("* the interval leaves 0 out")?;
-        if comparison.traces.len() < FEW {
-            console.line(format_args!(
-                "With {} traces the intervals are narrower than they should be: take them for a \
-                 hint.",
-                comparison.traces.len()
-            ))?;
-        }
+        console.line(comparison.drawn())?;
+    } else if comparison.traces.len() > 1 {
+        console
+            .line("All traces are of one person: a difference between policies has no interval.")?;
     }
     if !comparison.curves.is_empty() {
         console.line("")?;
@@ -48,19 +61,23 @@ pub(super) fn write(comparison: &Comparison, console: &mut Console) -> anyhow::R
             "Reloads of a family, all TTLs scaled together, where it saves so much of the \
              background (gate always open, open loop):",
         )?;
-        console.line(curves(comparison, presets::UTF8_BORDERS_ONLY))?;
+        write(curves(comparison, names_at_most), console)?;
     }
     console.line(format_args!("made from {}", comparison.made_from()))
 }
 
 pub(super) fn write_markdown(comparison: &Comparison, console: &mut Console) -> anyhow::Result<()> {
-    console.line(table(comparison, presets::ASCII_MARKDOWN))?;
+    let write = |grid: Grid, console: &mut Console| {
+        let tables = grid.tables(presets::ASCII_MARKDOWN, None);
+        tables.iter().try_for_each(|table| console.line(table))
+    };
+    write(policies(comparison, NAME_WIDTH), console)?;
     console.line("")?;
     console.line(LEGEND)?;
     console.line(clairvoyant(comparison))?;
     if !comparison.curves.is_empty() {
         console.line("")?;
-        console.line(curves(comparison, presets::ASCII_MARKDOWN))?;
+        write(curves(comparison, NAME_WIDTH), console)?;
     }
     console.line("")?;
     console.line(format_args!("Made from {}.", comparison.made_from()))
@@ -79,30 +96,82 @@ pub(super) fn clairvoyant(comparison: &Comparison) -> String {
     )
 }
 
-fn table(comparison: &Comparison, style: TableStyle) -> Table {
-    let mut table = Table::new();
-    table.load_style(style);
+/// What is shown in columns, with the columns that say of what a row is.
+struct Grid {
+    /// What stands in front of every table that it is written as.
+    heads: Vec<&'static str>,
+    titles: Vec<String>,
+    /// What a row is of, and its cells.
+    rows: Vec<(Vec<String>, Vec<String>)>,
+    alignment: CellAlignment,
+}
+
+impl Grid {
+    /// Writes as many columns beside each other as fit into the width; where that is not all of
+    /// them, the rest in tables of their own, below. A terminal would break the lines of a wider one.
+    fn tables(&self, style: TableStyle, width: Option<usize>) -> Vec<Table> {
+        let fits = |table: &Table| {
+            let line = table.lines().next().unwrap_or_default();
+            width.is_none_or(|width| line.chars().count() <= width)
+        };
+        let mut tables = Vec::new();
+        let mut from = 0;
+        while from < self.titles.len() {
+            let mut table = self.table(style, from..from + 1);
+            let mut to = from + 1;
+            while to < self.titles.len() {
+                let wider = self.table(style, from..to + 1);
+                if !fits(&wider) {
+                    break;
+                }
+                table = wider;
+                to += 1;
+            }
+            tables.push(table);
+            from = to;
+        }
+        tables
+    }
+
+    fn table(&self, style: TableStyle, columns: Range<usize>) -> Table {
+        let mut table = Table::new();
+        table.load_style(style);
+        let heads = self.heads.iter().map(|&head| head.to_owned());
+        table.set_header(heads.chain(self.titles[columns.clone()].iter().cloned()));
+        for (head, cells) in &self.rows {
+            table.add_row(head.iter().chain(&cells[columns.clone()]));
+        }
+        for index in (0..self.heads.len() + columns.len()).filter(|&it| it + 1 != self.heads.len())
+        {
+            let column = table.column_mut(index).expect("the header has it");
+            column.set_cell_alignment(self.alignment);
+        }
+        table
+    }
+}
+
+fn policies(comparison: &Comparison, names_at_most: usize) -> Grid {
     let titles = (comparison.columns.iter()).map(|column| {
         format!("{} {}", column.title, column.unit)
             .trim()
             .to_owned()
     });
-    table.set_header(["#", "policy"].map(str::to_owned).into_iter().chain(titles));
-    for index in (0..comparison.columns.len() + 2).filter(|&index| index != 1) {
-        let column = table.column_mut(index).expect("the header has it");
-        column.set_cell_alignment(CellAlignment::Right);
-    }
     let marks = marks(&comparison.columns, &comparison.rows);
-    for ((number, row), marks) in (1..).zip(&comparison.rows).zip(marks) {
+    let rows = ((1..).zip(&comparison.rows).zip(marks)).map(|((number, row), marks)| {
         let cells = (comparison.columns.iter().zip(marks))
             .map(|(column, mark)| format!("{}{}", sign(mark), column.show(&row.pooled)));
-        let mut name = cut(&row.name, 40);
+        let mut name = cut(&row.name, names_at_most);
         if row.name == comparison.base {
             name.push_str(" (base)");
         }
-        table.add_row([number.to_string(), name].into_iter().chain(cells));
+        (vec![i32::to_string(&number), name], cells.collect())
+    });
+    Grid {
+        heads: vec!["#", "policy"],
+        titles: titles.collect(),
+        rows: rows.collect(),
+        alignment: CellAlignment::Right,
     }
-    table
 }
 
 fn sign(mark: Mark) -> &'static str {
@@ -113,19 +182,19 @@ fn sign(mark: Mark) -> &'static str {
     }
 }
 
-fn differences(comparison: &Comparison, style: TableStyle) -> Table {
-    let mut table = Table::new();
-    table.load_style(style);
-    let titles = DIFFERENCES.map(|(title, unit)| format!("{title} {unit}"));
-    table.set_header(std::iter::once("policy".to_owned()).chain(titles));
-    for row in &comparison.rows {
-        let Some(difference) = &row.against_base else {
-            continue;
-        };
-        let cells = difference_cells(difference).into_iter();
-        table.add_row(std::iter::once(cut(&row.name, 40)).chain(cells));
+fn differences(comparison: &Comparison, names_at_most: usize) -> Grid {
+    let rows = comparison.rows.iter().filter_map(|row| {
+        let cells = difference_cells(row.against_base.as_ref()?);
+        Some((vec![cut(&row.name, names_at_most)], cells.into()))
+    });
+    Grid {
+        heads: vec!["policy"],
+        titles: DIFFERENCES
+            .map(|(title, unit)| format!("{title} {unit}"))
+            .into(),
+        rows: rows.collect(),
+        alignment: CellAlignment::Left,
     }
-    table
 }
 
 /// What a difference is, in the columns of [`DIFFERENCES`].
@@ -152,16 +221,19 @@ fn estimate(estimate: Option<Estimate>, decimals: usize) -> String {
     })
 }
 
-fn curves(comparison: &Comparison, style: TableStyle) -> Table {
-    let mut table = Table::new();
-    table.load_style(style);
-    let shares = SHARES.map(|share| format!("{:.0} % saved", 100.0 * share));
-    table.set_header(std::iter::once("family".to_owned()).chain(shares));
-    for curve in &comparison.curves {
-        let cells = curve_cells(curve).into_iter();
-        table.add_row(std::iter::once(cut(&curve.name, 40)).chain(cells));
+fn curves(comparison: &Comparison, names_at_most: usize) -> Grid {
+    let rows = comparison.curves.iter().map(|curve| {
+        let cells = curve_cells(curve);
+        (vec![cut(&curve.name, names_at_most)], cells.into())
+    });
+    Grid {
+        heads: vec!["family"],
+        titles: SHARES
+            .map(|share| format!("{:.0} % saved", 100.0 * share))
+            .into(),
+        rows: rows.collect(),
+        alignment: CellAlignment::Left,
     }
-    table
 }
 
 /// The reloads of a family, at each of [`SHARES`].

@@ -9,6 +9,7 @@ use simulator::state::{BYTES_MAX, State};
 use tempfile::NamedTempFile;
 
 use crate::reading::shown;
+use crate::writing::of_target;
 
 /// Reads a saved state.
 pub(super) fn load(file: &Path) -> anyhow::Result<State> {
@@ -42,5 +43,6 @@ pub(super) fn save(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         beside.persist(file)?;
         Ok(())
     };
-    write().with_context(|| format!("cannot write the state {}", shown(file)))
+    let written = write().map_err(of_target);
+    written.with_context(|| format!("cannot write the state {}", shown(file)))
 }

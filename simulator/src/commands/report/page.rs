@@ -122,9 +122,8 @@ fn held_out(report: &Report) -> anyhow::Result<Markup> {
         Heading::number("reloads more", "/ h"),
         Heading::number("HIGH more", "min / h"),
         Heading::number("more for", "people"),
-        Heading::number("p", "of saved"),
     ];
-    let row = |name: &str, rates: &Rates, differences: [String; 6]| {
+    let row = |name: &str, rates: &Rates, differences: [String; 5]| {
         let cells = came_to(rates).into_iter().chain(differences);
         page::Row::new(
             html! { (Safe(name)) },
@@ -134,16 +133,14 @@ fn held_out(report: &Report) -> anyhow::Result<Markup> {
     let groups = report.evidence.iter().map(|it| {
         let others = it.against.iter().map(|judged| {
             let evidence = &judged.evidence;
-            let test = evidence.test;
             let differences = [
                 interval(evidence.saved_share, 100.0, 1),
                 interval(evidence.early_return_rate, 100.0, 1),
                 interval(evidence.reloads_per_active_hour, 1.0, 2),
                 interval(evidence.high_minutes_per_awake_hour, 1.0, 2),
-                test.map_or("–".to_owned(), |it| {
-                    format!("{} of {}", it.above, it.pairs)
+                (evidence.gain).map_or("–".to_owned(), |it| {
+                    format!("{} of {}", it.more, it.people)
                 }),
-                test.map_or("–".to_owned(), |it| format!("{:.4}", it.p)),
             ];
             row(&judged.name, &judged.rates, differences)
         });
@@ -173,7 +170,7 @@ fn held_out(report: &Report) -> anyhow::Result<Markup> {
         p {
             "What each search chose is judged on people, or on a time, that it did not see. \
             The differences are of what was chosen from each other policy, with 95 % intervals drawn over \
-            people; p says how likely a difference as large is by chance."
+            people."
         }
         (table)
         @if has_fronts { (figure(&plots::held_out(&report.held_out), &caption)?) }

@@ -1,6 +1,5 @@
 //! What a sweep is to do: resolved into units of work.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use simulator::sweep::{Conditions, Design, Dimension, MOST_VARIANTS, Space, Unit
 use super::args::SweepSpace;
 use super::workshop::Workshop;
 use crate::console::{Console, count};
-use crate::named_traces::{Distinct, open_all};
+use crate::named_traces::{Distinct, open_all, short_names};
 use crate::policy;
 use crate::reading::shown;
 
@@ -208,20 +207,10 @@ pub(in super::super) fn unit_traces(
     console: &mut Console,
 ) -> anyhow::Result<Vec<UnitTrace>> {
     let named = open_all(paths, console)?;
-    let mut shared: BTreeMap<String, usize> = BTreeMap::new();
-    for (path, _) in &named {
-        *shared.entry(short_name(path)).or_default() += 1;
-    }
+    let names = short_names(named.iter().map(|(path, _)| &**path));
     let mut distinct = Distinct::default();
     let mut traces: Vec<UnitTrace> = Vec::new();
-    for (path, trace) in &named {
-        let short = short_name(path);
-        let is_alone = shared.get(&short) == Some(&1);
-        let name = if is_alone {
-            short
-        } else {
-            path.display().to_string()
-        };
+    for ((path, trace), name) in named.iter().zip(names) {
         let about = workshop.open(path, trace, console)?;
         distinct.take(path, &about.digest)?;
         traces.push(UnitTrace {
@@ -232,15 +221,4 @@ pub(in super::super) fn unit_traces(
         });
     }
     Ok(traces)
-}
-
-/// The last part of a path, without what tells the form.
-fn short_name(path: &Path) -> String {
-    let name = path
-        .file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy();
-    let endings = [".jsonl.zst", ".jsonl", ".parquet"];
-    let bare = endings.iter().find_map(|ending| name.strip_suffix(ending));
-    bare.unwrap_or(&name).to_owned()
 }

@@ -43,9 +43,9 @@ pub(crate) struct Workshop {
 
 impl Workshop {
     /// Begins with no trace.
-    pub(crate) fn new(cache: CacheArgs) -> Self {
+    pub(crate) fn new(cache: CacheArgs, console: &mut Console) -> Self {
         Self {
-            cache: TraceCache::of_user(cache),
+            cache: TraceCache::of_user(cache, console),
             traces: BTreeMap::new(),
             seen: Mutex::default(),
         }

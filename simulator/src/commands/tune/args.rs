@@ -3,9 +3,8 @@
 use std::ops::RangeBounds;
 use std::path::PathBuf;
 
-use regex::Regex;
-
 use crate::args::threads::Threads;
+use crate::people::PersonArgs;
 use crate::trace_cache::CacheArgs;
 
 /// Find better settings, and say how far that can be trusted
@@ -58,10 +57,8 @@ pub(crate) struct TuneArgs {
     /// How far below the limits a search keeps, as a share of each
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = parse_margin)]
     pub(crate) margin: f64,
-    /// A regular expression that finds the person in a trace's name, by its first group [default:
-    /// each trace is another person's]
-    #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
-    pub(crate) person: Option<Regex>,
+    #[command(flatten)]
+    pub(crate) person: PersonArgs,
     /// Into how many groups people are dealt, each held out once; 1 holds nobody out
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = parse_few)]
     pub(crate) folds: usize,
@@ -85,16 +82,6 @@ pub(crate) struct TuneArgs {
     /// Write one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// Says what is wrong with a pattern in a line; its own error draws it over several.
-fn parse_pattern(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| {
-        let error = error.to_string();
-        let last = error.lines().last().unwrap_or_default();
-        let problem = last.strip_prefix("error: ").unwrap_or(last);
-        format!("not a regular expression: {problem}")
-    })
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {

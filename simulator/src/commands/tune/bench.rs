@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use engine::PolicyDocument;
-use regex::Regex;
-use simulator::comparison::{self, Entrant, Loop};
+use simulator::comparison::{self, Entrant, Loop, Person};
 use simulator::replay::{Foresight, Tally};
 use simulator::sweep::{UnitTrace, Variant};
-use simulator::tune::{Cells, Person};
+use simulator::tune::Cells;
 
 use crate::commands::sweep::{Workshop, abreast, each_in_parallel, unit_traces};
 use crate::console::Console;
+use crate::people::{PersonArgs, people};
 use crate::policy::NamedPolicy;
 
 /// Traces that policies are run over.
@@ -29,28 +29,18 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// Opens the traces. `pattern` finds the person in a trace's name; each trace is a person's of
-    /// its own where there is none. A person's time is cut into so many windows of equal length.
+    /// Opens the traces. `person` says whose they are. A person's time is cut into so many windows of equal length.
     pub(super) fn open(
         paths: &[PathBuf],
-        pattern: Option<&Regex>,
+        person: &PersonArgs,
         windows: usize,
         threads: usize,
         mut workshop: Workshop,
         console: &mut Console,
     ) -> anyhow::Result<Self> {
         let traces = unit_traces(paths, &mut workshop, console)?;
-        let mut people: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, trace) in traces.iter().enumerate() {
-            people
-                .entry(person_of(&trace.name, pattern)?)
-                .or_default()
-                .push(index);
-        }
-        let people = people
-            .into_iter()
-            .map(|(name, traces)| Person { name, traces });
-        let people: Vec<Person> = people.collect();
+        let names: Vec<String> = traces.iter().map(|it| it.name.clone()).collect();
+        let people = people(person.of_each(&names)?);
         let mut ends_ms = vec![Vec::new(); traces.len()];
         for person in &people {
             let mut spans = Vec::new();
@@ -163,31 +153,4 @@ impl Bench {
 
 fn entrant(document: &PolicyDocument) -> Entrant {
     NamedPolicy::of_document("variant", document.clone()).entrant()
-}
-
-/// The person in a trace's name: what the pattern's first group holds, or all that it matches.
-fn person_of(name: &str, pattern: Option<&Regex>) -> anyhow::Result<String> {
-    let Some(pattern) = pattern else {
-        return Ok(name.to_owned());
-    };
-    let Some(found) = pattern.captures(name) else {
-        bail!("--person: {pattern} does not match the trace {name:?}");
-    };
-    let person = found.get(1).or(found.get(0));
-    Ok(person.map_or(name, |it| it.as_str()).to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_finds_the_person() {
-        let pattern = Regex::new(r"^(.*)-w\d$").unwrap();
-        assert_eq!(person_of("alice-w1", Some(&pattern)).unwrap(), "alice");
-        assert_eq!(person_of("alice-w1", None).unwrap(), "alice-w1");
-        let whole = Regex::new("^[a-z]+").unwrap();
-        assert_eq!(person_of("alice-w1", Some(&whole)).unwrap(), "alice");
-        assert!(person_of("alice", Some(&pattern)).is_err());
-    }
 }

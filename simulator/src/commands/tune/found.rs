@@ -5,9 +5,10 @@ use std::sync::Arc;
 use engine::PolicyDocument;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use simulator::comparison::Person;
 use simulator::replay::{Point, Rates, Tally};
 use simulator::sweep::{Space, UnitTrace, Variant, Version};
-use simulator::tune::{Cells, Evidence, Limits, Part, Person, Plateau, SplitKind};
+use simulator::tune::{Cells, Evidence, Limits, Part, Plateau, SplitKind};
 
 use super::HeldAgainst;
 use super::task::Task;

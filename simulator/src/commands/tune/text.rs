@@ -8,6 +8,7 @@ use simulator::replay::Rates;
 
 use super::found::{HeldOut, Member, Tuned};
 use crate::console::{Console, Safe, count, percent};
+use crate::people::people_count;
 
 pub(super) fn write(tuned: &Tuned, out: &Path, console: &mut Console) -> anyhow::Result<()> {
     let mut table = Table::new();
@@ -83,7 +84,7 @@ pub(super) fn findings(tuned: &Tuned) -> Vec<String> {
     let mut lines = vec![format!(
         "{} of {} ({:.0} h active), {} tried in {}.",
         count(tuned.traces.len() as u64, "trace"),
-        people(tuned.people.len()),
+        people_count(tuned.people.len()),
         tuned.active_hours,
         count(tuned.variants_tried as u64, "variant"),
         if tuned.splits.len() == 1 {
@@ -138,14 +139,11 @@ fn differences(title: &str, held_out: &HeldOut) -> Vec<String> {
         let reloads = reloads.map_or("–".to_owned(), |it| {
             format!("{:+.3} [{:+.3}, {:+.3}]", it.value, it.low, it.high)
         });
-        let test = evidence.test.map_or(String::new(), |test| {
-            format!(
-                "; more for {} of {} people, p = {:.4}",
-                test.above, test.pairs, test.p
-            )
+        let gain = evidence.gain.map_or(String::new(), |gain| {
+            format!("; more for {} of {} people", gain.more, gain.people)
         });
         format!(
-            "{title}, against {}: saved {saved} points, reloads / h {reloads}{test}.",
+            "{title}, against {}: saved {saved} points, reloads / h {reloads}{gain}.",
             Safe(&judged.name)
         )
     });
@@ -166,13 +164,6 @@ pub(in super::super) fn lead(held_out: &HeldOut, base: &str) -> Option<String> {
 fn points(it: &Estimate) -> String {
     let [value, low, high] = [it.value, it.low, it.high].map(|share| 100.0 * share);
     format!("{value:+.1} [{low:+.1}, {high:+.1}]")
-}
-
-fn people(count: usize) -> String {
-    match count {
-        1 => "1 person".to_owned(),
-        count => format!("{count} people"),
-    }
 }
 
 fn settings(member: &Member) -> String {

@@ -30,7 +30,7 @@ impl Verdict {
         let base = &held_out.against[0];
         let (name, evidence) = (&base.name, &base.evidence);
         // Who has no tab in the background adds nothing, and makes no chance smaller.
-        let people = evidence.test.map_or(0, |test| test.pairs);
+        let people = evidence.gain.map_or(0, |gain| gain.people);
         if people < FEW {
             return Self::no(format!(
                 "it takes {FEW} people with something to save to tell what is better from chance, \
@@ -53,20 +53,17 @@ impl Verdict {
                 return Self::no(format!("{place} it exceeds a limit by {percent:.0} %"));
             }
         }
-        let p = evidence.test.map_or(String::new(), |test| {
-            format!("; person by person p = {:.4}", test.p)
-        });
         match evidence.saved_share {
             Some(estimate) if estimate.low > 0.0 => Self {
                 recommended: true,
                 why: format!(
                     "where it was held out it saves more than {name} and keeps the limits; the \
-                     interval leaves 0 out{p}"
+                     interval leaves 0 out"
                 ),
             },
             Some(estimate) if estimate.value > 0.0 => Self::no(format!(
                 "where it was held out it saves more than {name}, but within the noise: the \
-                 interval holds 0{p}"
+                 interval holds 0"
             )),
             Some(_) => Self::no(format!(
                 "where it was held out it saves no more than {name}"
@@ -80,19 +77,18 @@ impl Verdict {
 mod tests {
     use simulator::comparison::Estimate;
     use simulator::replay::{Rates, Tally};
-    use simulator::tune::{Evidence, Limits, PairedTest};
+    use simulator::tune::{Evidence, Gain, Limits};
 
     use super::super::found::Judged;
     use super::*;
 
     /// What saves something more for so many of twelve people, for certain or not, and needs so
     /// many reloads of 0.1.
-    fn held_out(pairs: usize, low: f64, reloads: f64) -> HeldOut {
+    fn held_out(people: usize, low: f64, reloads: f64) -> HeldOut {
         let rates = |reloads| Rates {
             reloads_per_active_hour: Some(reloads),
             ..Tally::default().rates()
         };
-        let (above, mean, p) = (6, 0.01, 0.65);
         let evidence = Evidence {
             people: 12,
             saved_share: Some(Estimate {
@@ -103,12 +99,7 @@ mod tests {
             reloads_per_active_hour: None,
             early_return_rate: None,
             high_minutes_per_awake_hour: None,
-            test: Some(PairedTest {
-                pairs,
-                above,
-                mean,
-                p,
-            }),
+            gain: Some(Gain { people, more: 6 }),
         };
         HeldOut {
             limits: Limits {
@@ -144,7 +135,7 @@ mod tests {
             &noisy,
             Ok(
                 "where it was held out it saves more than default and keeps the limits; the \
-                 interval leaves 0 out; person by person p = 0.6500",
+                 interval leaves 0 out",
             ),
         );
         check(
@@ -170,7 +161,7 @@ mod tests {
             &good,
             Err(
                 "where it was held out it saves more than default, but within the noise: the \
-                 interval holds 0; person by person p = 0.6500",
+                 interval holds 0",
             ),
         );
     }
