@@ -38,7 +38,7 @@ pub use reader::*;
 pub use retention::{Removal, Retention, StoredTrace};
 pub use salvage::{Damage, Found, Salvage, SalvageReader, Vouched};
 pub use schema::schema;
-pub use segment::{ByFirstFile, FileEnd, Segment, file_name};
+pub use segment::{ByFirstFile, FileEnd, Segment, file_name, is_named_as_segment};
 pub use storage::{Disk, SegmentFile, Storage};
 pub use wire::*;
 pub use writer::*;

@@ -246,6 +246,10 @@ impl SegmentFiles {
         if metadata.is_dir() {
             return Self::find_only(path);
         }
+        if !is_named_as_segment(path) {
+            let problem = format!("its name ends neither in {PLAIN} nor in {COMPRESSED}");
+            return Err(ReadError::new(path, Flaw::NotATrace(problem)));
+        }
         let session = match probe(path)? {
             Probe::Segment(segment) => segment.header.session,
             Probe::Unfinished { session, .. } => session,
@@ -467,13 +471,18 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        if name.is_some_and(|name| name.ends_with(PLAIN) || name.ends_with(COMPRESSED)) {
+        if is_named_as_segment(&path) {
             paths.push(path);
         }
     }
     paths.sort();
     Ok(paths)
+}
+
+/// Whether a file has the name of a segment, whatever is in it. Others are none.
+pub fn is_named_as_segment(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.ends_with(PLAIN) || name.ends_with(COMPRESSED))
 }
 
 pub(crate) fn is_compressed(path: &Path) -> bool {

@@ -56,6 +56,10 @@ pub use tabzen::Tabzen;
 pub use ttl::Ttl;
 
 /// A policy of any kind that can be cloned and shared between threads.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no policy that is known by name",
+    note = "a new baseline is put into `kinds!` and `ALL` in simulator/src/baselines.rs"
+)]
 pub trait AnyPolicy: Policy + Any + fmt::Debug + Send + Sync {
     /// Clones it into a box.
     fn boxed(&self) -> Box<dyn AnyPolicy>;
@@ -83,10 +87,6 @@ impl dyn AnyPolicy {
 
 /// A policy of a kind that is known here. A box of any policy is none: it would be put into another
 /// box, and saved as a kind that there is not.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no policy that is known by name",
-    note = "a new baseline is put into `kinds!` and `ALL` in simulator/src/baselines.rs"
-)]
 pub trait Kind:
     Policy + Clone + fmt::Debug + Send + Sync + Serialize + DeserializeOwned + 'static
 {

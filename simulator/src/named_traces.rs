@@ -1,12 +1,11 @@
 //! Which traces arguments name: each once, whatever names it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use recorder::{LogOpened, Segment, Trace};
+use recorder::{LogOpened, Segment, Trace, is_named_as_segment};
 
 use crate::console::{Console, number};
 use crate::reading::{is_parquet, open, shown};
@@ -37,11 +36,11 @@ pub(crate) fn named_traces(names: &[PathBuf], console: &mut Console) -> Vec<Name
     let mut again = Vec::new();
     let mut passed_over = Vec::new();
     for name in names {
-        let first = Segment::open(name).map(|segment| identity(name, &segment.header));
-        if names.len() > 1 && first.is_err() && is_called_otherwise(name) {
+        if names.len() > 1 && is_named_otherwise(name) {
             passed_over.push(name);
             continue;
         }
+        let first = Segment::open(name).map(|segment| identity(name, &segment.header));
         if (first.as_ref()).is_ok_and(|first| known.contains(first)) {
             again.push(name);
             continue;
@@ -145,10 +144,10 @@ fn folders_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Whether a file has a name that none of a trace has.
-fn is_called_otherwise(file: &Path) -> bool {
-    let ends = |it: &OsStr| ["jsonl", "zst", "parquet"].iter().any(|end| it == *end);
-    file.is_file() && !file.extension().is_some_and(ends) && !is_parquet(file)
+/// Whether a file has a name that none of a trace has. Parquet says in the file what it is.
+fn is_named_otherwise(file: &Path) -> bool {
+    let is_for_parquet = file.extension().is_some_and(|it| it == "parquet");
+    file.is_file() && !is_named_as_segment(file) && !is_for_parquet && !is_parquet(file)
 }
 
 /// What a trace is known again by: the folder of its files, and its session. A file in another form

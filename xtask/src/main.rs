@@ -94,7 +94,7 @@ enum Chore {
     ///
     /// Makes a Python environment of what notebooks/requirements.txt pins, builds `sim`, and runs
     /// all notebooks. Fails on errors and warnings, and on outputs in what is to be committed.
-    /// The runs, with their charts, are then in target/notebooks/.
+    /// The runs, with their charts, are then in target/notebooks/. Tests traces/webtrackr.py, too.
     Notebooks {
         /// Open them in JupyterLab instead
         #[arg(long)]

@@ -387,6 +387,12 @@ fn what_is_no_trace_is_told() {
         assert!(!check(&path, expect).is_corruption());
         assert!(!check(folder.path(), expect).is_corruption());
     }
+    // A trace's file by another name was said to be empty.
+    let (_folder, path, _) = small_closed();
+    let other = path.with_extension("log");
+    fs::copy(&path, &other).unwrap();
+    assert!(!check(&other, "its name ends neither in .jsonl nor in .jsonl.zst").is_corruption());
+    let path = folder.path().join("other.jsonl");
     fs::write(
         &path,
         b"{\"type\":\"log_opened\",\"format\":\"tab-trace\",\"v\":1}\n",
