@@ -342,7 +342,7 @@ fn people_are_drawn_each_with_all_of_their_traces() {
             2,
             &[wrong],
         );
-        let wrong = "error: --person: not a regular expression";
+        let wrong = "'--person <REGEX>': not a regular expression: unclosed group";
         check(
             root,
             &[verb, both[0], both[1], "--person", "("],
