@@ -182,7 +182,7 @@ impl Looks for AutoTabDiscard {
     fn look(&mut self, world: &World, asked: &Asked) -> Vec<(TabId, i64, i64)> {
         let is_listed = |tab: &&Tab| {
             let is_web = world.host_of(tab).is_some();
-            is_web && !tab.is_discarded && !tab.is_active && !tab.is_audible && !asked.holds(tab)
+            is_web && !tab.is_discarded && !tab.is_shown() && !tab.is_audible && !asked.holds(tab)
         };
         let may_go = |tab: &&Tab| {
             let is_held = tab.is_loading || tab.is_unsaved || !tab.is_auto_discardable;
@@ -245,7 +245,7 @@ impl Looks for TabSuspender {
 
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "a timeout of some hours, in milliseconds"
+        reason = "a logarithm, in millionths"
     )]
     fn look(&mut self, world: &World, _: &Asked) -> Vec<(TabId, i64, i64)> {
         let mut tabs: Vec<&Tab> = world.tabs().collect();
@@ -254,16 +254,16 @@ impl Looks for TabSuspender {
         for tab in tabs {
             let record = self.records.entry(tab.id).or_default();
             record.idle_s += 10;
-            let grows_s = (record.active_s + 1 + 450) as f64;
-            let used_ms = 1_000.0 * grows_s * f64::from(record.switches + 1).log2();
-            let ttl_ms = 1_800_000 * (1 + i64::from(record.parked)) + used_ms.floor() as i64;
+            let millionths = (1e6 * f64::from(record.switches + 1).log2()).floor() as i64;
+            let used_ms = (record.active_s + 1 + 450) * millionths / 1_000;
+            let ttl_ms = 1_800_000 * (1 + i64::from(record.parked)) + used_ms;
             let may_be_tried = !tab.is_active
                 && !tab.is_loading
                 && !tab.is_discarded
                 && world.host_of(tab).is_some()
                 && record.tries <= 2;
             if chosen.is_none() && record.idle_s * 1_000 >= ttl_ms && may_be_tried {
-                if tab.is_pinned || tab.is_audible || tab.is_unsaved {
+                if tab.is_pinned || tab.is_audible || tab.is_unsaved || tab.is_in_sight {
                     record.idle_s = 0;
                 } else {
                     record.tries += 1;
