@@ -4,15 +4,14 @@
 use std::fs;
 use std::path::Path;
 
-use engine::{TabId, UserState, WindowId};
+use engine::{TabId, WindowId};
 use recorder::{
-    Body, Line, Metrics, SessionStarted, Suspended, Tab, TabActivated, TabChanged, TabLoaded,
-    TabNavigated, Window,
+    Body, Line, Metrics, Suspended, Tab, TabActivated, TabChanged, TabLoaded, TabNavigated,
 };
 use simulator::baselines::{ALL, AnyPolicy, Baseline, named};
 use simulator::replay::{Replay, Replayed};
 
-use crate::recording::{MINUTE, START_MS, tab};
+use crate::recording::{MINUTE, START_MS, session_of, tab};
 
 const GIB: u64 = 1 << 30;
 
@@ -42,24 +41,12 @@ pub(crate) fn two_days() -> Vec<Line> {
             body,
         });
     };
-    let session = SessionStarted {
-        browser: None,
-        browser_version: None,
-        extension_version: None,
-        idle: Some(UserState::Active),
-        windows: vec![Window {
-            win: WindowId(1),
-            focused: true,
-        }],
-        tabs: (1..=30)
-            .map(|id| Tab {
-                active: Some(id == 1),
-                pinned: Some(id == 30),
-                ..tab(id)
-            })
-            .collect(),
-    };
-    tell(t_ms, Body::SessionStarted(session));
+    let tabs = (1..=30).map(|id| Tab {
+        active: Some(id == 1),
+        pinned: Some(id == 30),
+        ..tab(id)
+    });
+    tell(t_ms, session_of(tabs));
     for round in 0..120_u64 {
         // Away for ten hours now and then.
         t_ms += if round % 40 == 39 { 600 } else { 5 } * MINUTE;

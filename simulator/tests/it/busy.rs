@@ -3,11 +3,13 @@
 
 use std::path::Path;
 
-use engine::{MemorySource, SEMANTICS, TabId, UserState, WindowId};
+use engine::{MemorySource, SEMANTICS, TabId, WindowId};
 use recorder::{
-    Body, Compression, Metrics, Opening, Origin, Privacy, SessionStarted, Source, Tab,
-    TabActivated, TabLoaded, TabMemory, TabNavigated, TraceComposer, Window,
+    Body, Compression, Metrics, Opening, Origin, Privacy, Source, Tab, TabActivated, TabLoaded,
+    TabMemory, TabNavigated, TraceComposer,
 };
+
+use crate::recording::session_of;
 
 /// The first of January 2026, in UTC.
 const BEGIN_MS: i64 = 1_767_225_600_000;
@@ -36,14 +38,7 @@ pub(crate) fn compose(folder: &Path, line_count: u64) {
         host: Some(format!("host-{id}.example.org").into()),
         ..Tab::new(TabId(id), win)
     };
-    let first = Body::SessionStarted(SessionStarted {
-        browser: None,
-        browser_version: None,
-        extension_version: None,
-        idle: Some(UserState::Active),
-        windows: vec![Window { win, focused: true }],
-        tabs: (0..40).map(facts).collect(),
-    });
+    let first = session_of((0..40).map(facts));
     let mut t_ms = BEGIN_MS;
     composer.append(t_ms, Some(t_ms), first).unwrap();
     for step in 0..line_count.cast_signed() {

@@ -8,14 +8,14 @@ use engine::{
     Projection, Seq, TabChanges, TabId, UserState, WindowId, World,
 };
 use recorder::{
-    Body, DiscardOutcome, DropReason, Line, ModeChanged, OrderDropped, SessionStarted, Tab,
-    TabActivated, TabChanged, TabClosed, TabDiscarded, TabLoaded, TabNavigated, TabReplaced,
-    TabRestored, Trace, UserIdle, Window,
+    Body, DiscardOutcome, DropReason, Line, ModeChanged, OrderDropped, Tab, TabActivated,
+    TabChanged, TabClosed, TabDiscarded, TabLoaded, TabNavigated, TabReplaced, TabRestored, Trace,
+    UserIdle,
 };
 use simulator::baselines::Never;
 use simulator::replay::{Departure, Replay, Replayed, Score};
 
-use crate::recording::{MINUTE, START_MS, decision, short_of_memory, tab};
+use crate::recording::{MINUTE, START_MS, decision, session_of, short_of_memory, tab};
 
 /// Decides on given tabs at given lines, and remembers what it saw.
 #[derive(Clone, Debug, Default)]
@@ -129,17 +129,7 @@ fn session(discarded: &[i64]) -> Body {
         discarded: Some(discarded.contains(&id)),
         ..tab(id)
     });
-    Body::SessionStarted(SessionStarted {
-        browser: None,
-        browser_version: None,
-        extension_version: None,
-        idle: Some(UserState::Active),
-        windows: vec![Window {
-            win: WindowId(1),
-            focused: true,
-        }],
-        tabs: tabs.collect(),
-    })
+    session_of(tabs)
 }
 
 fn user(state: UserState) -> Body {

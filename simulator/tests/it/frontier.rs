@@ -13,15 +13,15 @@ use rand::SeedableRng as _;
 use rand::seq::IteratorRandom as _;
 use rand_chacha::ChaCha8Rng;
 use recorder::{
-    Body, Line, Metrics, SessionStarted, Tab, TabActivated, TabChanged, TabClosed, TabDiscarded,
-    TabLoaded, TabRestored, Trace, UserIdle, Window,
+    Body, Line, Metrics, Tab, TabActivated, TabChanged, TabClosed, TabDiscarded, TabLoaded,
+    TabRestored, Trace, UserIdle,
 };
 use simulator::baselines::{self, Never};
 use simulator::replay::{Clairvoyance, Foresight, Hold, Replay, Score};
 
 use crate::baselines::numbered;
 use crate::recorded::recordings;
-use crate::recording::{MINUTE, START_MS, decision, tab};
+use crate::recording::{MINUTE, START_MS, decision, session_of, tab};
 
 fn look_ahead(lines: &[Line]) -> Foresight {
     let mut clairvoyance = Clairvoyance::new(&PolicyDocument::default().protected_domains);
@@ -98,17 +98,7 @@ fn session(happenings: Vec<(Body, i64)>) -> Vec<Line> {
         host: Some(format!("host-{id}.example.org").into()),
         ..tab(id)
     };
-    let first = Body::SessionStarted(SessionStarted {
-        browser: None,
-        browser_version: None,
-        extension_version: None,
-        idle: Some(UserState::Active),
-        windows: vec![Window {
-            win: WindowId(1),
-            focused: true,
-        }],
-        tabs: (1..=3).map(facts).collect(),
-    });
+    let first = session_of((1..=3).map(facts));
     // A sample changes nothing, and gives a choice at the very end of a guard.
     let tick = || (Body::Metrics(Metrics::default()), 1);
     let mut discarded = BTreeSet::new();

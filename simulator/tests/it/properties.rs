@@ -20,7 +20,7 @@ use simulator::replay::Replay;
 
 use crate::baselines::{every, numbered};
 use crate::fork::spread;
-use crate::recording::{START_MS, decision, tab};
+use crate::recording::{START_MS, decision, session_of, tab};
 
 /// A few tabs in two windows, so that events meet.
 fn id() -> impl Strategy<Value = TabId> {
@@ -424,17 +424,7 @@ fn a_leap_of_time_does_not_keep_a_timer_busy_for_ever() {
         active: Some(id == 1),
         ..tab(id)
     });
-    let session = Body::SessionStarted(SessionStarted {
-        browser: None,
-        browser_version: None,
-        extension_version: None,
-        idle: Some(UserState::Active),
-        windows: vec![Window {
-            win: WindowId(1),
-            focused: true,
-        }],
-        tabs: tabs.collect(),
-    });
+    let session = session_of(tabs);
     let short_of_memory = Body::Metrics(Metrics {
         ram_total: Some(16 << 30),
         ram_used: Some(16 << 30),

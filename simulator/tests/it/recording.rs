@@ -367,6 +367,21 @@ pub(crate) fn tab(id: i64) -> Tab {
     }
 }
 
+/// The beginning of a session with one window, in front of a person who is there.
+pub(crate) fn session_of(tabs: impl IntoIterator<Item = Tab>) -> Body {
+    Body::SessionStarted(SessionStarted {
+        browser: None,
+        browser_version: None,
+        extension_version: None,
+        idle: Some(UserState::Active),
+        windows: vec![Window {
+            win: WindowId(1),
+            focused: true,
+        }],
+        tabs: tabs.into_iter().collect(),
+    })
+}
+
 /// Twenty minutes in which memory gets short: tabs 2 to 5 are read one after another, then the
 /// user stays in tab 6 and comes back to tab 2 near the end.
 pub(crate) fn short_of_memory(mode: Mode) -> Recording {

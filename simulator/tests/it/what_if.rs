@@ -9,14 +9,14 @@ use engine::{
     Policy, PolicyDocument, Projection, Seq, Severity, TabId, UserState, WindowId, World,
 };
 use recorder::{
-    Body, KnowledgeCarried, Line, PressureSignal, SessionStarted, SignalSource, Tab, TabActivated,
-    TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMemory, TabNavigated, TabReplaced,
-    TabRestored, Trace, UserIdle, Window,
+    Body, KnowledgeCarried, Line, PressureSignal, SignalSource, Tab, TabActivated, TabChanged,
+    TabClosed, TabDiscarded, TabLoaded, TabMemory, TabNavigated, TabReplaced, TabRestored, Trace,
+    UserIdle,
 };
 use simulator::baselines::Never;
 use simulator::replay::{Replay, Score, Source, scores_table};
 
-use crate::recording::{MINUTE, START_MS, decision, short_of_memory, tab};
+use crate::recording::{MINUTE, START_MS, decision, session_of, short_of_memory, tab};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -91,17 +91,7 @@ fn session() -> Body {
         active: Some(id == 1),
         ..tab(id)
     });
-    Body::SessionStarted(SessionStarted {
-        browser: None,
-        browser_version: None,
-        extension_version: None,
-        idle: Some(UserState::Active),
-        windows: vec![Window {
-            win: WindowId(1),
-            focused: true,
-        }],
-        tabs: tabs.collect(),
-    })
+    session_of(tabs)
 }
 
 fn user(state: UserState) -> Body {
