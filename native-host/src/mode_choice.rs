@@ -27,11 +27,7 @@ impl Default for ModeChoice {
 /// For a slip of an editor nothing is put to sleep.
 impl Choice for ModeChoice {
     fn when_unreadable() -> (Self, &'static str) {
-        let observing = Self {
-            mode: Mode::Observe,
-            paused_until_ms: None,
-        };
-        (observing, "decisions are only noted")
+        (Self::default(), "decisions are only noted")
     }
 }
 

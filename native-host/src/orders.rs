@@ -88,10 +88,9 @@ impl Orders {
     pub fn drop_first(&mut self) {
         let dropped = self.waiting.pop_front();
         let is_later = |later: &Order| dropped.as_ref().is_some_and(|it| it.tab == later.tab);
-        if let Some(place) = self.waiting.iter().position(is_later) {
-            let later = self.waiting.remove(place);
-            self.waiting.extend(later);
-            self.waiting.rotate_right(1);
+        let place = self.waiting.iter().position(is_later);
+        if let Some(later) = place.and_then(|place| self.waiting.remove(place)) {
+            self.waiting.push_front(later);
         }
     }
 
