@@ -62,6 +62,7 @@ fn help() {
         "verify",
         "info",
         "replay",
+        "compare",
         "diff",
         "snapshot",
         "explain",
@@ -84,8 +85,18 @@ fn help() {
     for verb in verbs {
         let words: Vec<&str> = verb.split(' ').chain(["--help"]).collect();
         let name = format!("help_{}", verb.replace(' ', "_"));
-        insta::assert_snapshot!(name, sim(here, &words));
+        let said = sim(here, &words);
+        for example in examples(&said) {
+            assert!(example.contains("sim "), "a line of its own: {example}");
+        }
+        insta::assert_snapshot!(name, said);
     }
+}
+
+/// The examples of a help text, a command a line, as they are pasted.
+fn examples(help: &str) -> impl Iterator<Item = &str> {
+    let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_default();
+    examples.lines().take_while(|line| line.starts_with("  "))
 }
 
 #[test]
