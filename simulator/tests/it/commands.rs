@@ -602,6 +602,19 @@ fn what_a_trace_without_samples_leaves_open_is_said() {
             "by reason: GATE_ALWAYS 5",
         ],
     );
+    // Of many traces each is named, and what it means is told once.
+    let mut recording = Recording::new(Mode::Observe);
+    recording.session(3).wait(20 * MINUTE).activate(2);
+    recorded.add(&recording.close(), "other");
+    let said = sim(
+        recorded.root(),
+        &["compare", "trace", "other", "-p", "ttl-15"],
+    );
+    assert!(
+        said.contains("other: there is no sample of the machine in it\n"),
+        "{said}"
+    );
+    assert_eq!(said.matches("are not scored").count(), 1, "{said}");
 }
 
 #[test]
