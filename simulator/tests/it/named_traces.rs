@@ -342,6 +342,10 @@ fn people_are_drawn_each_with_all_of_their_traces() {
             2,
             &[wrong],
         );
+        // What is not there is no name that it could match.
+        let wrong = "sim: error: nowhere: cannot be read";
+        let args = [verb, "nowhere", both[0], "--person", "^anna"];
+        check(root, &args, 2, &[wrong]);
         let wrong = "'--person <REGEX>': not a regular expression: unclosed group";
         check(
             root,
