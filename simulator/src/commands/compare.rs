@@ -239,7 +239,7 @@ fn run_trace(
     })?;
     take(&mut batch);
     let heat = heat.finish();
-    note_what_is_not_scored(path, &trace, &heat.scores[plan.base], console);
+    note_what_is_not_scored(path, &trace, heat.scores[plan.base].samples > 0, console);
     let header = trace.header();
     Ok(Finished {
         provenance: Provenance {

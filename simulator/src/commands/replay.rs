@@ -242,7 +242,7 @@ fn replay(
         let frontier = pooled.frontier.take().unwrap_or_default();
         pooled.frontier = Some(frontier.pooled(&foresight.frontier()));
     }
-    note_what_is_not_scored(path, trace, &score, console);
+    note_what_is_not_scored(path, trace, score.samples > 0, console);
     pooled.traces += 1;
     pooled.score.pool(&score);
     if plan.save_state.is_some() {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use simulator::comparison::Loop;
 use simulator::sweep::{Conditions, Design, Dimension, MOST_VARIANTS, Space, Unit, UnitTrace};
 
+use super::super::note_what_is_not_scored;
 use super::args::SweepSpace;
 use super::workshop::Workshop;
 use crate::console::{Console, count};
@@ -213,6 +214,9 @@ pub(in super::super) fn unit_traces(
     for ((path, trace), name) in named.iter().zip(names) {
         let about = workshop.open(path, trace, console)?;
         distinct.take(path, &about.digest)?;
+        let is_sampled = workshop.trace(&about.digest)?.is_sampled();
+        let is_sampled = is_sampled.with_context(|| shown(path))?;
+        note_what_is_not_scored(path, trace, is_sampled, console);
         traces.push(UnitTrace {
             name,
             path: path.display().to_string(),
