@@ -1,24 +1,31 @@
 //! Which traces a folder keeps, and how whole ones go.
 //!
-//! It goes by the names of files alone: what is damaged goes like everything else, and what has
-//! another name is not touched. A trace that somebody writes stays, whatever its age. What stays is
-//! compressed where it is sealed: its writer leaves its last segment plain.
+//! It goes by the names of files and by when they were written: what is damaged goes like everything
+//! else, and what has another name is not touched. A trace that somebody writes stays, whatever its
+//! age. What stays is compressed where it is sealed: its writer leaves its last segment plain.
+//!
+//! No clock is taken at its word. One that is ahead for a moment would make every trace too old, so
+//! time has passed when traces were written in it: a trace ages up to the last writing that was a day
+//! ago or more. And of what a trace says of its own time, which may be from a clock that was set
+//! right later, the latest counts that is not still to come.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use rustix::fs::OFlags;
 use uuid::Uuid;
 
 use crate::compress::compress;
 use crate::line::Line;
 use crate::lock::TraceLock;
 use crate::segment::parse_file_name;
-use crate::storage::sync_folder;
+use crate::storage::{open_private, sync_folder};
 use crate::wire::Body;
 use crate::writer::WriteError;
 
@@ -40,6 +47,8 @@ pub struct StoredTrace {
     pub last_opened_ms: i64,
     /// Its files, in their order.
     pub files: Vec<PathBuf>,
+    /// When these were written last, by the file system, in Unix milliseconds. In no order.
+    pub written_ms: Vec<i64>,
     /// What they take together.
     pub bytes: u64,
 }
@@ -62,6 +71,7 @@ impl StoredTrace {
                 folder: folder.to_owned(),
                 last_opened_ms: i64::MAX,
                 files: Vec::new(),
+                written_ms: Vec::new(),
                 bytes: 0,
             };
             if let Some(session) = session_of_lock(&path) {
@@ -70,17 +80,21 @@ impl StoredTrace {
             let Some((session, opened_ms)) = told_by_name(&path) else {
                 continue;
             };
-            let bytes = match fs::symlink_metadata(&path) {
+            let metadata = match fs::symlink_metadata(&path) {
                 // Its writer compressed it meanwhile, or somebody else removed it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                metadata => metadata?.len(),
+                metadata => metadata?,
             };
             let trace = traces.entry(session).or_insert_with(|| new(session));
             trace.last_opened_ms = match trace.files.is_empty() {
                 true => opened_ms,
                 false => trace.last_opened_ms.max(opened_ms),
             };
-            trace.bytes += bytes;
+            trace.bytes += metadata.len();
+            let written_ms = metadata.mtime().saturating_mul(1_000);
+            trace
+                .written_ms
+                .push(written_ms.saturating_add(metadata.mtime_nsec() / 1_000_000));
             trace.files.push(path);
         }
         let mut traces = Vec::from_iter(traces.into_values());
@@ -89,6 +103,28 @@ impl StoredTrace {
         }
         traces.sort_by_key(|trace| (trace.last_opened_ms, trace.session));
         Ok(traces)
+    }
+
+    /// When it ended, as far as is known: the latest of its times that is not after now; `None`
+    /// where all are.
+    fn ended_ms(&self, now_ms: i64) -> Option<i64> {
+        let times = self.written_ms.iter().chain([&self.last_opened_ms]);
+        times.copied().filter(|&at_ms| at_ms <= now_ms).max()
+    }
+
+    /// Has it end now, as far as is known from here on. Nobody can write it meanwhile.
+    fn end_now(&self, now_ms: i64) -> Result<(), WriteError> {
+        let Some(last) = self.files.last() else {
+            return Ok(());
+        };
+        let _lock = TraceLock::take(&self.folder, self.session, Duration::ZERO)?;
+        let now = Duration::from_millis(now_ms.max(0).unsigned_abs());
+        let file = open_private(last, OFlags::empty());
+        file.and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH + now))
+            .map_err(|error| WriteError::Io {
+                path: last.clone(),
+                error,
+            })
     }
 
     /// Looks whether nobody writes the trace.
@@ -158,7 +194,7 @@ impl StoredTrace {
 /// How long traces are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// No trace whose last segment was opened longer ago.
+    /// No trace that ended longer before the last writing that is a day old.
     pub days: u32,
     /// No more than this together.
     pub bytes: u64,
@@ -201,16 +237,30 @@ impl Retention {
     /// # Errors
     /// If the folder cannot be listed.
     pub fn apply(&self, folder: &Path, now_ms: i64) -> io::Result<Removal> {
-        let oldest_ms = now_ms.saturating_sub(i64::from(self.days) * DAY_MS);
-        let mut removal = Removal::default();
-        for trace in StoredTrace::list(folder)? {
-            if trace.last_opened_ms < oldest_ms {
-                removal.remove(trace);
-            } else {
-                removal.note(trace.compress());
-            }
-        }
         let traces = StoredTrace::list(folder)?;
+        let written = traces.iter().flat_map(|trace| &trace.written_ms);
+        let proven = written.filter(|&&at_ms| at_ms <= now_ms.saturating_sub(DAY_MS));
+        let proven_ms = proven.max().copied();
+        let kept_ms = i64::from(self.days) * DAY_MS;
+        let mut removal = Removal::default();
+        for trace in traces {
+            match (trace.ended_ms(now_ms), proven_ms) {
+                (Some(ended_ms), Some(proven_ms))
+                    if proven_ms.saturating_sub(ended_ms) > kept_ms =>
+                {
+                    removal.remove(trace);
+                    continue;
+                }
+                // Of a clock that was ahead all the time.
+                (None, Some(_)) => {
+                    removal.note(trace.end_now(now_ms));
+                }
+                _ => {}
+            }
+            removal.note(trace.compress());
+        }
+        let mut traces = StoredTrace::list(folder)?;
+        traces.sort_by_key(|trace| trace.ended_ms(now_ms).unwrap_or(i64::MAX));
         let mut bytes: u64 = traces.iter().map(|trace| trace.bytes).sum();
         for trace in traces {
             if bytes <= self.bytes {
