@@ -84,6 +84,8 @@ export type Emit = (at_ms: number, body: EventBody) => void;
 /** An order of the host. */
 export interface DiscardOrder {
   type: "discard_tab";
+  /** The log that its decision is in; null where the host named none. */
+  log: string | null;
   decision: number;
   tab: number;
   host: string | null;
