@@ -322,7 +322,10 @@ export interface NativePort {
 
 /** Clock, timers and chance, so that tests can be in charge of them. */
 export interface Machine {
+  /** The wall clock, which may be set at any moment. */
   now(): number;
+  /** Milliseconds since the worker began, for lengths of time. */
+  elapsed(): number;
   random(): number;
   uuid(): string;
   setTimeout(callback: () => void, ms: number): unknown;

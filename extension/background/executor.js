@@ -91,7 +91,7 @@ export class Executor {
       for (const { order, decision, tab, now } of this.#intents.inherited()) {
         const found = await this.#find(now);
         const ok = found !== null && isDiscarded(found);
-        this.#tell(order, { decision, tab }, ok, ok ? null : "WORKER_STOPPED");
+        this.#tell(order, { decision, tab }, ok ? null : "WORKER_STOPPED");
       }
     });
   }
@@ -107,32 +107,40 @@ export class Executor {
    */
   async #carryOut(id, order) {
     if (this.#intents.has(id)) return;
+    const discarded = await this.#discard(id, order).catch((/** @type {Error} */ error) => error.message);
+    if (typeof discarded === "string") {
+      this.#tell(id, order, discarded);
+      return;
+    }
+    this.#tell(id, order, null);
+    // It came into sight between the question and the call: the user is looking at nothing.
+    if (await this.#browser.isShown(discarded)) {
+      await this.#browser.reload(/** @type {number} */ (discarded.id));
+    }
+  }
+
+  /**
+   * Discards the tab of an order, and returns it as it is then, or why it was not discarded.
+   *
+   * @param {OrderId} id
+   * @param {DiscardOrder} order
+   * @returns {Promise<Tab | string>}
+   */
+  async #discard(id, order) {
     try {
       await this.#intents.begin(id, order.decision, order.tab);
     } catch {
       // Not stored, so a discard could not be told as ours.
-      this.#tell(id, order, false, "NOT_STORED");
-      return;
+      return "NOT_STORED";
     }
     const touched = await this.#formTouched(this.#intents.tabOf(id));
     const tab = this.#intents.tabOf(id);
     const found = await this.#find(tab);
     const why = found === null ? "GONE" : await this.#guard(found, order.host, touched);
-    if (why !== null) {
-      this.#tell(id, order, false, why);
-      return;
-    }
+    if (why !== null) return why;
     this.#intents.calling(id);
-    const after = await this.#browser.discard(tab).catch((/** @type {Error} */ error) => error);
-    if (after instanceof Error) {
-      this.#tell(id, order, false, after.message);
-      return;
-    }
-    this.#tell(id, order, after.discarded, after.discarded ? null : "NOT_DISCARDED");
-    // It came into sight between the question and the call: the user is looking at nothing.
-    if (after.discarded && (await this.#browser.isShown(after))) {
-      await this.#browser.reload(/** @type {number} */ (after.id));
-    }
+    const after = await this.#browser.discard(tab);
+    return after.discarded ? after : "NOT_DISCARDED";
   }
 
   /**
@@ -187,17 +195,17 @@ export class Executor {
   /**
    * @param {OrderId} id
    * @param {{ decision: number, tab: number }} order
-   * @param {boolean} ok
-   * @param {string | null} why
+   * @param {string | null} why it was not discarded; null where it was
    */
-  #tell(id, { decision, tab }, ok, why) {
+  #tell(id, { decision, tab }, why) {
+    const ok = why === null;
     this.#intents.done(id, ok);
     this.#emit(this.#browser.now(), {
       type: "discard_outcome",
       decision,
       tab,
       ok,
-      ...(why === null ? {} : { why }),
+      ...(ok ? {} : { why }),
     });
   }
 }

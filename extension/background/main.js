@@ -128,8 +128,8 @@ async function open(browser, sequence) {
     report(`the host says ${text(error.code)}: ${text(error.message)}`);
     if (error.code === "event_gap") {
       outbox.sendAgain(whole(error.expected));
-    } else if (error.code === "bad_event" && browser.now() - complaintAt >= SNAPSHOT_EVERY_MS) {
-      complaintAt = browser.now();
+    } else if (error.code === "bad_event" && browser.elapsed() - complaintAt >= SNAPSHOT_EVERY_MS) {
+      complaintAt = browser.elapsed();
       snapshotSoon();
     }
   }
@@ -197,6 +197,10 @@ async function answer(browser, { outbox, port }, question) {
       return port.request({ type, ...choice });
     }
     case "prune":
+      // An event is kept until there is a log, and by then nobody asks any more.
+      if (port.connection.state !== "connected") {
+        throw new HostError("no_host", "There is no host to decide it.");
+      }
       outbox.append(browser.now(), { type: "prune_requested", tab: null });
       return null;
     case "retry":

@@ -280,8 +280,12 @@ function isFocusIn(...elements) {
 }
 
 function prune() {
-  askedForMemoryAt = Date.now();
-  wish({ ask: "prune" }, "Asked for. What can go to sleep is listed below in a moment.");
+  const now = Date.now();
+  const action = async () => {
+    await ask({ ask: "prune" });
+    askedForMemoryAt = now;
+  };
+  void run(action, "Asked for. What can go to sleep is listed below in a moment.");
 }
 
 /** @param {boolean} isOpen */

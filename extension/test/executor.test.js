@@ -245,17 +245,6 @@ test("orders are carried out one after another, each once", async () => {
   );
 });
 
-test("an order that comes twice is carried out once", async () => {
-  const { browser, events, executor } = await openTab({ pinned: true });
-  executor.discard(ORDER);
-  executor.discard(ORDER);
-  await executor.idle();
-  executor.discard(ORDER);
-  await executor.idle();
-  assert.equal(outcomes(events).length, 1);
-  assert.deepEqual(browser.discarded, []);
-});
-
 test("an order of another log is another order, though its numbers are the same", async () => {
   const { browser, events, executor } = await openTab({ pinned: true });
   executor.discard(ORDER);
@@ -280,6 +269,25 @@ test("an order waits for no discard of another log that the browser has not told
   await executor.idle();
   assert.deepEqual(browser.discarded, [3]);
   assert.deepEqual(outcomes(events).map(({ tab, ok }) => [tab, ok]), [[2, true], [3, true]]);
+});
+
+test("an order on which the browser fails to answer is told as refused, and the next is carried out", async () => {
+  const { browser, events, executor } = await openTab();
+  browser.haveTab(3);
+  const { isShown } = browser;
+  browser.isShown = async () => {
+    throw new Error("No window with id: 1.");
+  };
+  executor.discard(ORDER);
+  await executor.idle();
+  browser.isShown = isShown;
+  executor.discard({ ...ORDER, decision: 8, tab: 3, host: "host3.example" });
+  await executor.idle();
+  assert.deepEqual(browser.discarded, [3]);
+  assert.deepEqual(outcomes(events), [
+    { decision: 7, tab: 2, ok: false, why: "No window with id: 1." },
+    { decision: 8, tab: 3, ok: true },
+  ]);
 });
 
 test("an order that cannot be stored is not carried out", async () => {
