@@ -6,26 +6,25 @@
 //!
 //! No clock is taken at its word. One that is ahead for a moment would make every trace too old, so
 //! time has passed when traces were written in it: a trace ages up to the last writing that was a day
-//! ago or more. And of what a trace says of its own time, which may be from a clock that was set
-//! right later, the latest counts that is not still to come.
+//! ago or more. And one that was wrong when a trace began may have been set right before its end, so
+//! that counts.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use rustix::fs::OFlags;
 use uuid::Uuid;
 
 use crate::compress::compress;
 use crate::line::Line;
 use crate::lock::TraceLock;
 use crate::segment::parse_file_name;
-use crate::storage::{open_private, sync_folder};
+use crate::storage::sync_folder;
 use crate::wire::Body;
 use crate::writer::WriteError;
 
@@ -47,10 +46,29 @@ pub struct StoredTrace {
     pub last_opened_ms: i64,
     /// Its files, in their order.
     pub files: Vec<PathBuf>,
-    /// When these were written last, by the file system, in Unix milliseconds. In no order.
-    pub written_ms: Vec<i64>,
+    /// When something was done to these, in no order.
+    pub times: Vec<FileTimes>,
     /// What they take together.
     pub bytes: u64,
+}
+
+/// What a file system tells of a file, in Unix milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileTimes {
+    /// When it was written last. A compressed segment was when the plain one was.
+    pub written_ms: i64,
+    /// When it or its name was changed last, as when it was compressed. Nobody can set it.
+    pub changed_ms: i64,
+}
+
+impl FileTimes {
+    fn of(metadata: &Metadata) -> Self {
+        let whole_ms = |s: i64, ns: i64| s.saturating_mul(1_000).saturating_add(ns / 1_000_000);
+        Self {
+            written_ms: whole_ms(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ms: whole_ms(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 impl StoredTrace {
@@ -71,7 +89,7 @@ impl StoredTrace {
                 folder: folder.to_owned(),
                 last_opened_ms: i64::MAX,
                 files: Vec::new(),
-                written_ms: Vec::new(),
+                times: Vec::new(),
                 bytes: 0,
             };
             if let Some(session) = session_of_lock(&path) {
@@ -91,10 +109,7 @@ impl StoredTrace {
                 false => trace.last_opened_ms.max(opened_ms),
             };
             trace.bytes += metadata.len();
-            let written_ms = metadata.mtime().saturating_mul(1_000);
-            trace
-                .written_ms
-                .push(written_ms.saturating_add(metadata.mtime_nsec() / 1_000_000));
+            trace.times.push(FileTimes::of(&metadata));
             trace.files.push(path);
         }
         let mut traces = Vec::from_iter(traces.into_values());
@@ -105,26 +120,20 @@ impl StoredTrace {
         Ok(traces)
     }
 
-    /// When it ended, as far as is known: the latest of its times that is not after now; `None`
-    /// where all are.
+    /// When it ended, as far as is known; `None` where what tells it is after now.
     fn ended_ms(&self, now_ms: i64) -> Option<i64> {
-        let times = self.written_ms.iter().chain([&self.last_opened_ms]);
-        times.copied().filter(|&at_ms| at_ms <= now_ms).max()
-    }
-
-    /// Has it end now, as far as is known from here on. Nobody can write it meanwhile.
-    fn end_now(&self, now_ms: i64) -> Result<(), WriteError> {
-        let Some(last) = self.files.last() else {
-            return Ok(());
-        };
-        let _lock = TraceLock::take(&self.folder, self.session, Duration::ZERO)?;
-        let now = Duration::from_millis(now_ms.max(0).unsigned_abs());
-        let file = open_private(last, OFlags::empty());
-        file.and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH + now))
-            .map_err(|error| WriteError::Io {
-                path: last.clone(),
-                error,
-            })
+        let written_ms = self.times.iter().map(|it| it.written_ms).max()?;
+        // They differ where the clock was set between the two.
+        let told_ms = written_ms.max(self.last_opened_ms);
+        if told_ms <= now_ms {
+            return Some(told_ms);
+        }
+        // The clock was ahead, and since then it was set right and files were compressed. Or it is
+        // behind now, and so are all of these after it.
+        let changed_ms = self.times.iter().map(|it| it.changed_ms).max()?;
+        let is_past = |&at_ms: &i64| at_ms <= now_ms;
+        let past_ms = [written_ms, changed_ms].into_iter().filter(is_past).max();
+        past_ms.filter(|_| is_past(&changed_ms))
     }
 
     /// Looks whether nobody writes the trace.
@@ -238,26 +247,18 @@ impl Retention {
     /// If the folder cannot be listed.
     pub fn apply(&self, folder: &Path, now_ms: i64) -> io::Result<Removal> {
         let traces = StoredTrace::list(folder)?;
-        let written = traces.iter().flat_map(|trace| &trace.written_ms);
-        let proven = written.filter(|&&at_ms| at_ms <= now_ms.saturating_sub(DAY_MS));
-        let proven_ms = proven.max().copied();
-        let kept_ms = i64::from(self.days) * DAY_MS;
+        let times = traces.iter().flat_map(|trace| &trace.times);
+        let day_ago_ms = now_ms.saturating_sub(DAY_MS);
+        let written_ms = times.map(|it| it.written_ms).filter(|&it| it <= day_ago_ms);
+        let proven_ms = written_ms.max().unwrap_or(i64::MIN);
+        let oldest_ms = proven_ms.saturating_sub(i64::from(self.days) * DAY_MS);
         let mut removal = Removal::default();
         for trace in traces {
-            match (trace.ended_ms(now_ms), proven_ms) {
-                (Some(ended_ms), Some(proven_ms))
-                    if proven_ms.saturating_sub(ended_ms) > kept_ms =>
-                {
-                    removal.remove(trace);
-                    continue;
-                }
-                // Of a clock that was ahead all the time.
-                (None, Some(_)) => {
-                    removal.note(trace.end_now(now_ms));
-                }
-                _ => {}
+            if trace.ended_ms(now_ms).is_some_and(|it| it < oldest_ms) {
+                removal.remove(trace);
+            } else {
+                removal.note(trace.compress());
             }
-            removal.note(trace.compress());
         }
         let mut traces = StoredTrace::list(folder)?;
         traces.sort_by_key(|trace| trace.ended_ms(now_ms).unwrap_or(i64::MAX));

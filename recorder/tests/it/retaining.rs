@@ -81,7 +81,9 @@ fn traces_go_by_age_with_everything_that_is_theirs() {
     let oldest = StoredTrace::list(folder).unwrap().remove(0);
     let name = oldest.files[0].to_str().unwrap().to_owned();
     for suffix in [".torn", ".zst.tmp"] {
-        fs::write(format!("{name}{suffix}"), "x").unwrap();
+        let path = format!("{name}{suffix}");
+        fs::write(&path, "x").unwrap();
+        end(Path::new(&path), 0);
     }
     fs::write(folder.join("notes.txt"), "mine").unwrap();
     fs::write(format!("{name}.bak"), "mine").unwrap();
@@ -106,6 +108,9 @@ fn a_trace_is_as_old_as_its_last_segment() {
     writer.rotate(START_MS + 20 * DAY_MS, None).unwrap();
     append_events(&mut writer, 21, 1);
     writer.close(START_MS + 20 * DAY_MS, None).unwrap();
+    for (file, day) in files(folder).iter().zip([19, 20]) {
+        end(&folder.join(file), day);
+    }
     assert_eq!(StoredTrace::list(folder).unwrap()[0].files.len(), 2);
 
     write(folder, 49);
@@ -189,7 +194,9 @@ fn a_damaged_trace_goes_like_another() {
     let folder = folder();
     let folder = folder.path();
     write(folder, 0);
-    fs::write(&StoredTrace::list(folder).unwrap()[0].files[0], "\0\0\0").unwrap();
+    let file = StoredTrace::list(folder).unwrap().remove(0).files.remove(0);
+    fs::write(&file, "\0\0\0").unwrap();
+    end(&file, 0);
     write(folder, 31);
     assert_eq!(removed_on(folder, 32), [0]);
     assert_eq!(days_left(folder), [31]);
@@ -205,27 +212,36 @@ fn a_folder_that_is_not_there_has_no_traces() {
 
 // ---- What a clock says ------------------------------------------------------------------------
 
+/// The day on which this runs: when a file was changed nobody can set.
+fn today() -> i64 {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    (i64::try_from(now.as_millis()).unwrap() - START_MS) / DAY_MS
+}
+
 #[test]
 fn a_clock_that_is_a_year_ahead_for_a_moment_takes_no_trace() {
     let folder = folder();
     let folder = folder.path();
-    for day in [0, 20, 29] {
-        write(folder, day);
+    let today = today();
+    for ago in [30, 10, 1] {
+        write(folder, today - ago);
     }
-    // Two browser sessions begin meanwhile, and one of them ends.
-    assert_eq!(removed_on(folder, 30 + 365), NONE);
-    write(folder, 30 + 365);
-    assert_eq!(removed_on(folder, 30 + 365), NONE);
-    assert_eq!(days_left(folder), [0, 20, 29, 395]);
-    // It was set right. The rest ages as it would have, and the trace from then from now on.
-    write(folder, 30);
-    write(folder, 31);
-    assert_eq!(removed_on(folder, 32), [0]);
-    write(folder, 60);
-    assert_eq!(removed_on(folder, 61), [20, 29]);
-    write(folder, 64);
-    assert_eq!(removed_on(folder, 65), [30, 31, 395]);
-    assert_eq!(days_left(folder), [60, 64]);
+    // Of the browser sessions of the moment one was begun before.
+    let ahead = today + 365;
+    assert_eq!(removed_on(folder, ahead), NONE);
+    write(folder, ahead);
+    write_and_end(folder, today, ahead);
+    assert_eq!(removed_on(folder, ahead), NONE);
+    let all = [today - 30, today - 10, today - 1, today, ahead];
+    assert_eq!(days_left(folder), all);
+    // It was set right, and goes on. Those of the moment were compressed today.
+    assert_eq!(removed_on(folder, today + 1), NONE);
+    write(folder, today + 1);
+    assert_eq!(removed_on(folder, today + 2), [today - 30]);
+    write(folder, today + 30);
+    assert_eq!(removed_on(folder, today + 31), [today - 10, today - 1]);
+    write(folder, today + 33);
+    assert_eq!(removed_on(folder, today + 34), [today, today + 1, ahead]);
 }
 
 #[test]
@@ -234,13 +250,14 @@ fn a_clock_that_is_wrong_at_each_start_takes_no_trace() {
     fn check(wrong_by: i64) {
         let folder = folder();
         let folder = folder.path();
-        for day in 1_000..1_040 {
+        let today = today();
+        for day in today..today + 40 {
             let wrong = if wrong_by < 0 { 10 } else { day + wrong_by };
             assert_eq!(removed_on(folder, wrong), NONE, "at the start of day {day}");
             // It is set over the network soon after, before the session's end and the next look.
             write_and_end(folder, wrong, day);
             let gone = removed_on(folder, day);
-            assert_eq!(gone.len(), usize::from(day > 1_031), "on day {day}");
+            assert_eq!(gone.len(), usize::from(day > today + 31), "on day {day}");
         }
     }
     // A battery that is empty has each day begin as the first; a year that is wrong goes on.
@@ -249,23 +266,28 @@ fn a_clock_that_is_wrong_at_each_start_takes_no_trace() {
 }
 
 #[test]
-fn a_clock_that_is_behind_takes_no_trace_and_dates_none() {
+fn a_clock_that_is_behind_takes_no_trace_that_ended_by_another() {
     let folder = folder();
     let folder = folder.path();
-    for day in [1_000, 1_010] {
-        write(folder, day);
+    let today = today();
+    write(folder, today - 3);
+    // Begun by a clock that started anew, and one that went back before the end.
+    write_and_end(folder, 0, today - 2);
+    write_and_end(folder, today - 1, 2);
+    for day in [1, 4, 30, today - 2] {
+        assert_eq!(removed_on(folder, day), NONE, "on day {day}");
     }
-    for day in 0..4 {
-        assert_eq!(removed_on(folder, day), NONE);
+    for day in [0, 3, 29] {
         write(folder, day);
+        assert_eq!(removed_on(folder, day + 1), NONE, "on day {day}");
     }
-    write(folder, 1_011);
+    write(folder, today);
     assert_eq!(
-        removed_on(folder, 1_012),
-        [0, 1, 2, 3],
-        "as old as all said"
+        removed_on(folder, today + 1),
+        [0, 3, 29],
+        "as old as all says"
     );
-    assert_eq!(days_left(folder), [1_000, 1_010, 1_011]);
+    assert_eq!(days_left(folder), [0, today - 3, today - 1, today]);
 }
 
 #[test]
@@ -301,16 +323,17 @@ fn one_trace_alone_stays_until_there_is_another() {
 fn too_much_goes_by_when_it_was_written_whatever_the_clock_said_at_first() {
     let folder = folder();
     let folder = folder.path();
-    write_and_end(folder, 0, 1_002);
-    write(folder, 1_000);
-    write_and_end(folder, 2_000, 1_001);
-    let now_ms = START_MS + 1_003 * DAY_MS;
+    let today = today();
+    write_and_end(folder, 0, today + 2);
+    write(folder, today);
+    write_and_end(folder, today + 365, today + 1);
+    let now_ms = START_MS + (today + 3) * DAY_MS;
     assert_eq!(days(&FOREVER.apply(folder, now_ms).unwrap()), NONE);
     let bytes = StoredTrace::list(folder).unwrap()[0].bytes * 3 / 2;
     let retention = Retention { bytes, ..FOREVER };
     assert_eq!(
         days(&retention.apply(folder, now_ms).unwrap()),
-        [1_000, 2_000]
+        [today, today + 365]
     );
 }
 
