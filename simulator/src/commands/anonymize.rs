@@ -11,7 +11,7 @@ use crate::args::glossary::described;
 use crate::console::{Console, bytes, number, span};
 use crate::outcome::Outcome;
 use crate::reading::{Show, open, read, shown};
-use crate::writing::{self, Written};
+use crate::writing::{self, NewTrace, Written};
 
 /// Make a copy of a trace that can be given away
 ///
@@ -79,14 +79,14 @@ pub(crate) fn run(args: &AnonymizeArgs, console: &mut Console) -> anyhow::Result
         let mut anonymizer = Anonymizer::new(&plan, key);
         let opening = anonymizer.opening(trace.header());
         let begin_ms = anonymizer.begin_ms();
-        let mut derivation = writing::create(output, args.compress, &opening, begin_ms)?;
+        let mut made = NewTrace::begin(output, args.compress, &opening, begin_ms)?;
         read(&trace, Show::Progress, console, |line, _| {
             if let Some(piece) = anonymizer.take(line.clone()) {
-                derivation.append(piece)?;
+                made.append(piece)?;
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        written = Some(writing::finish(derivation)?);
+        written = Some(made.finish()?);
     }
     if args.json {
         console.json(&Report {

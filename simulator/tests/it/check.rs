@@ -4,8 +4,8 @@ use std::fs;
 
 use engine::{DiscardedBy, Mode, TabId, WindowId};
 use recorder::{
-    Body, DiscardOutcome, DropReason, OrderDropped, TabActivated, TabChanged, TabClosed, TabDiscarded,
-    TabLoaded, TabNavigated, TabRestored, WindowClosed,
+    Body, DiscardOutcome, DropReason, OrderDropped, TabActivated, TabChanged, TabClosed,
+    TabDiscarded, TabLoaded, TabNavigated, TabRestored, WindowClosed,
 };
 
 use crate::commands::{check, edit, sim};

@@ -513,13 +513,13 @@ fn what_cannot_be_gone_on_with_is_refused() {
         "--until",
         "3",
         "--save-state",
-        "no/such/folder",
+        "saved/state",
     ];
     check(
         folder,
         &nowhere,
         2,
-        &["sim: error: cannot write the state no/such/folder: entity not found\n"],
+        &["sim: error: cannot make saved: File exists"],
     );
     check(
         folder,
