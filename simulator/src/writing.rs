@@ -14,6 +14,7 @@ use serde::Serialize;
 use simulator::derivation::{Copied, Derivation, Piece};
 use tempfile::NamedTempFile;
 
+use crate::args::output::OutputArgs;
 use crate::console::{Console, count};
 use crate::reading::shown;
 use crate::unfinished::Unfinished;
@@ -35,20 +36,15 @@ pub(crate) struct NewTrace {
 }
 
 impl NewTrace {
-    /// Begins it in a folder.
-    pub(crate) fn begin(
-        folder: &Path,
-        compress: bool,
-        opening: &Opening,
-        t_ms: i64,
-    ) -> anyhow::Result<Self> {
-        let compression = if compress {
+    /// Begins it.
+    pub(crate) fn begin(place: &OutputArgs, opening: &Opening, t_ms: i64) -> anyhow::Result<Self> {
+        let compression = if place.compress {
             Compression::Zstd
         } else {
             Compression::Plain
         };
         let (composer, _unfinished) = Unfinished::begin(|| {
-            let composer = TraceComposer::create(folder, opening, t_ms, compression)?;
+            let composer = TraceComposer::create(&place.output, opening, t_ms, compression)?;
             let partial = composer.partial().to_owned();
             Ok((composer, partial))
         })?;

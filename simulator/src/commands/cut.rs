@@ -101,8 +101,7 @@ pub(crate) fn run(args: CutArgs, console: &mut Console) -> anyhow::Result<Outcom
             let made = match &mut made {
                 Some(made) => made,
                 none => none.insert(NewTrace::begin(
-                    &args.output.output,
-                    args.output.compress,
+                    &args.output,
                     &opening(trace.header(), piece.t_ms, &how),
                     piece.t_ms,
                 )?),

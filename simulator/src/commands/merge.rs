@@ -54,12 +54,7 @@ pub(crate) fn run(args: &MergeArgs, console: &mut Console) -> anyhow::Result<Out
         *begin_ms,
         &format!("merged with {}", sessions[1..].join(", ")),
     );
-    let mut made = NewTrace::begin(
-        &args.output.output,
-        args.output.compress,
-        &opening,
-        *begin_ms,
-    )?;
+    let mut made = NewTrace::begin(&args.output, &opening, *begin_ms)?;
     let mut merge = Merge::default();
     for (t_ms, path, trace) in &traces {
         made.begin_source();
