@@ -171,6 +171,8 @@ async function takeSnapshot(browser, tracker) {
 async function answer(browser, { outbox, port }, question) {
   switch (question.ask) {
     case "view": {
+      // While somebody looks, waiting for the next attempt helps nobody.
+      port.connect();
       const [status, forms_seen] = await Promise.all([
         port.isReachable ? port.request({ type: "status" }).then(statusFrom).catch(noStatus) : null,
         browser.mayReadPages(),
@@ -193,10 +195,11 @@ async function answer(browser, { outbox, port }, question) {
       return port.request({ type, ...choice });
     }
     case "prune":
+      // Kept for a host to come, it would put tabs to sleep when nobody asks for it any more.
+      if (port.connection.state !== "connected") {
+        throw new HostError("no_host", "There is no host that could decide now.");
+      }
       outbox.append(browser.now(), { type: "prune_requested", tab: null });
-      return null;
-    case "retry":
-      port.connect();
       return null;
     default:
       throw new HostError("unknown_question", "The worker does not know this question.");
