@@ -6,6 +6,7 @@
 //! `FORMAT.md`, beside this crate's manifest.
 
 mod batch;
+mod bytes;
 mod canonical;
 mod composer;
 mod compress;
@@ -27,6 +28,7 @@ mod tally;
 mod wire;
 mod writer;
 
+pub use bytes::FileEnd;
 pub use composer::{Composed, Compression, TraceComposer};
 pub use compress::compressor;
 pub use error::*;
@@ -38,7 +40,7 @@ pub use reader::*;
 pub use retention::{Removal, Retention, StoredTrace};
 pub use salvage::{Damage, Found, Salvage, SalvageReader, Vouched};
 pub use schema::schema;
-pub use segment::{ByFirstFile, FileEnd, Segment, file_name, is_named_as_segment};
+pub use segment::{ByFirstFile, Segment, file_name, is_named_as_segment};
 pub use storage::{Disk, SegmentFile, Storage};
 pub use wire::*;
 pub use writer::*;

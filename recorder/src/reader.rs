@@ -15,12 +15,10 @@ use engine::hex;
 use sha2::{Digest, Sha256};
 
 use crate::batch::{FoundLine, SegmentLines};
+use crate::bytes::{RawLines, SegmentBytes, check_frames, is_compressed};
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
-use crate::segment::{
-    ByFirstFile, RawLines, Segment, SegmentBytes, SegmentFiles, check_frames, is_compressed,
-    probe_lines,
-};
+use crate::segment::{ByFirstFile, Segment, SegmentFiles, probe_lines};
 use crate::tally::{Place, Tally};
 use crate::wire::{Body, LogClosed, LogOpened};
 

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::bytes::{RawLine, RawLines};
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
-use crate::segment::{Probe, RawLine, RawLines, list, parse_file_name, probe};
+use crate::segment::{Probe, list, parse_file_name, probe};
 use crate::tally::Tally;
 use crate::wire::{Body, LogOpened};
 

@@ -16,12 +16,13 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use uuid::{Builder, NoContext, Timestamp, Uuid};
 
+use crate::bytes::is_compressed;
 use crate::compress::{compress, with_suffix};
 use crate::error::{Flaw, ReadError};
 use crate::line::{Line, LineError, MAX_LINE_BYTES, Source};
 use crate::lock::TraceLock;
 use crate::reader::{TornTail, Trace};
-use crate::segment::{SegmentFiles, file_name, is_compressed};
+use crate::segment::{SegmentFiles, file_name};
 use crate::storage::{
     Disk, SegmentFile, Storage, create_folder, open_private, sync_folder, write_all,
 };
