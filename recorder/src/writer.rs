@@ -24,7 +24,8 @@ use crate::lock::TraceLock;
 use crate::reader::{TornTail, Trace};
 use crate::segment::{SegmentFiles, file_name};
 use crate::storage::{
-    Disk, SegmentFile, Storage, create_folder, open_private, sync_folder, write_all,
+    Disk, SegmentFile, Storage, create_folder, open_private, remove_if_there, sync_folder,
+    write_all,
 };
 use crate::tally::{Place, Tally};
 use crate::wire::{Body, FORMAT_NAME, FORMAT_VERSION, LogOpened, Origin, Privacy};
@@ -731,7 +732,10 @@ impl TraceWriter {
             error,
         };
         if let Some(leftover) = &self.leftover {
-            fs::remove_file(leftover).map_err(fail)?;
+            remove_if_there(leftover).map_err(|error| WriteError::Io {
+                path: leftover.clone(),
+                error,
+            })?;
             self.leftover = None;
         }
         let mut file = self.storage.create(&path).map_err(fail)?;
@@ -739,7 +743,7 @@ impl TraceWriter {
             .and_then(|()| file.sync())
             .and_then(|()| sync_folder(&self.folder));
         if let Err(error) = written {
-            if fs::remove_file(&path).is_err() {
+            if remove_if_there(&path).is_err() {
                 self.leftover = Some(path.clone());
             }
             return Err(fail(error));
