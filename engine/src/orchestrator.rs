@@ -17,10 +17,11 @@ use crate::focus::{cluster, minutes};
 use crate::guard::{Guard, NOT_OBSERVABLE, is_guarded, silent_from_awake, standing_guards};
 use crate::hosts::FAMILIARITY_MAX;
 use crate::policy::Policy;
-use crate::policy_document::{ActFrom, Gate, PolicyDocument, Rank};
+use crate::policy_document::PolicyDocument;
 use crate::pressure::{PressureState, as_f64};
 use crate::projection::{Projection, known};
 use crate::recency::{Key, Place, Recency};
+use crate::settings::{ActFrom, Gate, Rank};
 use crate::tab::Tab;
 use crate::world::World;
 
