@@ -59,10 +59,15 @@ impl PolicyDocument {
     /// # Errors
     /// What is wrong, and on which line where that can be told.
     pub fn from_json(text: &str) -> Result<Self, PolicyError> {
-        let settings: Settings = serde_json::from_str(text).map_err(|error| PolicyError {
-            line: Some(error.line()),
-            field: None,
-            problem: error.to_string(),
+        let settings: Settings = serde_json::from_str(text).map_err(|error| {
+            let told = error.to_string();
+            // It ends in the place.
+            let problem = told.rsplit_once(" at line ").map_or(&*told, |it| it.0);
+            PolicyError {
+                line: Some(error.line()),
+                field: None,
+                problem: problem.to_owned(),
+            }
         })?;
         Self::new(settings)
     }
@@ -342,6 +347,24 @@ mod tests {
             "line 1: protected_domains: found \"http://b\"",
         );
         check("ttl_minutes =", "line 1: ");
+    }
+
+    #[test]
+    fn an_error_in_json_names_its_line_once() {
+        #[track_caller]
+        fn check(text: &str, expect: &str) {
+            let error = PolicyDocument::from_json(text).unwrap_err().to_string();
+            assert_eq!(error, expect);
+        }
+        check("{\n\"ttl_minutes\": }", "line 2: expected value");
+        check(
+            "{\"rank\": \"moon\"}",
+            "line 1: unknown variant `moon`, expected `lru` or `largest`",
+        );
+        check(
+            "{\"ttl_minutes\": 0}",
+            "ttl_minutes: found 0.0, expected 1 to 10080 minutes",
+        );
     }
 
     #[test]
