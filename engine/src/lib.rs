@@ -46,12 +46,12 @@ pub use event::{
     Page, PressureChange, Reason, Seq, Severity, Snapshot, TabChanges, TabFacts, TabId, UserState,
     WindowFacts, WindowId,
 };
-pub use explain::{Belongs, Explanation, Gate as GateState, Verdict};
+pub use explain::{Belongs, Explanation, Verdict};
 pub use facts::{Change, Facts};
 pub use guard::{Guard, NOT_OBSERVABLE};
 pub use hex::hex;
 pub use hosts::{FAMILIARITY_MAX, REMEMBERED_HOSTS};
-pub use orchestrator::{DEFAULT_TAB_BYTES, Lapse, Orchestrator};
+pub use orchestrator::{DEFAULT_TAB_BYTES, GateState, Lapse, Orchestrator};
 pub use policy::{Engine, Policy, SEMANTICS};
 pub use policy_document::{PolicyDocument, PolicyError};
 pub use preset::{PRESETS, Preset, PresetFocus};
