@@ -137,7 +137,6 @@ impl Salvage {
             tally: Tally::default(),
             vouched: Vouched::default(),
             vouched_in_segment: 0,
-            superseded_lines: 0,
         }
     }
 }
@@ -179,19 +178,12 @@ pub struct SalvageReader {
     tally: Tally,
     vouched: Vouched,
     vouched_in_segment: u64,
-    superseded_lines: u64,
 }
 
 impl SalvageReader {
     /// Returns what the checkpoints and seals say so far.
     pub fn vouched(&self) -> Vouched {
         self.vouched
-    }
-
-    /// Returns how many lines were passed over because a later segment has them anew, after a sync
-    /// that failed. They are not lost.
-    pub fn superseded_lines(&self) -> u64 {
-        self.superseded_lines
     }
 
     /// Returns the file that is read, and how far.
@@ -219,7 +211,8 @@ impl SalvageReader {
                 Some(_) => self.current = Some(lines),
             }
             match found {
-                Some(Found::Line(line)) if self.is_superseded(&line) => self.superseded_lines += 1,
+                // It is not lost: the next segment has it.
+                Some(Found::Line(line)) if self.is_superseded(&line) => {}
                 Some(found) => return Ok(Some(found)),
                 None => {}
             }
