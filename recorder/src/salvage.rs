@@ -280,9 +280,12 @@ impl SalvageReader {
         }
     }
 
-    /// Whether the next segment has the line anew.
+    /// Whether the next segment has the line anew. Another file of the present one does not: that has
+    /// the same line.
     fn is_superseded(&self, line: &Line) -> bool {
-        let next = self.files.get(self.index + 1);
+        let present = self.files[self.index].segment;
+        let mut later = self.files[self.index + 1..].iter();
+        let next = later.find(|file| file.segment != present);
         next.and_then(|next| next.header.as_ref()?.replaces_from)
             .is_some_and(|from| line.seq >= from)
     }
