@@ -247,8 +247,7 @@ export type Question =
   | { ask: "set_mode"; mode: "observe" | "enforce" }
   | { ask: "pause"; until_ms: number | null }
   | { ask: "set_privacy"; privacy?: Privacy; keep_days?: number; keep_mib?: number }
-  | { ask: "prune" }
-  | { ask: "retry" };
+  | { ask: "prune" };
 
 /** What the worker answers to `view`. */
 export interface View {

@@ -175,6 +175,8 @@ async function takeSnapshot(browser, tracker) {
 async function answer(browser, { outbox, port }, question) {
   switch (question.ask) {
     case "view": {
+      // While somebody looks, waiting for the next attempt helps nobody.
+      port.connect();
       const [status, forms_seen] = await Promise.all([
         port.isReachable ? port.request({ type: "status" }).then(statusFrom).catch(noStatus) : null,
         browser.mayReadPages(),
@@ -202,9 +204,6 @@ async function answer(browser, { outbox, port }, question) {
         throw new HostError("no_host", "There is no host to decide it.");
       }
       outbox.append(browser.now(), { type: "prune_requested", tab: null });
-      return null;
-    case "retry":
-      port.connect();
       return null;
     default:
       throw new HostError("unknown_question", "The worker does not know this question.");

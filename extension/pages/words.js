@@ -193,9 +193,8 @@ export function stateText(state) {
  * @param {Connection} connection
  */
 export function troubleText({ state, detail, fix }) {
-  return [STATE_TEXTS[state] ?? "", state === "host_missing" ? "" : (detail ?? ""), fix ?? ""]
-    .filter((part) => part !== "")
-    .join(" ");
+  const said = state === "host_missing" ? "" : (detail ?? "");
+  return [STATE_TEXTS[state] ?? "", said, fix ?? ""].filter(Boolean).map(sentence).join(" ");
 }
 
 /**

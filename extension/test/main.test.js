@@ -275,26 +275,39 @@ test("without a host the view says so, and a mark stands on the button", async (
   assert.equal(view.waiting, 1);
   assert.equal(browser.badge, "!");
   await assert.rejects(browser.listeners.asked({ ask: "policy" }), { code: "no_host" });
-
-  browser.refusal = undefined;
-  await browser.listeners.asked({ ask: "retry" });
-  await settle();
-  await browser.port.says(hello());
-  assert.equal(browser.badge, "");
 });
 
-test("memory that is asked for without a log is refused, and not freed later", async () => {
+test("who looks does not wait for the next attempt to connect", async () => {
+  const browser = new FakeBrowser();
+  browser.refusal = "Specified native messaging host not found.";
+  await started(browser);
+  for (let attempt = 0; attempt < 10; attempt += 1) await browser.pass(60_000);
+  browser.refusal = undefined;
+  const { length } = browser.ports;
+  await browser.listeners.asked({ ask: "view" });
+  await settle();
+  assert.equal(browser.ports.length, length + 1);
+  await browser.port.says(hello());
+  assert.equal(browser.badge, "");
+  browser.listeners.asked({ ask: "view" });
+  await settle();
+  assert.equal(browser.ports.length, length + 1, "one connection will do");
+});
+
+test("memory is asked for now or not at all", async () => {
   const browser = await started();
-  const ask = () => browser.listeners.asked({ ask: "prune" });
-  await assert.rejects(ask(), { code: "no_host" });
+  const prune = () => browser.listeners.asked({ ask: "prune" });
+  await assert.rejects(prune(), { code: "no_host" }, "nobody has greeted");
   await browser.port.says(hello());
-  await browser.port.says({ type: "error", code: "log_unavailable", message: "disk full" });
-  await assert.rejects(ask(), { code: "no_host" });
+  await browser.port.says({ type: "error", code: "log_unavailable", message: "no space left" });
+  await assert.rejects(prune(), { code: "no_host" }, "nothing can be written");
   browser.port.close();
-  await browser.pass(1_000);
+  await assert.rejects(prune(), { code: "no_host" }, "nobody is there");
+  await browser.pass(60_000);
   await browser.port.says(hello());
+  await settle();
   assert.ok(!types(browser.port).includes("prune_requested"));
-  await ask();
+  await prune();
   await settle();
   assert.equal(types(browser.port).at(-1), "prune_requested");
 });

@@ -188,8 +188,8 @@ test("a word that is not known is shown as it is", () => {
 
 test("what is wrong with the connection, and what to do", () => {
   assert.equal(
-    troubleText({ state: "log_unavailable", detail: "the disk is full.", fix: "Free some space." }),
-    "It decides nothing that it cannot write down. What happens meanwhile is kept. the disk is full. Free some space.",
+    troubleText({ state: "log_unavailable", detail: "the disk is full", fix: "free some space" }),
+    "It decides nothing that it cannot write down. What happens meanwhile is kept. The disk is full. Free some space.",
   );
   assert.doesNotMatch(
     troubleText({ state: "host_missing", detail: "Specified …", fix: null }),
