@@ -460,7 +460,7 @@ impl Connection {
     fn remove_surplus(&mut self, choice: PrivacyChoice, now: Reading) {
         let traces = self.outside.paths.traces();
         let packed = self.outside.paths.packed();
-        let removal = match choice.retention().apply(&traces, &packed, now.wall_ms) {
+        let removal = match choice.retention().apply(&traces, packed, now.wall_ms) {
             Ok(removal) => removal,
             Err(error) => {
                 let path = traces.display();
