@@ -29,7 +29,7 @@ use crate::writing::{self, NewTrace};
 #[command(after_help = "\
 Examples:
   sim cut traces/recorded/long --from-seq 500 --to-seq 900 --output piece
-  sim cut traces/recorded/long --from 2026-11-30T08:30:00Z --output piece
+  sim cut traces/recorded/long --from 2026-11-30T08:30:00Z --output later
   sim cut traces/recorded/long --tab 1782797111 --tab 1782797126 --output two-tabs")]
 pub(crate) struct CutArgs {
     /// The trace: a folder or a segment
