@@ -23,6 +23,12 @@ before(async () => {
 
 after(() => lab?.close());
 
+/** The ids of the sections that the popup shows. */
+const sections = () =>
+  lab.inController(() =>
+    [...document.querySelectorAll('main > *')].filter((it) => it.checkVisibility()).map(({ id }) => id),
+  );
+
 /** Waits until the popup shows a state, and returns all that it says of the host's health. */
 async function shown(state) {
   const text = () =>
@@ -47,6 +53,7 @@ test('while the log cannot be written the popup says why, and nothing is lost', 
   kill(host, 'SIGKILL');
   const said = await shown('UNHEALTHY');
   assert.match(said, /It does not work.*The log: UNHEALTHY.*traces/s);
+  assert.deepEqual(await sections(), ['trouble', 'health'], 'of tabs and memory nothing is known, and no wish is taken');
 
   const tab = await lab.openTab({ url: lab.pages.url('news', 'plain/1') });
   await lab.chrome('tabs.remove', tab.id);

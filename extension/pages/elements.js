@@ -41,6 +41,27 @@ export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
+/** What lists show, as JSON of their lines. @type {WeakMap<HTMLElement, string>} */
+const shown = new WeakMap();
+
+/**
+ * Draws a list, and only if its lines are other ones: what is drawn anew loses the selection, and
+ * screen readers hear it again.
+ *
+ * @template T
+ * @param {HTMLElement} list
+ * @param {T[]} lines
+ * @param {(line: T) => HTMLElement} draw
+ * @returns {boolean} whether it was drawn
+ */
+export function drawList(list, lines, draw) {
+  const json = JSON.stringify(lines);
+  if (shown.get(list) === json) return false;
+  shown.set(list, json);
+  list.replaceChildren(...lines.map(draw));
+  return true;
+}
+
 /**
  * A time of the day, or a date where it is another day.
  *

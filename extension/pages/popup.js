@@ -7,7 +7,7 @@
  */
 
 import { ask, bringBack, longestUnused, openOptions, requestPages, titleOf } from "./bridge.js";
-import { element, make, setText, timeText } from "./elements.js";
+import { drawList, element, make, setText, timeText } from "./elements.js";
 import {
   FOREVER_MS,
   awakeText,
@@ -17,6 +17,7 @@ import {
   healthTroubles,
   isTrouble,
   levelText,
+  numberText,
   observedText,
   onceText,
   outcomeText,
@@ -85,15 +86,7 @@ const page = {
   connection: element("connection"),
 };
 
-/** What the list shows, so that it is drawn anew only when that changes. */
-let shownRecent = "";
 let recentLimit = 5;
-
-/** Likewise of the list of what is not well. */
-let shownTroubles = "";
-
-/** And of why tabs are awake. */
-let shownAwake = "";
 
 /** Whether it only observes, so that putting tabs to sleep all the same wants a second word. */
 let isObserving = true;
@@ -107,16 +100,17 @@ async function refresh() {
   showConnection(view);
   page.forms.hidden = view.forms_seen;
   setText(page.onceText, onceText(view.forms_seen));
-  for (const section of [page.pressure, page.control, page.recent]) {
-    section.hidden = view.status === null;
-  }
   showHealth(view.status?.health ?? null);
-  page.awake.hidden = view.status?.log.state !== "writing";
-  if (view.status === null) return;
-  showPressure(view.status);
-  showControl(view.status);
-  showPruned(view.status);
-  await showRecent(view.status);
+  // A host that cannot write its log knows nothing of tabs, and takes no wish.
+  const status = view.status?.log.state === "writing" ? view.status : null;
+  for (const section of [page.pressure, page.control, page.recent, page.awake]) {
+    section.hidden = status === null;
+  }
+  if (status === null) return;
+  showPressure(status);
+  showControl(status);
+  showPruned(status);
+  await showRecent(status);
   await showAwake();
 }
 
@@ -148,24 +142,18 @@ function showConnection({ connection, waiting }) {
 function showHealth(health) {
   page.health.hidden = health === null;
   if (health === null) return;
-  const troubles = healthTroubles(health);
   setText(page.healthState, health.state);
   page.healthState.className = `chip ${HEALTH_COLOURS.get(health.state) ?? ""}`;
   setText(page.healthText, healthText(health.state));
-  const shown = JSON.stringify(troubles);
-  if (shown === shownTroubles) return;
-  shownTroubles = shown;
-  page.healthList.replaceChildren(
-    ...troubles.map(({ name, state, detail, fix }) => {
-      const item = make("li");
-      item.append(
-        make("strong", { text: `${name}: ${state}` }),
-        make("span", { class: "block", text: detail }),
-        make("span", { class: "block muted", text: fix }),
-      );
-      return item;
-    }),
-  );
+  drawList(page.healthList, healthTroubles(health), ({ name, state, detail, fix }) => {
+    const item = make("li");
+    item.append(
+      make("strong", { text: `${name}: ${state}` }),
+      make("span", { class: "block", text: detail }),
+      make("span", { class: "block muted", text: fix }),
+    );
+    return item;
+  });
 }
 
 /** @param {Status} status */
@@ -175,7 +163,7 @@ function showPressure({ level, score, reasons, metrics, tabs, discarded, cluster
   setText(page.levelWord, level ?? "");
   page.levelWord.className = `chip ${kind}`;
   page.levelWord.hidden = level === null;
-  page.reasons.replaceChildren(...reasons.map((reason) => make("li", { text: reasonText(reason) })));
+  drawList(page.reasons, reasons.map(reasonText), (text) => make("li", { text }));
   page.score.value = score ?? 0;
   page.score.className = kind;
   setText(page.scoreText, score === null ? "not known yet" : `${score} of 100`);
@@ -193,8 +181,8 @@ function showPressure({ level, score, reasons, metrics, tabs, discarded, cluster
 
   const parts = [];
   if (tabs !== null) parts.push(countText(tabs, "tab"));
-  if (discarded !== null) parts.push(`${discarded} asleep`);
-  if (cluster !== null) parts.push(`${cluster.tabs.length} in your working context`);
+  if (discarded !== null) parts.push(`${numberText(discarded)} asleep`);
+  if (cluster !== null) parts.push(`${numberText(cluster.tabs.length)} in your working context`);
   setText(page.tabs, parts.join(" · "));
 }
 
@@ -302,13 +290,9 @@ async function showRecent({ recent: all }) {
     title: titles[index] ?? null,
     outcome: outcomeText(decision, now),
   }));
-  const shown = JSON.stringify(lines);
-  if (shown === shownRecent) return;
-  shownRecent = shown;
   // The one with the focus must not lose it because a minute has passed.
   const focused = document.activeElement?.closest("li")?.dataset["decision"];
-  page.recentList.replaceChildren(...lines.map((line) => recentLine(line)));
-  if (focused === undefined) return;
+  if (!drawList(page.recentList, lines, recentLine) || focused === undefined) return;
   for (const item of page.recentList.querySelectorAll("li")) {
     if (item.dataset["decision"] === focused) item.querySelector("button")?.focus();
   }
@@ -320,7 +304,7 @@ function recentLine({ decision, title, outcome }) {
   item.dataset["decision"] = String(decision.decision);
   const name = title || decision.host || "A tab";
   item.append(
-    make("span", { class: "title", text: name }),
+    titleLine(name),
     make("span", { class: "outcome small", text: outcome }),
     make("span", { class: "why small muted", text: whyText(decision) }),
   );
@@ -335,6 +319,17 @@ function recentLine({ decision, title, outcome }) {
   return item;
 }
 
+/**
+ * A title on one line. Where it is cut off, its end is, in the direction in which it is written.
+ *
+ * @param {string} text
+ */
+function titleLine(text) {
+  const line = make("span", { class: "title", text });
+  line.dir = "auto";
+  return line;
+}
+
 /** Asks the host of each of a few tabs why it is awake, while somebody wants to know. */
 async function showAwake() {
   if (page.awake.hidden || !page.awake.open) return;
@@ -345,21 +340,13 @@ async function showAwake() {
     const explanation = explanations[index];
     return explanation ? { title, why: awakeText(explanation) } : [];
   });
+  drawList(page.awakeList, lines, ({ title, why }) => {
+    const item = make("li");
+    item.title = title;
+    item.append(titleLine(title || "A tab"), make("span", { class: "small muted", text: why }));
+    return item;
+  });
   const unseen = explanations.find((it) => it !== null)?.not_observable ?? [];
-  const shown = JSON.stringify([lines, unseen]);
-  if (shown === shownAwake) return;
-  shownAwake = shown;
-  page.awakeList.replaceChildren(
-    ...lines.map(({ title, why }) => {
-      const item = make("li");
-      item.title = title;
-      item.append(
-        make("span", { class: "title", text: title || "A tab" }),
-        make("span", { class: "small muted", text: why }),
-      );
-      return item;
-    }),
-  );
   setText(
     page.awakeNote,
     lines.length === 0
@@ -419,7 +406,9 @@ page.recentMore.addEventListener("click", () => {
 });
 page.awake.addEventListener("toggle", () => void showAwake().catch(showFailure));
 page.seeForms.addEventListener("click", () => void run(requestPages));
-element("settings").addEventListener("click", () => void openOptions().then(() => window.close()));
+element("settings").addEventListener("click", () => {
+  openOptions().then(() => window.close(), showFailure);
+});
 
 async function keepRefreshing() {
   await refresh().catch(showFailure);

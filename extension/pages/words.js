@@ -221,7 +221,12 @@ export function durationText(ms) {
  * @param {string} [many]
  */
 export function countText(count, one, many = `${one}s`) {
-  return `${count} ${count === 1 ? one : many}`;
+  return `${numberText(count)} ${count === 1 ? one : many}`;
+}
+
+/** @param {number} number a whole one */
+export function numberText(number) {
+  return number.toLocaleString("en");
 }
 
 /**
