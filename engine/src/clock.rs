@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Input, UserState};
-use crate::policy_document::TtlClock;
+use crate::settings::TtlClock;
 
 /// How long after the extension's last event somebody is still taken to be there, where the
 /// browser cannot tell idleness: 30 minutes, the gap that ends a session in the browsing data

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::event::{Level, Mode, Reason, TabId};
 use crate::guard::{Guard, NOT_OBSERVABLE};
-use crate::orchestrator::{GateAnswer, Orchestrator, Standing};
+use crate::orchestrator::{GateState, Orchestrator, Standing};
 use crate::policy::Engine;
 use crate::policy_document::PolicyDocument;
 use crate::tab::Tab;
@@ -47,7 +47,7 @@ pub struct Explanation {
     /// How many tabs are ripe.
     pub ripe: usize,
     /// Whether tabs are being discarded, and why not.
-    pub gate: Gate,
+    pub gate: GateState,
     /// The pressure score: 0 to 100.
     pub score: u8,
     /// The level of pressure.
@@ -94,26 +94,6 @@ pub enum Belongs {
     SameWindow,
 }
 
-/// Whether tabs are being discarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum Gate {
-    /// They are.
-    Open,
-    /// The user paused it.
-    Paused {
-        /// The end of the pause (`t_ms`).
-        until_ms: i64,
-    },
-    /// The level of pressure is too low.
-    LevelTooLow,
-    /// Some were discarded a moment ago.
-    CoolingDown {
-        /// What is left of the pause after that, in milliseconds.
-        left_ms: i64,
-    },
-}
-
 impl Engine<Orchestrator> {
     /// Explains what happens to a tab; `None` for one that is not known.
     pub fn explain(&self, tab: TabId) -> Option<Explanation> {
@@ -156,14 +136,9 @@ impl Orchestrator {
             .iter()
             .position(|candidate| candidate.key.tab == tab.id);
         let pressure = self.pressure_at_next_sample(world);
-        let gate = match self.gate(world, pressure.level) {
-            GateAnswer::Open => Gate::Open,
-            GateAnswer::Paused { until_ms } => Gate::Paused { until_ms },
-            GateAnswer::LevelTooLow => Gate::LevelTooLow,
-            GateAnswer::CoolingDown { left_ms } => Gate::CoolingDown { left_ms },
-        };
+        let gate = self.gate(world, pressure.level);
         let is_in_batch = || {
-            gate == Gate::Open
+            gate == GateState::Open
                 && self
                     .next_batch(world, pressure.level)
                     .iter()
@@ -187,7 +162,7 @@ impl Orchestrator {
             not_observable: NOT_OBSERVABLE,
             idle_ms: self.idle_ms(world, tab),
             ttl_ms: self.ttl_ms(in_focus.is_some(), familiarity),
-            ttl_minutes: ttl_minutes(policy, in_focus.is_some()),
+            ttl_minutes: self.ttl_minutes(in_focus.is_some()),
             familiarity,
             in_focus,
             expected_bytes: self.expected_bytes(world, tab),
@@ -200,7 +175,7 @@ impl Orchestrator {
             mode: world.mode(),
             needs: Vec::new(),
         };
-        explanation.needs = needs(&explanation, self);
+        explanation.needs = self.needs(world, &explanation);
         explanation
     }
 
@@ -222,60 +197,61 @@ impl Orchestrator {
             Belongs::SameWindow
         })
     }
-}
 
-fn ttl_minutes(policy: &PolicyDocument, in_focus: bool) -> f64 {
-    if in_focus || !policy.focus.enabled {
-        policy.ttl_minutes
-    } else {
-        policy.focus.out_ttl_minutes
-    }
-}
-
-fn needs(explanation: &Explanation, policy: &Orchestrator) -> Vec<String> {
-    let mut needs: Vec<String> = explanation
-        .guards
-        .iter()
-        .map(|guard| format!("a hard guard to end: {guard}"))
-        .collect();
-    match explanation.verdict {
-        Verdict::Noted => needs.push(
-            "the mode to be «enforce»; observe mode has noted it and waits until it was used again"
-                .to_owned(),
-        ),
-        Verdict::Decided => needs.push("the outcome of the decision".to_owned()),
-        Verdict::Refused => needs.push("10 minutes, or a change of the tab".to_owned()),
-        _ => {}
-    }
-    if explanation.idle_ms < explanation.ttl_ms {
-        let left = span(explanation.ttl_ms - explanation.idle_ms);
-        needs.push(format!("{left} more out of the front"));
-    }
-    match explanation.gate {
-        Gate::Open if explanation.verdict == Verdict::Wait => {
-            needs.push(
-                "its turn: others were out of the front longer, or enough is free".to_owned(),
-            );
+    /// What must change before the tab is discarded, in sentences.
+    fn needs(&self, world: &World, explanation: &Explanation) -> Vec<String> {
+        let mut needs: Vec<String> = explanation
+            .guards
+            .iter()
+            .map(|guard| format!("a hard guard to end: {guard}"))
+            .collect();
+        match explanation.verdict {
+            Verdict::Noted => needs.push(
+                "the mode to be «enforce»; observe mode has noted it and waits until it was used \
+                 again"
+                    .to_owned(),
+            ),
+            Verdict::Decided => needs.push("the outcome of the decision".to_owned()),
+            Verdict::Refused => {
+                if let Some(Standing::Refused { until_awake }) =
+                    self.standing(world, explanation.tab)
+                {
+                    let left = span(until_awake - world.moment().awake);
+                    needs.push(format!("{left} to pass, or a change of the tab"));
+                }
+            }
+            _ => {}
         }
-        Gate::Open => {}
-        Gate::Paused { .. } => needs.push("the end of the pause".to_owned()),
-        Gate::LevelTooLow => {
-            let level = policy.acts_from();
-            let settings = &policy.document().pressure;
-            let starts_at = match level {
-                Level::High => settings.high_score,
-                Level::Medium | Level::Low => settings.medium_score,
-            };
-            needs.push(format!(
-                "pressure: the score is {}, and {level} starts at {starts_at}",
-                explanation.score
-            ));
+        if explanation.idle_ms < explanation.ttl_ms {
+            let left = span(explanation.ttl_ms - explanation.idle_ms);
+            needs.push(format!("{left} more out of the front"));
         }
-        Gate::CoolingDown { left_ms } => {
-            needs.push(format!("{} of cooldown to pass", span(left_ms)));
+        match explanation.gate {
+            GateState::Open if explanation.verdict == Verdict::Wait => {
+                needs.push(
+                    "its turn: others were out of the front longer, or enough is free".to_owned(),
+                );
+            }
+            GateState::Open => {}
+            GateState::Paused { .. } => needs.push("the end of the pause".to_owned()),
+            GateState::LevelTooLow => {
+                let level = self.acts_from();
+                let settings = &self.document().pressure;
+                let starts_at = match level {
+                    Level::High => settings.high_score,
+                    Level::Medium | Level::Low => settings.medium_score,
+                };
+                needs.push(format!(
+                    "pressure: the score is {}, and {level} starts at {starts_at}",
+                    explanation.score
+                ));
+            }
+            GateState::CoolingDown { left_ms } => {
+                needs.push(format!("{} of cooldown to pass", span(left_ms)));
+            }
         }
+        needs
     }
-    needs
 }
 
 impl fmt::Display for Explanation {
@@ -322,10 +298,10 @@ impl fmt::Display for Explanation {
         }
         writeln!(f)?;
         let gate = match self.gate {
-            Gate::Open => "open".to_owned(),
-            Gate::Paused { .. } => "paused".to_owned(),
-            Gate::LevelTooLow => "shut: the level is too low".to_owned(),
-            Gate::CoolingDown { left_ms } => format!("cooling down for {}", span(left_ms)),
+            GateState::Open => "open".to_owned(),
+            GateState::Paused { .. } => "paused".to_owned(),
+            GateState::LevelTooLow => "shut: the level is too low".to_owned(),
+            GateState::CoolingDown { left_ms } => format!("cooling down for {}", span(left_ms)),
         };
         writeln!(f, "  gate       {gate}")?;
         for need in &self.needs {

@@ -25,7 +25,7 @@ pub(crate) fn cluster(world: &World, policy: &PolicyDocument) -> Cluster {
         return Cluster::new();
     };
     let clock = policy.ttl_clock;
-    let since = (world.moment().on(clock)).saturating_sub(minutes(policy.focus.cluster_minutes));
+    let since = (world.moment().on(clock)).saturating_sub(ms_of(policy.focus.cluster_minutes));
     let beside = world.loaded_in_sight(front.win);
     let on_host = world.loaded_on_host_of(front).into_iter();
     let lately = (world.loaded()).take_while(|tab| tab.last_active.on(clock) >= since);
@@ -44,11 +44,11 @@ pub(crate) fn cluster(world: &World, policy: &PolicyDocument) -> Cluster {
     members
 }
 
-/// Minutes of a setting in milliseconds. Settings are within ranges that fit.
+/// The minutes of a setting in milliseconds. Settings are within ranges that fit.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "at most 10,080 minutes, by the settings' ranges"
 )]
-pub(crate) fn minutes(minutes: f64) -> i64 {
+pub(crate) fn ms_of(minutes: f64) -> i64 {
     (minutes * 60_000.0).round() as i64
 }

@@ -23,15 +23,18 @@ mod explain;
 mod facts;
 mod focus;
 mod guard;
+mod hex;
 mod hosts;
 mod in_front;
 mod orchestrator;
 mod order;
 mod policy;
 mod policy_document;
+mod preset;
 mod pressure;
 mod projection;
 mod recency;
+mod settings;
 mod tab;
 mod tab_map;
 mod world;
@@ -43,18 +46,20 @@ pub use event::{
     Page, PressureChange, Reason, Seq, Severity, Snapshot, TabChanges, TabFacts, TabId, UserState,
     WindowFacts, WindowId,
 };
-pub use explain::{Belongs, Explanation, Gate as GateState, Verdict};
+pub use explain::{Belongs, Explanation, Verdict};
 pub use facts::{Change, Facts};
 pub use guard::{Guard, NOT_OBSERVABLE};
+pub use hex::hex;
 pub use hosts::{FAMILIARITY_MAX, REMEMBERED_HOSTS};
-pub use orchestrator::{DEFAULT_TAB_BYTES, Lapse, Orchestrator};
+pub use orchestrator::{DEFAULT_TAB_BYTES, GateState, Lapse, Orchestrator};
 pub use policy::{Engine, Policy, SEMANTICS};
-pub use policy_document::{
-    ActFrom, Focus, Gate, PRESETS, PolicyDocument, PolicyError, Preset, PresetFocus, Pressure,
-    Rank, SETTINGS, Setting, Settings, Takes, TtlClock, hex,
-};
+pub use policy_document::{PolicyDocument, PolicyError};
+pub use preset::{PRESETS, Preset, PresetFocus};
 pub use pressure::PressureState;
 pub use projection::Projection;
+pub use settings::{
+    ActFrom, Focus, Gate, Pressure, Rank, SETTINGS, Setting, Settings, Takes, TtlClock,
+};
 pub use tab::Tab;
 pub use tab_map::TabMap;
 pub use world::World;

@@ -13,14 +13,15 @@ use crate::event::{
     Decision, Event, Input, Level, Mode, Output, PressureChange, Reason, Seq, TabId,
 };
 use crate::facts::Change;
-use crate::focus::{cluster, minutes};
+use crate::focus::{cluster, ms_of};
 use crate::guard::{Guard, NOT_OBSERVABLE, is_guarded, silent_from_awake, standing_guards};
 use crate::hosts::FAMILIARITY_MAX;
 use crate::policy::Policy;
-use crate::policy_document::{ActFrom, Gate, PolicyDocument, Rank};
+use crate::policy_document::PolicyDocument;
 use crate::pressure::{PressureState, as_f64};
 use crate::projection::{Projection, known};
 use crate::recency::{Key, Place, Recency};
+use crate::settings::{ActFrom, Gate, Rank};
 use crate::tab::Tab;
 use crate::world::World;
 
@@ -78,13 +79,24 @@ pub(crate) struct Candidate {
     pub(crate) familiarity: u8,
 }
 
-/// Whether an attempt may be made, and why not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GateAnswer {
+/// Whether tabs are being discarded, and why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum GateState {
+    /// They are.
     Open,
-    Paused { until_ms: i64 },
+    /// The user paused it.
+    Paused {
+        /// The end of the pause (`t_ms`).
+        until_ms: i64,
+    },
+    /// The level of pressure is too low.
     LevelTooLow,
-    CoolingDown { left_ms: i64 },
+    /// Some were discarded a moment ago.
+    CoolingDown {
+        /// What is left of the pause after that, in milliseconds of the awake clock.
+        left_ms: i64,
+    },
 }
 
 /// Why a decision does not stand any more.
@@ -173,13 +185,17 @@ impl Orchestrator {
 
     /// How long a tab has to be out of the front, in milliseconds of the policy's clock.
     pub(crate) fn ttl_ms(&self, in_focus: bool, familiarity: u8) -> i64 {
-        let base_minutes = if in_focus || !self.document.focus.enabled {
+        let times = i64::from(familiarity.min(self.document.familiarity_cap));
+        (ms_of(self.ttl_minutes(in_focus)) * times).max(self.minimum_ms())
+    }
+
+    /// The same in minutes, before familiarity and the minimum.
+    pub(crate) fn ttl_minutes(&self, in_focus: bool) -> f64 {
+        if in_focus || !self.document.focus.enabled {
             self.document.ttl_minutes
         } else {
             self.document.focus.out_ttl_minutes
-        };
-        let times = i64::from(familiarity.min(self.document.familiarity_cap));
-        (minutes(base_minutes) * times).max(self.minimum_ms())
+        }
     }
 
     /// Every hard guard that holds for a tab now, in the order of declaration.
@@ -240,19 +256,19 @@ impl Orchestrator {
     }
 
     /// Whether an attempt at discarding is made at a level.
-    pub(crate) fn gate(&self, world: &World, level: Level) -> GateAnswer {
+    pub(crate) fn gate(&self, world: &World, level: Level) -> GateState {
         if let Some(until_ms) = world.paused_until_ms() {
-            return GateAnswer::Paused { until_ms };
+            return GateState::Paused { until_ms };
         }
         if self.document.gate == Gate::Always {
-            return GateAnswer::Open;
+            return GateState::Open;
         }
         if !self.is_reached(level) && !self.is_proactive() {
-            return GateAnswer::LevelTooLow;
+            return GateState::LevelTooLow;
         }
         match self.cooldown_left_ms(world) {
-            0 => GateAnswer::Open,
-            left_ms => GateAnswer::CoolingDown { left_ms },
+            0 => GateState::Open,
+            left_ms => GateState::CoolingDown { left_ms },
         }
     }
 
@@ -325,7 +341,7 @@ impl Orchestrator {
         let clock = self.document.ttl_clock;
         let last_active = world.last_in_front(tab).on(clock);
         let known_since = tab.known_since.on(clock);
-        last_active.max(known_since.saturating_sub(minutes(self.document.ttl_minutes)))
+        last_active.max(known_since.saturating_sub(ms_of(self.document.ttl_minutes)))
     }
 
     fn key(&self, world: &World, tab: &Tab) -> Key {
@@ -470,30 +486,31 @@ impl Orchestrator {
             return;
         }
         let standing = self.standing(world, id);
-        let silent_from = silent_from_awake(tab).filter(|&from| from > world.moment().awake);
-        let place = match standing {
+        let held_by_order = match standing {
             Some(Standing::Awaiting { until_awake } | Standing::Refused { until_awake }) => {
-                Place::Held {
-                    until_awake: until_awake.max(silent_from.unwrap_or(until_awake)),
-                }
+                Some(until_awake)
             }
-            _ if silent_from.is_some() => Place::Held {
-                until_awake: silent_from.unwrap_or_default(),
-            },
-            Some(Standing::Shadowed) => Place::Shadowed {
+            Some(Standing::Shadowed) | None => None,
+        };
+        let held_by_sound = silent_from_awake(tab).filter(|&from| from > world.moment().awake);
+        let place = if let Some(until_awake) = held_by_order.max(held_by_sound) {
+            Place::Held { until_awake }
+        } else if standing.is_some() {
+            Place::Shadowed {
                 key: self.key(world, tab),
-            },
-            None => Place::Candidate {
+            }
+        } else {
+            Place::Candidate {
                 familiarity: world.familiarity(tab),
                 key: self.key(world, tab),
-            },
+            }
         };
         self.recency.put(id, place);
     }
 
     fn attempt(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
         let level = self.pressure.level;
-        if self.gate(world, level) != GateAnswer::Open {
+        if self.gate(world, level) != GateState::Open {
             return;
         }
         self.settle(world);

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
 use crate::event::{Level, Metrics, Reason, Severity};
-use crate::policy_document::Pressure;
 use crate::projection::{Projection, known};
+use crate::settings::Pressure;
 
 /// How long a signal of the operating system holds: 30 s of the awake clock.
 const SIGNAL_MS: i64 = 30_000;

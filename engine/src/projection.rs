@@ -10,7 +10,7 @@ use std::io::Write;
 
 use sha2::{Digest, Sha256};
 
-use crate::policy_document::hex;
+use crate::hex::hex;
 
 /// Takes the lines of a projection in.
 #[derive(Debug, Default)]

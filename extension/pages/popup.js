@@ -21,7 +21,7 @@ import {
   observedText,
   onceText,
   outcomeText,
-  reasonText,
+  reasonTexts,
   stateText,
   troubleText,
   whyText,
@@ -163,7 +163,7 @@ function showPressure({ level, score, reasons, metrics, tabs, discarded, cluster
   setText(page.levelWord, level ?? "");
   page.levelWord.className = `chip ${kind}`;
   page.levelWord.hidden = level === null;
-  drawList(page.reasons, reasons.map(reasonText), (text) => make("li", { text }));
+  drawList(page.reasons, reasonTexts(reasons), (text) => make("li", { text }));
   page.score.value = score ?? 0;
   page.score.className = kind;
   setText(page.scoreText, score === null ? "not known yet" : `${score} of 100`);
@@ -268,8 +268,12 @@ function isFocusIn(...elements) {
 }
 
 function prune() {
-  askedForMemoryAt = Date.now();
-  wish({ ask: "prune" }, "Asked for. What can go to sleep is listed below in a moment.");
+  const now = Date.now();
+  const action = async () => {
+    await ask({ ask: "prune" });
+    askedForMemoryAt = now;
+  };
+  void run(action, "Asked for. What can go to sleep is listed below in a moment.");
 }
 
 /** @param {boolean} isOpen */

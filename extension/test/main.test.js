@@ -147,6 +147,23 @@ test("an order goes from the host to the browser and its outcome back", async ()
   ]);
 });
 
+test("an order is one of the log that was greeted last", async () => {
+  const browser = await started();
+  browser.update(2, { pinned: true });
+  const order = { type: "discard_tab", decision: 9, tab: 2, host: "host2.example" };
+  await browser.port.says({ ...hello(), session: "a log" });
+  await browser.port.says(order);
+  browser.update(2, { pinned: false });
+  // The log of a choice of privacy, say.
+  await browser.port.says({ ...hello(), session: "another log" });
+  await browser.port.says(order);
+  await settle();
+  assert.deepEqual(browser.discarded, [2]);
+  // The first goes to the other log, too: nothing was acknowledged.
+  const outcomes = browser.port.events().filter(({ type }) => type === "discard_outcome");
+  assert.deepEqual(outcomes.map(({ ok }) => ok), [false, false, true]);
+});
+
 test("an order that is none is reported, and what follows it is heard", async (t) => {
   const reported = t.mock.method(console, "error", () => {});
   const browser = await started();
@@ -313,6 +330,18 @@ test("memory is asked for now or not at all", async () => {
   await prune();
   await settle();
   assert.equal(types(browser.port).at(-1), "prune_requested");
+});
+
+test("a refused event leads to a snapshot, whatever the clock was set to", async (t) => {
+  t.mock.method(console, "error", () => {});
+  const browser = await started();
+  await browser.port.says(hello());
+  const error = { type: "error", code: "bad_event", message: "no such tab", n: 1 };
+  await browser.port.says(error);
+  browser.setBy = -3_600_000;
+  await browser.pass(60_000);
+  await browser.port.says(error);
+  assert.equal(types(browser.port).filter((type) => type === "session_started").length, 3);
 });
 
 test("forms are watched when access is granted, and no longer when it is taken back", async () => {

@@ -18,9 +18,9 @@ use std::thread;
 
 use memchr::memrchr;
 
+use crate::bytes::{SegmentBytes, TooLong, line_length};
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::{Line, LineError, MAX_LINE_BYTES};
-use crate::segment::{SegmentBytes, TooLong, line_length};
 use crate::tally::{Sums, Tally};
 
 /// How much a batch holds, unless a line is longer: some 200 lines. What is that small stays in the

@@ -16,14 +16,14 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::compress::with_suffix;
 use crate::line::{Line, LineError, Source};
+use crate::opening::Opening;
 use crate::outflow::{BLOCK_BYTES, Outflow, Sink, new_block};
 use crate::segment::list;
 use crate::storage::{create_folder, open_private};
 use crate::tally::{self, Place};
 use crate::wire::{Body, Dropped, LogOpened};
 use crate::writer::{
-    CHECKPOINT_LINES, Opening, SEGMENT_BYTES, WriteError, check_is_owners, encode_next,
-    segment_name,
+    CHECKPOINT_LINES, SEGMENT_BYTES, WriteError, check_is_owners, encode_next, segment_name,
 };
 
 /// Whether the segments of a composed trace are compressed.
@@ -203,6 +203,11 @@ impl TraceComposer {
     /// Returns the time of the last line.
     pub fn last_t_ms(&self) -> i64 {
         self.place.last_t_ms
+    }
+
+    /// Returns where the trace is until it is finished.
+    pub fn partial(&self) -> &Path {
+        &self.partial
     }
 
     /// Seals the trace and gives the folder its name.

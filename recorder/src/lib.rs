@@ -6,6 +6,7 @@
 //! `FORMAT.md`, beside this crate's manifest.
 
 mod batch;
+mod bytes;
 mod canonical;
 mod composer;
 mod compress;
@@ -14,6 +15,7 @@ mod error;
 mod fields;
 mod line;
 mod lock;
+mod opening;
 mod outflow;
 mod packed_folder;
 mod privacy;
@@ -27,18 +29,20 @@ mod tally;
 mod wire;
 mod writer;
 
+pub use bytes::FileEnd;
 pub use composer::{Composed, Compression, TraceComposer};
 pub use compress::compressor;
 pub use error::*;
 pub use line::*;
 pub use lock::TraceLock;
+pub use opening::*;
 pub use packed_folder::{PackedFile, PackedFolder};
 pub use privacy::{HostKey, Naming, site_of};
 pub use reader::*;
-pub use retention::{Removal, Retention, StoredTrace};
+pub use retention::{FileTimes, Removal, Retention, StoredTrace};
 pub use salvage::{Damage, Found, Salvage, SalvageReader, Vouched};
 pub use schema::schema;
-pub use segment::{ByFirstFile, FileEnd, Segment, file_name, is_named_as_segment};
+pub use segment::{ByFirstFile, Segment, file_name, is_named_as_segment};
 pub use storage::{Disk, SegmentFile, Storage};
 pub use wire::*;
 pub use writer::*;

@@ -37,20 +37,14 @@ impl TraceLock {
     /// [`WriteError::Locked`] where another process still holds it after 3 s; what the file system
     /// refuses.
     pub fn take_for_opening(folder: &Path, extension_session: Uuid) -> Result<Self, WriteError> {
-        create_folder(folder).map_err(|error| WriteError::Io {
-            path: folder.to_owned(),
-            error,
-        })?;
+        create_folder(folder).map_err(WriteError::io(folder))?;
         Self::take(folder, extension_session, LOCK_WAIT)
     }
 
     /// Takes the lock of a trace; waits that long for whoever holds it.
     pub(crate) fn take(folder: &Path, session: Uuid, wait: Duration) -> Result<Self, WriteError> {
         let path = path(folder, session);
-        let fail = |error| WriteError::Io {
-            path: path.clone(),
-            error,
-        };
+        let fail = WriteError::io(&path);
         let until = Instant::now() + wait;
         loop {
             let mut file = open_private(&path, OFlags::CREATE).map_err(fail)?;

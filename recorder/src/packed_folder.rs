@@ -13,7 +13,7 @@ use engine::hex;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::storage::create_folder;
+use crate::storage::{create_folder, remove_if_there};
 
 /// What a name ends in.
 const SUFFIX: &str = ".tabpack";
@@ -123,10 +123,7 @@ impl PackedFile {
     /// # Errors
     /// What the file system says.
     pub fn remove(&self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            result => result,
-        }
+        remove_if_there(&self.path)
     }
 }
 

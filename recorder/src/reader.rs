@@ -15,12 +15,10 @@ use engine::hex;
 use sha2::{Digest, Sha256};
 
 use crate::batch::{FoundLine, SegmentLines};
+use crate::bytes::{RawLines, SegmentBytes, check_frames, is_compressed};
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
-use crate::segment::{
-    ByFirstFile, RawLines, Segment, SegmentBytes, SegmentFiles, check_frames, is_compressed,
-    probe_lines,
-};
+use crate::segment::{ByFirstFile, Segment, SegmentFiles, probe_lines};
 use crate::tally::{Place, Tally};
 use crate::wire::{Body, LogClosed, LogOpened};
 
@@ -136,9 +134,9 @@ impl Trace {
             segments: self.files.segments.clone(),
             source: self.source.clone(),
             unfinished: self.files.unfinished.clone(),
+            stop_before: None,
             index: 0,
             current: None,
-            stop_before: None,
             segment_lines: 0,
             segment_bytes: 0,
             place: Place::START,
@@ -199,12 +197,12 @@ pub struct TraceReader {
     segments: Vec<Segment>,
     source: Option<Arc<dyn SegmentSource>>,
     unfinished: Option<TornTail>,
+    /// The seq before which to stop, if not at the end.
+    stop_before: Option<u64>,
     /// The segment that is read.
     index: usize,
     current: Option<Box<SegmentLines>>,
-    /// The seq before which to stop, if not at the end.
-    stop_before: Option<u64>,
-    /// How many lines of it, and how many bytes they have.
+    /// How many lines of it were read, and how many bytes they have.
     segment_lines: u64,
     segment_bytes: u64,
     pub(crate) place: Place,
@@ -267,7 +265,7 @@ impl TraceReader {
     }
 
     /// Returns how many bytes were passed over because the next segment has their lines anew,
-    /// after a sync that failed.
+    /// after a sync that failed. Those of a compressed segment are not decompressed to be counted.
     pub fn superseded_bytes(&self) -> u64 {
         self.superseded_bytes
     }

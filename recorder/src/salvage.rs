@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::bytes::{RawLine, RawLines};
 use crate::error::{Flaw, LinePlace, ReadError};
 use crate::line::Line;
-use crate::segment::{Probe, RawLine, RawLines, list, parse_file_name, probe};
+use crate::segment::{Probe, list, parse_file_name, probe};
 use crate::tally::Tally;
 use crate::wire::{Body, LogOpened};
 
@@ -136,7 +137,6 @@ impl Salvage {
             tally: Tally::default(),
             vouched: Vouched::default(),
             vouched_in_segment: 0,
-            superseded_lines: 0,
         }
     }
 }
@@ -178,19 +178,12 @@ pub struct SalvageReader {
     tally: Tally,
     vouched: Vouched,
     vouched_in_segment: u64,
-    superseded_lines: u64,
 }
 
 impl SalvageReader {
     /// Returns what the checkpoints and seals say so far.
     pub fn vouched(&self) -> Vouched {
         self.vouched
-    }
-
-    /// Returns how many lines were passed over because a later segment has them anew, after a sync
-    /// that failed. They are not lost.
-    pub fn superseded_lines(&self) -> u64 {
-        self.superseded_lines
     }
 
     /// Returns the file that is read, and how far.
@@ -218,7 +211,8 @@ impl SalvageReader {
                 Some(_) => self.current = Some(lines),
             }
             match found {
-                Some(Found::Line(line)) if self.is_superseded(&line) => self.superseded_lines += 1,
+                // It is not lost: the next segment has it.
+                Some(Found::Line(line)) if self.is_superseded(&line) => {}
                 Some(found) => return Ok(Some(found)),
                 None => {}
             }
@@ -286,9 +280,12 @@ impl SalvageReader {
         }
     }
 
-    /// Whether the next segment has the line anew.
+    /// Whether the next segment has the line anew. Another file of the present one does not: that has
+    /// the same line.
     fn is_superseded(&self, line: &Line) -> bool {
-        let next = self.files.get(self.index + 1);
+        let present = self.files[self.index].segment;
+        let mut later = self.files[self.index + 1..].iter();
+        let next = later.find(|file| file.segment != present);
         next.and_then(|next| next.header.as_ref()?.replaces_from)
             .is_some_and(|from| line.seq >= from)
     }

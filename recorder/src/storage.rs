@@ -1,7 +1,7 @@
 //! Where segments are written. The disk is one such place; a test's is another, which fails when
 //! it is told to.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -109,6 +109,14 @@ pub(crate) fn write_all(file: &mut dyn SegmentFile, mut bytes: &[u8]) -> io::Res
         }
     }
     Ok(())
+}
+
+/// Removes a file, if it is there still.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }
 
 /// Writes a whole file anew, to the disk.

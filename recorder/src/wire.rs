@@ -321,7 +321,8 @@ pub struct Dropped {
     pub from: Option<u64>,
     /// How many were lost.
     pub count: u64,
-    /// Why: "outbox_full", "storage_failed", "not_in_log", "log_unavailable", "bad_event".
+    /// Why: "outbox_full", "storage_failed", "not_in_log", "log_unavailable", "bad_event", and
+    /// "damaged" in a trace that was saved from a damaged one.
     pub why: String,
 }
 

@@ -5,28 +5,29 @@
 //! nothing more goes to the file it failed on. (The kernel may forget what it could not write,
 //! and the next sync of the same file then says that all is well.)
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _};
+mod resuming;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::Seq;
-use rustix::fs::OFlags;
-use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use uuid::{Builder, NoContext, Timestamp, Uuid};
 
-use crate::compress::{compress, with_suffix};
+use crate::compress::compress;
 use crate::error::{Flaw, ReadError};
 use crate::line::{Line, LineError, MAX_LINE_BYTES, Source};
 use crate::lock::TraceLock;
-use crate::reader::{TornTail, Trace};
-use crate::segment::{SegmentFiles, file_name, is_compressed};
+use crate::opening::{Opening, session_to_begin};
+use crate::reader::Trace;
+use crate::segment::file_name;
 use crate::storage::{
-    Disk, SegmentFile, Storage, create_folder, open_private, sync_folder, write_all,
+    Disk, SegmentFile, Storage, create_folder, remove_if_there, sync_folder, write_all,
 };
 use crate::tally::{Place, Tally};
-use crate::wire::{Body, FORMAT_NAME, FORMAT_VERSION, LogOpened, Origin, Privacy};
+use crate::wire::{Body, LogOpened};
+
+pub use resuming::Resumed;
 
 /// A segment is closed when it has grown to this many bytes.
 pub const SEGMENT_BYTES: u64 = 16 << 20;
@@ -44,88 +45,6 @@ pub const CHECKPOINT_MS: i64 = 60_000;
 pub const LOCK_WAIT: Duration = Duration::from_secs(3);
 
 const DAY_MS: i64 = 86_400_000;
-
-/// What a trace is: what its first line says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opening {
-    /// The id of the trace; see [`new_session`]. A recorded one gets a later id where its
-    /// extension's session has a trace already that would sort after it.
-    pub session: Uuid,
-    /// The id that the extension gave its session; `None` where there is no extension.
-    pub extension_session: Option<String>,
-    /// The version of the engine's semantics.
-    pub engine: u32,
-    /// The version of the program that writes.
-    pub host_version: String,
-    /// The operating system and machine, such as "linux-x86_64".
-    pub platform: String,
-    /// How hostnames are written.
-    pub privacy: Privacy,
-    /// Where the trace comes from.
-    pub origin: Origin,
-    /// The program and settings that make a synthetic trace.
-    pub generator: Option<String>,
-    /// The seed of a synthetic trace.
-    pub seed: Option<u64>,
-    /// The importer that makes an imported trace.
-    pub importer: Option<String>,
-    /// What a derived trace is made from.
-    pub derived_from: Option<String>,
-}
-
-impl Opening {
-    /// Makes the first line of the first segment.
-    pub fn header(&self) -> LogOpened {
-        let opening = self.clone();
-        LogOpened {
-            format: FORMAT_NAME.to_owned(),
-            v: FORMAT_VERSION,
-            engine: opening.engine,
-            session: opening.session,
-            extension_session: opening.extension_session,
-            segment: 0,
-            replaces_from: None,
-            host_version: opening.host_version,
-            platform: opening.platform,
-            privacy: opening.privacy,
-            origin: opening.origin,
-            generator: opening.generator,
-            seed: opening.seed,
-            importer: opening.importer,
-            derived_from: opening.derived_from,
-        }
-    }
-}
-
-/// Makes the id of a new trace: a version 7 UUID, so that ids sort by time.
-pub fn new_session(t_ms: i64) -> Uuid {
-    let t_ms = u64::try_from(t_ms).unwrap_or(0);
-    let nanos = u32::try_from(t_ms % 1_000).unwrap_or(0) * 1_000_000;
-    Uuid::new_v7(Timestamp::from_unix(NoContext, t_ms / 1_000, nanos))
-}
-
-/// The id of the trace that is begun now: that of its opening, or the next one after those of the
-/// extension's session where the clock was set back since, or did not go on. (RFC 9562, section
-/// 6.2, has ids go on from the last time, too.)
-fn session_to_begin(folder: &Path, opening: &Opening) -> Result<Uuid, ReadError> {
-    let Some(extension_session) = &opening.extension_session else {
-        return Ok(opening.session);
-    };
-    let newest = SegmentFiles::newest_of(folder, extension_session)?;
-    let next = newest.map(|newest| {
-        let t_ms = newest.header.session.as_u128() >> 80;
-        new_session(i64::try_from(t_ms + 1).unwrap_or(i64::MAX))
-    });
-    Ok(next.map_or(opening.session, |next| next.max(opening.session)))
-}
-
-/// Makes the id of a trace that is made from something else: the same for the same time and
-/// material, so that the same input gives the same bytes. It has the form of [`new_session`]'s.
-pub fn session_made_from(t_ms: i64, material: &[u8]) -> Uuid {
-    let mut bits = [0; 10];
-    bits.copy_from_slice(&Sha256::digest(material)[..10]);
-    Builder::from_unix_timestamp_millis(u64::try_from(t_ms).unwrap_or(0), &bits).into_uuid()
-}
 
 /// Why a trace could not be written.
 #[derive(Debug, Error)]
@@ -177,6 +96,16 @@ pub enum WriteError {
     /// The trace that is to go on cannot be read.
     #[error(transparent)]
     Unreadable(#[from] ReadError),
+}
+
+impl WriteError {
+    /// Makes an error of what the file system says of a file or folder.
+    pub(crate) fn io(path: &Path) -> impl Fn(io::Error) -> Self + Copy {
+        move |error| Self::Io {
+            path: path.to_owned(),
+            error,
+        }
+    }
 }
 
 fn holder(pid: &Option<u32>) -> String {
@@ -236,20 +165,6 @@ pub struct Rotation {
     pub compressed: io::Result<PathBuf>,
 }
 
-/// A trace that goes on.
-pub struct Resumed {
-    /// Its writer.
-    pub writer: TraceWriter,
-    /// Bytes of an unfinished last line that were set aside.
-    pub torn_bytes: u64,
-    /// The highest `n` that the log has or tells as lost; 0 for none.
-    pub last_n: u64,
-    /// The time of its last line.
-    pub last_t_ms: i64,
-    /// Whether it had been closed in order, so that it goes on in a new segment.
-    pub was_sealed: bool,
-}
-
 impl TraceWriter {
     /// Begins a trace: makes the folder where there is none, takes the lock, and writes the first
     /// line to the disk.
@@ -270,10 +185,7 @@ impl TraceWriter {
         opening: &Opening,
         t_ms: i64,
     ) -> Result<Self, WriteError> {
-        create_folder(folder).map_err(|error| WriteError::Io {
-            path: folder.to_owned(),
-            error,
-        })?;
+        create_folder(folder).map_err(WriteError::io(folder))?;
         let session = session_to_begin(folder, opening)?;
         let lock = TraceLock::take(folder, session, LOCK_WAIT)?;
         let mut writer = Self {
@@ -299,152 +211,6 @@ impl TraceWriter {
         };
         writer.begin_segment(0, None, t_ms)?;
         Ok(writer)
-    }
-
-    /// Goes on with the newest trace of an extension's session, where there is one: takes its
-    /// lock, gives every line of it to `on_line`, sets aside what stands unfinished at its end, and
-    /// makes sure that the rest is on the disk. A trace that was closed goes on in a new segment,
-    /// and so does one whose last segment somebody compressed.
-    ///
-    /// `None` where a new trace is to begin: there is none, or it is of another version of the
-    /// engine's semantics or another privacy. Of `opening`, `session` is not looked at.
-    ///
-    /// # Errors
-    /// [`WriteError::Locked`] where another process still writes it after 3 s;
-    /// [`WriteError::Unreadable`] where the trace is damaged, and nothing was changed then; what
-    /// the file system refuses.
-    pub fn resume(
-        folder: &Path,
-        opening: &Opening,
-        t_ms: i64,
-        on_line: &mut dyn FnMut(&Line),
-    ) -> Result<Option<Resumed>, WriteError> {
-        Self::resume_on(Box::new(Disk), folder, opening, t_ms, on_line)
-    }
-
-    /// Like [`TraceWriter::resume`], with segments on a storage of one's own.
-    ///
-    /// # Errors
-    /// As [`TraceWriter::resume`].
-    pub fn resume_on(
-        storage: Box<dyn Storage>,
-        folder: &Path,
-        opening: &Opening,
-        t_ms: i64,
-        on_line: &mut dyn FnMut(&Line),
-    ) -> Result<Option<Resumed>, WriteError> {
-        let Some(extension_session) = &opening.extension_session else {
-            return Ok(None);
-        };
-        if !folder.exists() {
-            return Ok(None);
-        }
-        let mut held: Option<(TraceLock, Uuid)> = None;
-        let (lock, found) = loop {
-            let Some(found) = SegmentFiles::newest_of(folder, extension_session)? else {
-                return Ok(None);
-            };
-            if found.header.engine != opening.engine || found.header.privacy != opening.privacy {
-                return Ok(None);
-            }
-            let session = found.header.session;
-            match held {
-                Some((lock, of)) if of == session => break (lock, found),
-                // It is looked for once more behind the lock: its writer may have closed,
-                // compressed and begun segments until it let go, and another trace.
-                _ => held = Some((TraceLock::take(folder, session, LOCK_WAIT)?, session)),
-            }
-        };
-
-        let trace = Trace::open(&found.path)?;
-        let mut reader = trace.read();
-        for line in &mut reader {
-            on_line(&line?);
-        }
-        // Of a host that was stopped twice there may be both: the end of a segment, and the
-        // beginning of the next.
-        let mut torn_tails = Vec::from_iter(reader.torn_tail().cloned());
-        torn_tails.extend(
-            trace
-                .unfinished()
-                .filter(|&it| Some(it) != reader.torn_tail())
-                .cloned(),
-        );
-        let was_sealed = reader.sealed();
-        let last = trace.segments().last().unwrap_or(&found);
-        let goes_on_in_new =
-            was_sealed || reader.missing_segment().is_some() || is_compressed(&last.path);
-
-        // Somebody compressed it by hand. It is not cut: what comes takes the place of its end.
-        let stays = |torn_tail: &&TornTail| is_compressed(&torn_tail.file) && torn_tail.byte > 0;
-        let has_torn_end = torn_tails.iter().any(|torn_tail| stays(&torn_tail));
-        let replaces_from = has_torn_end.then_some(Seq(reader.place.next_seq));
-
-        for torn_tail in torn_tails.iter().filter(|torn_tail| !stays(torn_tail)) {
-            set_aside(folder, torn_tail).map_err(|error| WriteError::Io {
-                path: torn_tail.file.clone(),
-                error,
-            })?;
-        }
-        let mut writer = Self {
-            storage,
-            folder: folder.to_owned(),
-            header: LogOpened {
-                host_version: opening.host_version.clone(),
-                platform: opening.platform.clone(),
-                ..last.header.clone()
-            },
-            path: last.path.clone(),
-            state: State::Between {
-                next_segment: last.header.segment + 1,
-            },
-            tally: reader.tally(),
-            place: reader.place,
-            synced: reader.place,
-            unsynced: Vec::new(),
-            lines_since_checkpoint: reader.lines_since_checkpoint,
-            last_checkpoint_t_ms: reader
-                .last_checkpoint_t_ms
-                .unwrap_or(reader.place.last_t_ms),
-            opened_t_ms: last.opened_t_ms,
-            segment_bytes: SEGMENT_BYTES,
-            leftover: None,
-            buffer: Vec::new(),
-            _lock: lock,
-        };
-        let (last_n, last_t_ms) = (writer.place.last_n, writer.place.last_t_ms);
-        if goes_on_in_new {
-            let closed = writer.path.clone();
-            writer.begin_segment(last.header.segment + 1, replaces_from, t_ms)?;
-            if was_sealed && !is_compressed(&closed) {
-                // A plain segment reads as well.
-                let _ = compress(&closed);
-            }
-        } else {
-            let fail = |error| WriteError::Io {
-                path: last.path.clone(),
-                error,
-            };
-            let mut file = writer.storage.append(&last.path).map_err(fail)?;
-            // What the host before had written need not have been synced.
-            file.sync().map_err(fail)?;
-            sync_folder(folder).map_err(|error| WriteError::Io {
-                path: folder.to_owned(),
-                error,
-            })?;
-            writer.state = State::Open {
-                file,
-                has_stump: false,
-            };
-        }
-        let torn_bytes = torn_tails.iter().map(|torn_tail| torn_tail.bytes).sum();
-        Ok(Some(Resumed {
-            writer,
-            torn_bytes,
-            last_n,
-            last_t_ms,
-            was_sealed,
-        }))
     }
 
     /// Closes segments when they have grown to so many bytes, instead of [`SEGMENT_BYTES`].
@@ -656,10 +422,7 @@ impl TraceWriter {
         let State::Open { file, has_stump } = &mut self.state else {
             return Err(self.sync_failed_before());
         };
-        let fail = |error| WriteError::Io {
-            path: self.path.clone(),
-            error,
-        };
+        let fail = WriteError::io(&self.path);
         if *has_stump {
             file.truncate(self.tally.bytes).map_err(fail)?;
             *has_stump = false;
@@ -725,20 +488,17 @@ impl TraceWriter {
         let mut bytes = Vec::new();
         encode(&line, &mut bytes)?;
 
-        let fail = |error| WriteError::Io {
-            path: path.clone(),
-            error,
-        };
         if let Some(leftover) = &self.leftover {
-            fs::remove_file(leftover).map_err(fail)?;
+            remove_if_there(leftover).map_err(WriteError::io(leftover))?;
             self.leftover = None;
         }
+        let fail = WriteError::io(&path);
         let mut file = self.storage.create(&path).map_err(fail)?;
         let written = write_all(&mut *file, &bytes)
             .and_then(|()| file.sync())
             .and_then(|()| sync_folder(&self.folder));
         if let Err(error) = written {
-            if fs::remove_file(&path).is_err() {
+            if remove_if_there(&path).is_err() {
                 self.leftover = Some(path.clone());
             }
             return Err(fail(error));
@@ -817,26 +577,4 @@ fn encode(line: &Line, buffer: &mut Vec<u8>) -> Result<(), WriteError> {
         });
     }
     Ok(())
-}
-
-/// Moves what stands unfinished at the end of a segment to a file beside it, so that no line is
-/// ever glued onto it. Nothing of it is lost: it goes to the end of what is there already.
-fn set_aside(folder: &Path, torn_tail: &TornTail) -> io::Result<()> {
-    let mut tail = Vec::new();
-    let mut segment = File::open(&torn_tail.file)?;
-    segment.seek(io::SeekFrom::Start(torn_tail.byte))?;
-    segment.read_to_end(&mut tail)?;
-    let aside = with_suffix(&torn_tail.file, ".torn");
-    let mut file = open_private(&aside, OFlags::CREATE | OFlags::APPEND)?;
-    write_all(&mut file, &tail)?;
-    file.sync_all()?;
-    if torn_tail.byte == 0 {
-        // The segment never had a line. One of its number will be begun when there is one.
-        fs::remove_file(&torn_tail.file)?;
-    } else {
-        let segment = open_private(&torn_tail.file, OFlags::empty())?;
-        segment.set_len(torn_tail.byte)?;
-        segment.sync_all()?;
-    }
-    sync_folder(folder)
 }

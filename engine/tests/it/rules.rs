@@ -848,7 +848,14 @@ mod gating {
         let mut scene = Scene::of([tab(2, "b.example")]);
         assert_eq!(scene.wait(5 * MINUTE).at_high(), [2]);
         scene.refuse();
-        assert_eq!(scene.wait(10 * MINUTE - 1).at_high(), NONE);
+        assert_eq!(scene.wait(9 * MINUTE).at_high(), NONE);
+        let explanation = scene.explain(2);
+        assert_eq!(explanation.verdict, Verdict::Refused);
+        assert_eq!(
+            explanation.needs,
+            ["1 min 00 s to pass, or a change of the tab"]
+        );
+        assert_eq!(scene.wait(MINUTE - 1).at_high(), NONE);
         assert_eq!(scene.asked_for(Some(2)), NONE);
         assert_eq!(scene.explain(2).verdict, Verdict::Refused);
         assert_eq!(scene.wait(1).at_high(), [2]);

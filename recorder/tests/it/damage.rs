@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use recorder::*;
 
+use crate::faulty::Faults;
 use crate::support::*;
 
 /// What a reader makes of a damaged file.
@@ -290,4 +291,47 @@ fn damage_to_a_compressed_log_that_is_not_sealed_is_never_silent() {
     let verdicts = sample.flip((sample.bytes.len() / 2..sample.bytes.len()).step_by(331));
     assert!(verdicts.error > 100, "{verdicts:?}");
     assert_eq!(verdicts.silent, 0, "{verdicts:?}");
+}
+
+/// A host that ended while it replaced a segment by its compressed form left both. The compressed
+/// one begins as the plain one does, with the seq from which on it has lines anew.
+#[test]
+fn a_damaged_copy_of_a_segment_takes_nothing_from_what_is_left() {
+    let folder = folder();
+    let faults = Faults::default();
+    let mut writer =
+        TraceWriter::create_on(faults.storage(), folder.path(), &opening(), START_MS).unwrap();
+    append_events(&mut writer, 1, 2);
+    writer.sync().unwrap();
+    append_events(&mut writer, 3, 1);
+    faults.set(|plan| plan.sync_fails = true);
+    writer.sync().unwrap_err();
+    faults.set(|plan| plan.sync_fails = false);
+    for line in writer.recover(&mut |_| {}).unwrap() {
+        let Line {
+            t_ms,
+            src,
+            n,
+            at_ms,
+            body,
+            ..
+        } = line;
+        writer.append(t_ms, src, n, at_ms, &body).unwrap();
+    }
+    append_events(&mut writer, 4, 2);
+    let plain = fs::read(writer.path()).unwrap();
+    let (header, rest) = plain.split_at(1 + plain.iter().position(|&it| it == b'\n').unwrap());
+    let [mut copy, rest] = [header, rest].map(|part| zstd::encode_all(part, 1).unwrap());
+    copy.extend(&rest[..rest.len() / 2]);
+    fs::write(format!("{}.zst", writer.path().display()), copy).unwrap();
+
+    let found = Salvage::open(folder.path()).unwrap().read();
+    let lines = found.filter_map(|found| match found.unwrap() {
+        Found::Line(line) => Some(*line),
+        Found::Damage(_) => None,
+    });
+    let mut left = counters(&Vec::from_iter(lines));
+    left.sort_unstable();
+    left.dedup();
+    assert_eq!(left, [1, 2, 3, 4, 5]);
 }

@@ -1,7 +1,10 @@
 //! What is written reads back, and what cannot be written leaves nothing behind.
 
-use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fs, io};
 
 use engine::{HostKnowledge, TabId};
 use proptest::prelude::*;
@@ -25,7 +28,7 @@ fn a_segment_is_private_and_named_by_time_session_and_number() {
         .to_owned();
     let session = writer.header().session.simple().to_string();
     assert_eq!(name, format!("20260102T030405Z-{session}-0000.jsonl"));
-    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
     for path in files(&folder) {
         assert_eq!(mode(&path), 0o600, "{}", path.display());
@@ -437,6 +440,64 @@ fn a_rotation_that_fails_half_way_is_finished_by_the_next_line_or_try() {
         assert_eq!(counters(&lines), [1, 2, 3, 4, 5]);
         assert!(reader.sealed());
     }
+}
+
+/// A disk on which, while it is full, whoever makes room removes each new segment.
+#[derive(Clone, Default)]
+struct Tidied {
+    is_full: Arc<AtomicBool>,
+}
+
+struct TidiedFile {
+    file: Box<dyn SegmentFile>,
+    path: PathBuf,
+    is_full: bool,
+}
+
+impl Storage for Tidied {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Ok(Box::new(TidiedFile {
+            file: Disk.create(path)?,
+            path: path.to_owned(),
+            is_full: self.is_full.load(Ordering::Relaxed),
+        }))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Disk.append(path)
+    }
+}
+
+impl SegmentFile for TidiedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_full {
+            fs::remove_file(&self.path)?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.write(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.truncate(bytes)
+    }
+}
+
+#[test]
+fn a_segment_that_was_never_begun_and_is_gone_is_not_looked_for() {
+    let folder = folder();
+    let disk = Tidied::default();
+    let storage = Box::new(disk.clone());
+    let mut writer = TraceWriter::create_on(storage, folder.path(), &opening(), START_MS).unwrap();
+    append_events(&mut writer, 1, 3);
+    disk.is_full.store(true, Ordering::Relaxed);
+    writer.rotate(START_MS + 4_000, None).unwrap_err();
+    disk.is_full.store(false, Ordering::Relaxed);
+    append_events(&mut writer, 4, 2);
+    assert_eq!(counters(&read(folder.path()).0), [1, 2, 3, 4, 5]);
 }
 
 #[test]
