@@ -145,7 +145,7 @@ async function open(browser, sequence) {
     }
   }
   executor.settleInherited();
-  forms.refresh(session.isNew).catch(report);
+  forms.refresh(session.isNew);
   port.connect();
   return { tracker, outbox, port, executor, forms };
 }

@@ -357,6 +357,24 @@ test("forms are watched when access is granted, and no longer when it is taken b
   assert.equal(browser.watched, false);
 });
 
+test("access that is taken back while pages are still being gone through leaves none watched", async () => {
+  const browser = await started();
+  const { watchForms } = browser;
+  let goOn = () => {};
+  browser.watchForms = async (...args) => {
+    await new Promise((resolve) => (goOn = () => resolve(undefined)));
+    return watchForms(...args);
+  };
+  for (const grantsPages of [true, false]) {
+    browser.grantsPages = grantsPages;
+    browser.listeners.permissionsChanged();
+    await settle();
+  }
+  goOn();
+  await settle();
+  assert.equal(browser.watched, false);
+});
+
 test("open pages are gone through anew when the extension is, and not when its worker is", async () => {
   const browser = new FakeBrowser();
   browser.grantsPages = true;
