@@ -178,11 +178,17 @@ test('a preset fills in what it is about, and what is its owner’s stays', { ti
     [...document.querySelectorAll('#presets button')].find((it) => it.textContent === 'eager').click();
   });
   assert.match(await text('#answer'), /^5 changes not saved$/);
+  const edited = () =>
+    lab.inController(() => [...document.querySelectorAll('.edited [name]')].map(({ name }) => name));
+  assert.deepEqual(await edited(), [
+    'ttl_minutes', 'cooldown_seconds', 'focus.proactive', 'focus.out_ttl_minutes', 'focus.cluster_minutes',
+  ]);
   assert.equal(policy(), POLICY, 'nothing is saved yet');
   await focus('[name=cooldown_seconds]');
   await press('Enter');
   await waitForText('#answer', /^Saved\.$/);
   assert.equal(await focused(), 'setting-cooldown_seconds');
+  assert.deepEqual(await edited(), []);
   const [own, focusMode] = policy().split('[focus]');
   assert.equal(own.trimEnd(), `${POLICY.replace('33', '5.0')}cooldown_seconds = 77`);
   assert.match(focusMode, /proactive = true/);

@@ -207,6 +207,7 @@ export class PolicyForm {
       const known = asked.has(path) ? asked.get(path) : valueAt(before, path);
       const value = parse(takes, /** @type {HTMLInputElement} */ (field.control));
       if (isSame(value, known ?? null)) this.#show(field, valueAt(saved, path));
+      else this.#mark(field);
     }
   }
 
@@ -306,8 +307,9 @@ export class PolicyForm {
   }
 
   /** @param {Field} field */
-  #mark({ setting, control, problem, note }) {
+  #mark({ setting, root, control, problem, note }) {
     const value = parse(setting.takes, /** @type {HTMLInputElement} */ (control));
+    root.classList.toggle("edited", !isSame(value, valueAt(this.#saved, setting.path)));
     note.hidden = isSame(value, valueAt(this.#defaults, setting.path));
     problem.textContent = "";
     control.removeAttribute("aria-invalid");
