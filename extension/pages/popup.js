@@ -91,8 +91,16 @@ let recentLimit = 5;
 /** Whether it only observes, so that putting tabs to sleep all the same wants a second word. */
 let isObserving = true;
 
-/** When memory was asked for, until it is known what came of it. */
-let askedForMemoryAt = /** @type {number | null} */ (null);
+/** The decisions that were told of last. @type {number[]} */
+let decided = [];
+
+/**
+ * When memory was asked for, until it is known what came of it, and what was decided by then: the
+ * log's clock may be a second behind this one, so it tells of no decision that it came after.
+ *
+ * @type {{ at: number, decided: number[] } | null}
+ */
+let askedForMemory = null;
 
 async function refresh() {
   /** @type {View} */
@@ -224,11 +232,14 @@ function showControl(status) {
  * @param {Status} status
  */
 function showPruned({ recent }) {
-  if (askedForMemoryAt === null) return;
-  const since = askedForMemoryAt;
-  const came = recent.some(({ reasons, t_ms }) => reasons.includes("REQUESTED") && t_ms >= since);
-  if (!came && Date.now() - since < ANSWERED_AFTER_MS) return;
-  askedForMemoryAt = null;
+  decided = recent.map(({ decision }) => decision);
+  if (askedForMemory === null) return;
+  const { at, decided: before } = askedForMemory;
+  const came = recent.some(
+    ({ decision, reasons }) => reasons.includes("REQUESTED") && !before.includes(decision),
+  );
+  if (!came && Date.now() - at < ANSWERED_AFTER_MS) return;
+  askedForMemory = null;
   setText(page.answer, came ? "" : "No tab can go to sleep now.");
 }
 
@@ -268,10 +279,10 @@ function isFocusIn(...elements) {
 }
 
 function prune() {
-  const now = Date.now();
+  const asked = { at: Date.now(), decided };
   const action = async () => {
     await ask({ ask: "prune" });
-    askedForMemoryAt = now;
+    askedForMemory = asked;
   };
   void run(action, "Asked for. What can go to sleep is listed below in a moment.");
 }
