@@ -1,6 +1,10 @@
 /**
  * Small helpers for pages. Text goes in by `textContent` only.
+ *
+ * @import {ConnectionState} from "../types"
  */
+
+import { isTrouble } from "./words.js";
 
 /**
  * The element with this id.
@@ -39,6 +43,17 @@ export function make(tag, options = {}) {
  */
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
+}
+
+/**
+ * Shows the state of the connection as a dot, beside the words for it.
+ *
+ * @param {HTMLElement} dot
+ * @param {ConnectionState | null} state null where the worker itself does not answer
+ */
+export function showDot(dot, state) {
+  dot.classList.toggle("trouble", state === null || isTrouble(state));
+  dot.classList.toggle("waiting", state === "connecting");
 }
 
 /** What lists show, as JSON of their lines. @type {WeakMap<HTMLElement, string>} */

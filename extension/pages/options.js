@@ -9,9 +9,9 @@
  */
 
 import { Refused, ask, giveUpPages, requestPages } from "./bridge.js";
-import { element, make, setText, timeText } from "./elements.js";
+import { element, make, setText, showDot, timeText } from "./elements.js";
 import { PolicyForm, documentOf } from "./policy-form.js";
-import { countText, isTrouble, removedText, stateText } from "./words.js";
+import { countText, removedText, stateText } from "./words.js";
 
 const EVERY_MS = 2_000;
 
@@ -52,8 +52,7 @@ let privacyNews = "";
 async function refresh() {
   /** @type {View} */
   const { connection, status, forms_seen } = await ask({ ask: "view" });
-  const trouble = isTrouble(connection.state);
-  page.dot.className = `inline dot${trouble ? " trouble" : status === null ? " waiting" : ""}`;
+  showDot(page.dot, connection.state);
   setText(page.state, stateText(connection.state));
 
   // A host that cannot write its log takes no other mode.
@@ -199,7 +198,7 @@ async function run(action) {
 
 /** @param {unknown} error */
 function showFailure(error) {
-  page.dot.className = "inline dot trouble";
+  showDot(page.dot, null);
   setText(page.state, error instanceof Error ? error.message : String(error));
 }
 

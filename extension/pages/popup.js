@@ -7,7 +7,7 @@
  */
 
 import { ask, bringBack, longestUnused, openOptions, requestPages, titleOf } from "./bridge.js";
-import { drawList, element, make, setText, timeText } from "./elements.js";
+import { drawList, element, make, setText, showDot, timeText } from "./elements.js";
 import {
   FOREVER_MS,
   awakeText,
@@ -130,11 +130,7 @@ function showConnection({ connection, waiting }) {
     setText(page.troubleTitle, stateText(connection.state));
     setText(page.troubleText, troubleText(connection));
   }
-  page.dot.className = trouble
-    ? "dot trouble"
-    : connection.state === "connected"
-      ? "dot"
-      : "dot waiting";
+  showDot(page.dot, connection.state);
   const version = connection.host_version === null ? "" : `, host ${connection.host_version}`;
   const kept = trouble && waiting > 0 ? `, ${countText(waiting, "event")} kept` : "";
   const text = stateText(connection.state);
@@ -391,7 +387,7 @@ const wish = (question, done) => void run(() => ask(question), done);
 
 /** @param {unknown} error */
 function showFailure(error) {
-  page.dot.className = "dot trouble";
+  showDot(page.dot, null);
   setText(page.connection, error instanceof Error ? error.message : String(error));
 }
 
