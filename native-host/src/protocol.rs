@@ -110,13 +110,12 @@ impl Incoming {
     /// # Errors
     /// The error to answer it with.
     pub fn read(message: &[u8]) -> Result<Self, Box<ErrorMessage>> {
-        let fix = "report it as a bug of the extension";
         let value: Value = serde_json::from_slice(message)
-            .map_err(|error| ErrorMessage::new(ErrorCode::NotJson, error.to_string(), fix))?;
+            .map_err(|error| ErrorMessage::bug(ErrorCode::NotJson, error.to_string()))?;
         let request = value.get("request").and_then(Value::as_u64);
         let Some(type_name) = value.get("type").and_then(Value::as_str) else {
             let problem = "found no object with a `type`";
-            return Err(ErrorMessage::new(ErrorCode::BadMessage, problem, fix).answering(request));
+            return Err(ErrorMessage::bug(ErrorCode::BadMessage, problem).answering(request));
         };
         if !INCOMING.contains(&type_name) {
             let problem = format!("found the type {type_name:?}, which this host does not know");
@@ -126,7 +125,7 @@ impl Incoming {
         let type_name = type_name.to_owned();
         serde_json::from_value(value).map_err(|error| {
             let problem = format!("{type_name}: {error}");
-            ErrorMessage::new(ErrorCode::BadMessage, problem, fix).answering(request)
+            ErrorMessage::bug(ErrorCode::BadMessage, problem).answering(request)
         })
     }
 
@@ -504,6 +503,11 @@ impl ErrorMessage {
             fix: fix.into(),
             adds: Map::new(),
         })
+    }
+
+    /// Creates an error for what no extension of ours sends.
+    pub fn bug(code: ErrorCode, message: impl Into<String>) -> Box<Self> {
+        Self::new(code, message, "report it as a bug of the extension")
     }
 
     /// Names the request that it answers.
