@@ -84,6 +84,8 @@ export type Emit = (at_ms: number, body: EventBody) => void;
 /** An order of the host. */
 export interface DiscardOrder {
   type: "discard_tab";
+  /** The log that its decision is in; null where the host named none. */
+  log: string | null;
   decision: number;
   tab: number;
   host: string | null;
@@ -245,8 +247,7 @@ export type Question =
   | { ask: "set_mode"; mode: "observe" | "enforce" }
   | { ask: "pause"; until_ms: number | null }
   | { ask: "set_privacy"; privacy?: Privacy; keep_days?: number; keep_mib?: number }
-  | { ask: "prune" }
-  | { ask: "retry" };
+  | { ask: "prune" };
 
 /** What the worker answers to `view`. */
 export interface View {
@@ -320,7 +321,10 @@ export interface NativePort {
 
 /** Clock, timers and chance, so that tests can be in charge of them. */
 export interface Machine {
+  /** The wall clock, which may be set at any moment. */
   now(): number;
+  /** Milliseconds since the worker began, for lengths of time. */
+  elapsed(): number;
   random(): number;
   uuid(): string;
   setTimeout(callback: () => void, ms: number): unknown;

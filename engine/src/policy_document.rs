@@ -99,6 +99,10 @@ impl PolicyDocument {
             match value_at(&values, setting.path) {
                 // TOML has no null: a setting that is off is shown, commented out.
                 serde_json::Value::Null => text.push_str(&format!("# {name} =\n")),
+                serde_json::Value::Array(list) => {
+                    let list: Vec<_> = list.iter().map(ToString::to_string).collect();
+                    text.push_str(&format!("{name} = [{}]\n", list.join(", ")));
+                }
                 value => text.push_str(&format!("{name} = {value}\n")),
             }
         }
@@ -297,6 +301,13 @@ fn line_of_field(text: &str, path: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_written_with_spaces() {
+        let text = "protected_domains = [\"a.example\", \".b.example\"]\n";
+        let document = PolicyDocument::from_toml(text).unwrap();
+        assert!(document.to_toml().contains(text), "{}", document.to_toml());
+    }
 
     #[test]
     fn an_error_names_line_and_field() {

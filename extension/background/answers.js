@@ -46,13 +46,14 @@ export function whole(value) {
  * An order to discard a tab.
  *
  * @param {HostMessage} message
+ * @param {string | null} log
  * @returns {DiscardOrder}
  */
-export function orderFrom({ decision, tab, host }) {
+export function orderFrom({ decision, tab, host }, log) {
   if (!isWhole(decision) || !isWhole(tab)) {
     throw new Error(`not an order: decision ${shown(decision)}, tab ${shown(tab)}`);
   }
-  return { type: "discard_tab", decision, tab, host: typeof host === "string" ? host : null };
+  return { type: "discard_tab", log, decision, tab, host: typeof host === "string" ? host : null };
 }
 
 /**

@@ -35,6 +35,7 @@ const firefoxInfo = /** @type {any} */ (globalThis.chrome)?.runtime?.getBrowserI
 export function thisBrowser() {
   return {
     now: () => Date.now(),
+    elapsed: () => performance.now(),
     random: () => Math.random(),
     uuid: () => crypto.randomUUID(),
     setTimeout: (callback, ms) => setTimeout(callback, ms),

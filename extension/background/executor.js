@@ -7,7 +7,7 @@
  * one after another.
  *
  * @import {Browser, DiscardOrder, Emit, Tab} from "../types"
- * @import {Intents} from "./intents.js"
+ * @import {Intents, OrderId} from "./intents.js"
  * @import {Tracker} from "./tracker.js"
  */
 
@@ -33,7 +33,7 @@ const MOST_REMEMBERED = 64;
 export class Executor {
   #orders = new Sequence();
   #waiting = 0;
-  /** Decision and tab of the last orders: numbers of decisions begin anew with another log. */
+  /** The last orders. @type {Set<OrderId>} */
   #given = new Set();
   /** @type {Tools} */
   #browser;
@@ -59,19 +59,20 @@ export class Executor {
 
   /** @param {DiscardOrder} order */
   discard(order) {
-    const key = `${order.decision} ${order.tab}`;
-    if (this.#given.has(key)) return;
+    const id = `${order.log} ${order.decision}`;
+    if (this.#given.has(id)) return;
     if (this.#waiting >= MOST_WAITING) {
       throw new Error(`${MOST_WAITING} orders wait, order ${order.decision} is passed over`);
     }
-    this.#given.add(key);
-    if (this.#given.size > MOST_REMEMBERED) this.#given.delete(this.#given.values().next().value);
+    this.#given.add(id);
+    const [oldest = id] = this.#given;
+    if (this.#given.size > MOST_REMEMBERED) this.#given.delete(oldest);
     this.#waiting += 1;
     // A host that was restarted may know only what its log calls the page's host.
     const host = order.host ?? this.#known.host(order.tab);
     this.#orders.run(async () => {
       try {
-        await this.#carryOut({ ...order, host });
+        await this.#carryOut(id, { ...order, host });
       } finally {
         this.#waiting -= 1;
       }
@@ -87,10 +88,10 @@ export class Executor {
         this.#browser.setTimeout(() => resolve(undefined), INHERITED_MS);
       });
       // Asked for anew: by now the tabs may have got their new ids.
-      for (const { decision, tab, now } of this.#intents.inherited()) {
+      for (const { order, decision, tab, now } of this.#intents.inherited()) {
         const found = await this.#find(now);
         const ok = found !== null && isDiscarded(found);
-        this.#tell(decision, tab, ok, ok ? null : "WORKER_STOPPED");
+        this.#tell(order, { decision, tab }, ok ? null : "WORKER_STOPPED");
       }
     });
   }
@@ -100,35 +101,46 @@ export class Executor {
     return this.#orders.idle();
   }
 
-  /** @param {DiscardOrder} order */
-  async #carryOut({ decision, tab, host }) {
-    if (this.#intents.has(decision)) return;
+  /**
+   * @param {OrderId} id
+   * @param {DiscardOrder} order
+   */
+  async #carryOut(id, order) {
+    if (this.#intents.has(id)) return;
+    const discarded = await this.#discard(id, order).catch((/** @type {Error} */ error) => error.message);
+    if (typeof discarded === "string") {
+      this.#tell(id, order, discarded);
+      return;
+    }
+    this.#tell(id, order, null);
+    // It came into sight between the question and the call: the user is looking at nothing.
+    if (await this.#browser.isShown(discarded)) {
+      await this.#browser.reload(/** @type {number} */ (discarded.id));
+    }
+  }
+
+  /**
+   * Discards the tab of an order, and returns it as it is then, or why it was not discarded.
+   *
+   * @param {OrderId} id
+   * @param {DiscardOrder} order
+   * @returns {Promise<Tab | string>}
+   */
+  async #discard(id, order) {
     try {
-      await this.#intents.begin(decision, tab);
+      await this.#intents.begin(id, order.decision, order.tab);
     } catch {
       // Not stored, so a discard could not be told as ours.
-      this.#tell(decision, tab, false, "NOT_STORED");
-      return;
+      return "NOT_STORED";
     }
-    const touched = await this.#formTouched(this.#intents.tabOf(decision));
-    const id = this.#intents.tabOf(decision);
-    const found = await this.#find(id);
-    const why = found === null ? "GONE" : await this.#guard(found, host, touched);
-    if (why !== null) {
-      this.#tell(decision, tab, false, why);
-      return;
-    }
-    this.#intents.calling(decision);
-    const after = await this.#browser.discard(id).catch((/** @type {Error} */ error) => error);
-    if (after instanceof Error) {
-      this.#tell(decision, tab, false, after.message);
-      return;
-    }
-    this.#tell(decision, tab, after.discarded, after.discarded ? null : "NOT_DISCARDED");
-    // It came into sight between the question and the call: the user is looking at nothing.
-    if (after.discarded && (await this.#browser.isShown(after))) {
-      await this.#browser.reload(/** @type {number} */ (after.id));
-    }
+    const touched = await this.#formTouched(this.#intents.tabOf(id));
+    const tab = this.#intents.tabOf(id);
+    const found = await this.#find(tab);
+    const why = found === null ? "GONE" : await this.#guard(found, order.host, touched);
+    if (why !== null) return why;
+    this.#intents.calling(id);
+    const after = await this.#browser.discard(tab);
+    return after.discarded ? after : "NOT_DISCARDED";
   }
 
   /**
@@ -181,19 +193,19 @@ export class Executor {
   }
 
   /**
-   * @param {number} decision
-   * @param {number} tab
-   * @param {boolean} ok
-   * @param {string | null} why
+   * @param {OrderId} id
+   * @param {{ decision: number, tab: number }} order
+   * @param {string | null} why it was not discarded; null where it was
    */
-  #tell(decision, tab, ok, why) {
-    this.#intents.done(decision, ok);
+  #tell(id, { decision, tab }, why) {
+    const ok = why === null;
+    this.#intents.done(id, ok);
     this.#emit(this.#browser.now(), {
       type: "discard_outcome",
       decision,
       tab,
       ok,
-      ...(why === null ? {} : { why }),
+      ...(ok ? {} : { why }),
     });
   }
 }

@@ -18,7 +18,10 @@ const INTENT = "intent:";
 const CLAIM_MS = 10_000;
 
 /**
+ * @typedef {string} OrderId a log and a decision's seq in it, which begins anew with each
+ *
  * @typedef {object} Intent
+ * @property {OrderId} order
  * @property {number} decision its seq
  * @property {number} tab the id in the decision
  * @property {number} now the id the tab has now
@@ -29,9 +32,9 @@ const CLAIM_MS = 10_000;
  */
 
 export class Intents {
-  /** @type {Map<number, Intent>} */
+  /** @type {Map<OrderId, Intent>} */
   #intents = new Map();
-  /** @type {Set<number>} those of a worker that is dead */
+  /** @type {Set<OrderId>} those of a worker that is dead */
   #inherited = new Set();
   /** @type {Store} */
   #store;
@@ -49,43 +52,45 @@ export class Intents {
     for (const [key, value] of Object.entries(saved)) {
       if (!key.startsWith(INTENT)) continue;
       const intent = /** @type {Intent} */ (value);
-      this.#intents.set(intent.decision, intent);
-      if (intent.stage !== "done") this.#inherited.add(intent.decision);
+      this.#intents.set(intent.order, intent);
+      if (intent.stage !== "done") this.#inherited.add(intent.order);
     }
   }
 
   /**
    * Stores the intent to discard a tab. Settles when it is stored.
    *
+   * @param {OrderId} order
    * @param {number} decision
    * @param {number} tab
    */
-  async begin(decision, tab) {
-    this.#keep({ decision, tab, now: tab, stage: "stored", claimed: false, at_ms: this.#now() });
+  async begin(order, decision, tab) {
+    const at_ms = this.#now();
+    this.#keep({ order, decision, tab, now: tab, stage: "stored", claimed: false, at_ms });
     await this.#store.written();
   }
 
   /**
    * The call is being made now.
    *
-   * @param {number} decision
+   * @param {OrderId} order
    */
-  calling(decision) {
-    const intent = this.#intents.get(decision);
+  calling(order) {
+    const intent = this.#intents.get(order);
     if (intent !== undefined) intent.stage = "called";
   }
 
   /**
    * The outcome is known and told in the same turn, so both are stored or neither.
    *
-   * @param {number} decision
+   * @param {OrderId} order
    * @param {boolean} ok whether the tab was discarded
    */
-  done(decision, ok) {
-    const intent = this.#intents.get(decision);
+  done(order, ok) {
+    const intent = this.#intents.get(order);
     if (intent === undefined) return;
-    this.#inherited.delete(decision);
-    if (!ok || intent.claimed) this.#forget(decision);
+    this.#inherited.delete(order);
+    if (!ok || intent.claimed) this.#forget(order);
     else this.#keep({ ...intent, stage: "done", at_ms: this.#now() });
   }
 
@@ -110,9 +115,9 @@ export class Intents {
     for (const intent of this.#intents.values()) {
       if (intent.now !== tab || intent.claimed) continue;
       if (intent.stage === "done") {
-        this.#forget(intent.decision);
+        this.#forget(intent.order);
         if (this.#now() - intent.at_ms <= CLAIM_MS) return true;
-      } else if (intent.stage === "called" || this.#inherited.has(intent.decision)) {
+      } else if (intent.stage === "called" || this.#inherited.has(intent.order)) {
         this.#keep({ ...intent, claimed: true });
         return true;
       }
@@ -123,39 +128,39 @@ export class Intents {
   /**
    * Whether an order is being carried out, or was by a worker that is dead.
    *
-   * @param {number} decision
+   * @param {OrderId} order
    */
-  has(decision) {
-    return this.#intents.has(decision);
+  has(order) {
+    return this.#intents.has(order);
   }
 
   /**
    * The id that the tab of an order has now.
    *
-   * @param {number} decision
+   * @param {OrderId} order
    */
-  tabOf(decision) {
-    const intent = this.#intents.get(decision);
-    if (intent === undefined) throw new Error(`no intent for decision ${decision}`);
+  tabOf(order) {
+    const intent = this.#intents.get(order);
+    if (intent === undefined) throw new Error(`no intent for order ${order}`);
     return intent.now;
   }
 
   /** The intents of a worker that died before it knew the outcome. */
   inherited() {
-    return [...this.#intents.values()].filter(({ decision }) => this.#inherited.has(decision));
+    return [...this.#intents.values()].filter(({ order }) => this.#inherited.has(order));
   }
 
   /** @param {Intent} intent */
   #keep(intent) {
-    this.#intents.set(intent.decision, intent);
+    this.#intents.set(intent.order, intent);
     // "called" is true of this worker only; one that comes after it cannot know.
     const stage = intent.stage === "called" ? "stored" : intent.stage;
-    this.#store.put(INTENT + intent.decision, { ...intent, stage });
+    this.#store.put(INTENT + intent.order, { ...intent, stage });
   }
 
-  /** @param {number} decision */
-  #forget(decision) {
-    this.#intents.delete(decision);
-    this.#store.drop(INTENT + decision);
+  /** @param {OrderId} order */
+  #forget(order) {
+    this.#intents.delete(order);
+    this.#store.drop(INTENT + order);
   }
 }

@@ -95,10 +95,13 @@ async function open(browser, sequence) {
   /** Whether all since the last snapshot was seen, so that the first hello needs no other. */
   let isSnapshotFresh = false;
   let complaintAt = -Infinity;
+  /** The log that the host greeted with last. @type {string | null} */
+  let log = null;
 
   const port = new HostPort(browser, saved, store, session.id, {
     firstN: () => outbox.firstN,
     onHello(hello) {
+      log = text(hello.session);
       outbox.open(whole(hello.last_n), (message) => port.post(message));
       if (!isSnapshotFresh) snapshotSoon();
       isSnapshotFresh = false;
@@ -108,7 +111,8 @@ async function open(browser, sequence) {
       if (message.type === "ack") outbox.acknowledge(whole(message.n));
       // In the sequence, so that what was told before the order came has been heard.
       else if (message.type === "discard_tab") {
-        sequence.run(() => executor.discard(orderFrom(message)));
+        const of = log;
+        sequence.run(() => executor.discard(orderFrom(message, of)));
       }
       else if (message.type === "error") complained(message);
     },
@@ -124,8 +128,8 @@ async function open(browser, sequence) {
     report(`the host says ${text(error.code)}: ${text(error.message)}`);
     if (error.code === "event_gap") {
       outbox.sendAgain(whole(error.expected));
-    } else if (error.code === "bad_event" && browser.now() - complaintAt >= SNAPSHOT_EVERY_MS) {
-      complaintAt = browser.now();
+    } else if (error.code === "bad_event" && browser.elapsed() - complaintAt >= SNAPSHOT_EVERY_MS) {
+      complaintAt = browser.elapsed();
       snapshotSoon();
     }
   }
@@ -171,6 +175,8 @@ async function takeSnapshot(browser, tracker) {
 async function answer(browser, { outbox, port }, question) {
   switch (question.ask) {
     case "view": {
+      // While somebody looks, waiting for the next attempt helps nobody.
+      port.connect();
       const [status, forms_seen] = await Promise.all([
         port.isReachable ? port.request({ type: "status" }).then(statusFrom).catch(noStatus) : null,
         browser.mayReadPages(),
@@ -193,10 +199,11 @@ async function answer(browser, { outbox, port }, question) {
       return port.request({ type, ...choice });
     }
     case "prune":
+      // An event is kept until there is a log, and by then nobody asks any more.
+      if (port.connection.state !== "connected") {
+        throw new HostError("no_host", "There is no host to decide it.");
+      }
       outbox.append(browser.now(), { type: "prune_requested", tab: null });
-      return null;
-    case "retry":
-      port.connect();
       return null;
     default:
       throw new HostError("unknown_question", "The worker does not know this question.");

@@ -52,7 +52,7 @@ const COMPLAINTS = new Map([
 
 const BACKOFF = "backoff";
 
-/** @typedef {Pick<Browser, "now" | "random" | "setTimeout" | "clearTimeout" | "connectNative" | "setAlarm" | "identity">} Tools */
+/** @typedef {Pick<Browser, "now" | "elapsed" | "random" | "setTimeout" | "clearTimeout" | "connectNative" | "setAlarm" | "identity">} Tools */
 
 /**
  * @typedef {object} Handlers
@@ -90,7 +90,7 @@ export class HostPort {
   /** @type {NativePort | null} */
   #port = null;
   #isConnecting = false;
-  /** @type {number | null} when the host said hello on this port */
+  /** @type {number | null} when the host said hello on this port, as time elapsed */
   #greetedAt = null;
   /** What the host said was wrong, on this port. It may be the reason for its leaving. */
   #complaint = false;
@@ -233,9 +233,9 @@ export class HostPort {
 
   /** @param {HostMessage} message */
   #isTooMuch(message) {
-    const now = this.#browser.now();
-    if (now - this.#burdenSince >= PATIENCE_MS) {
-      this.#burdenSince = now;
+    const elapsed = this.#browser.elapsed();
+    if (elapsed - this.#burdenSince >= PATIENCE_MS) {
+      this.#burdenSince = elapsed;
       this.#burden = 0;
     }
     this.#burden += BURDENS.get(message.type) ?? 1;
@@ -281,7 +281,7 @@ export class HostPort {
       return;
     }
     this.#browser.clearTimeout(this.#helloTimer);
-    this.#greetedAt = this.#browser.now();
+    this.#greetedAt = this.#browser.elapsed();
     this.#complaint = false;
     this.#change({
       state: "connected",
@@ -314,7 +314,8 @@ export class HostPort {
       reject(new HostError("no_host", "The connection to the host was lost."));
     }
     this.#requests.clear();
-    if (this.#greetedAt !== null && now - this.#greetedAt >= GOOD_AFTER_MS) this.#attempts = 0;
+    const { elapsed } = this.#browser;
+    if (this.#greetedAt !== null && elapsed() - this.#greetedAt >= GOOD_AFTER_MS) this.#attempts = 0;
     this.#greetedAt = null;
     const wait = this.#nextWait();
     this.#change({

@@ -20,7 +20,7 @@ import {
   observedText,
   onceText,
   outcomeText,
-  reasonText,
+  reasonTexts,
   stateText,
   troubleText,
   whyText,
@@ -175,7 +175,7 @@ function showPressure({ level, score, reasons, metrics, tabs, discarded, cluster
   setText(page.levelWord, level ?? "");
   page.levelWord.className = `chip ${kind}`;
   page.levelWord.hidden = level === null;
-  page.reasons.replaceChildren(...reasons.map((reason) => make("li", { text: reasonText(reason) })));
+  page.reasons.replaceChildren(...reasonTexts(reasons).map((text) => make("li", { text })));
   page.score.value = score ?? 0;
   page.score.className = kind;
   setText(page.scoreText, score === null ? "not known yet" : `${score} of 100`);
@@ -280,8 +280,12 @@ function isFocusIn(...elements) {
 }
 
 function prune() {
-  askedForMemoryAt = Date.now();
-  wish({ ask: "prune" }, "Asked for. What can go to sleep is listed below in a moment.");
+  const now = Date.now();
+  const action = async () => {
+    await ask({ ask: "prune" });
+    askedForMemoryAt = now;
+  };
+  void run(action, "Asked for. What can go to sleep is listed below in a moment.");
 }
 
 /** @param {boolean} isOpen */

@@ -17,7 +17,6 @@ const page = {
   dot: element("dot"),
   state: element("state"),
   stateText: element("state-text"),
-  retry: element("retry", HTMLButtonElement),
   formsState: element("forms-state"),
   seeForms: element("see-forms", HTMLButtonElement),
   forgetForms: element("forget-forms", HTMLButtonElement),
@@ -42,7 +41,6 @@ async function refresh() {
     page.stateText,
     state === "connected" ? "All is in place." : trouble ? troubleText(connection) : "",
   );
-  page.retry.hidden = !trouble || state === "log_unavailable";
   for (const term of document.querySelectorAll(".problems dt")) {
     term.classList.toggle("now", term.id === state);
   }
@@ -74,17 +72,12 @@ async function run(action) {
   }
 }
 
-page.retry.addEventListener("click", () => void run(() => ask({ ask: "retry" })));
 page.seeForms.addEventListener("click", () => void run(requestPages));
 page.forgetForms.addEventListener("click", () => void run(giveUpPages));
 
 async function keepRefreshing() {
   // A page that nobody looks at must not keep the worker awake.
-  if (!document.hidden) {
-    // While somebody reads this, waiting for the next attempt helps nobody.
-    if (!page.retry.hidden) await ask({ ask: "retry" }).catch(() => undefined);
-    await refresh().catch(showFailure);
-  }
+  if (!document.hidden) await refresh().catch(showFailure);
   setTimeout(() => void keepRefreshing(), EVERY_MS);
 }
 

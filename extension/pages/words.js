@@ -28,11 +28,17 @@ const REASONS = {
   PSI_HIGH: "everything waits for memory",
   SWAPPING: "memory moves to disk",
   OS_MODERATE: "the system asks for memory",
-  OS_CRITICAL: "the system is out of memory",
+  OS_CRITICAL: "the system urgently asks for memory",
   REQUESTED: "you asked for it",
   FOCUS_PROACTIVE: "focus mode tidies up ahead",
   GATE_ALWAYS: "the policy does so always",
 };
+
+/** What is done for these is done whatever the level is. */
+const WHATEVER_THE_LEVEL = new Set(["REQUESTED", "FOCUS_PROACTIVE", "GATE_ALWAYS"]);
+
+/** What adds to the pressure, which memory makes. */
+const ADDED = new Set(["CPU_ELEVATED", "CPU_HIGH", "ON_BATTERY"]);
 
 /** Why a tab was spared: the engine's guards, and what was found at the last moment. */
 const GUARDS = /** @type {Record<string, string>} */ ({
@@ -153,6 +159,21 @@ export function reasonText(reason) {
   return wordFor(REASONS, reason);
 }
 
+/**
+ * Reasons, with what brought things about before what merely added to it.
+ *
+ * @param {string[]} reasons
+ */
+export function reasonTexts(reasons) {
+  return [...reasons].sort((a, b) => rank(a) - rank(b)).map(reasonText);
+}
+
+/** @param {string} reason */
+function rank(reason) {
+  if (WHATEVER_THE_LEVEL.has(reason)) return 0;
+  return ADDED.has(reason) ? 2 : 1;
+}
+
 /** @param {string} guard */
 export function guardText(guard) {
   return wordFor(GUARDS, guard);
@@ -169,9 +190,8 @@ export function stateText(state) {
  * @param {Connection} connection
  */
 export function troubleText({ state, detail, fix }) {
-  return [STATE_TEXTS[state] ?? "", state === "host_missing" ? "" : (detail ?? ""), fix ?? ""]
-    .filter((part) => part !== "")
-    .join(" ");
+  const said = state === "host_missing" ? "" : (detail ?? "");
+  return [STATE_TEXTS[state] ?? "", said, fix ?? ""].filter(Boolean).map(sentence).join(" ");
 }
 
 /**
@@ -231,11 +251,13 @@ export function countText(count, one, many = `${one}s`) {
  * @param {RecentDecision} decision
  */
 export function whyText({ reasons, level, idle_ms, ttl_ms, in_focus, familiarity }) {
-  const causes = reasons.length > 0 ? reasons.map(reasonText) : [levelText(level).toLowerCase()];
+  const causes = reasonTexts(reasons);
+  // Memory is short of which no reason tells: its share of the score alone is large enough.
+  if (reasons.every((reason) => ADDED.has(reason))) causes.unshift(levelText(level));
   // Who asks for it gets it whatever the limit is.
   const limit = reasons.includes("REQUESTED") ? null : ttl_ms;
   return [
-    capitalised(`${causes.join(", ")}.`),
+    sentence(causes.join(", ")),
     ...useTexts({ idle_ms, ttl_ms: limit, in_focus, familiarity }),
   ].join(" ");
 }

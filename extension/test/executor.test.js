@@ -23,7 +23,7 @@ async function working(browser = new FakeBrowser()) {
   return { browser, store, events, intents, tracker, executor };
 }
 
-const ORDER = { type: "discard_tab", decision: 7, tab: 2, host: "host2.example" };
+const ORDER = { type: "discard_tab", log: "log", decision: 7, tab: 2, host: "host2.example" };
 
 async function openTab(tab) {
   const parts = await working();
@@ -243,6 +243,51 @@ test("orders are carried out one after another, each once", async () => {
     outcomes(events).map(({ decision }) => decision),
     [7, 8],
   );
+});
+
+test("an order of another log is another order, though its numbers are the same", async () => {
+  const { browser, events, executor } = await openTab({ pinned: true });
+  executor.discard(ORDER);
+  await executor.idle();
+  browser.haveTab(2);
+  executor.discard({ ...ORDER, log: "another log" });
+  await executor.idle();
+  assert.deepEqual(browser.discarded, [2]);
+  assert.deepEqual(outcomes(events).map(({ ok }) => ok), [false, true]);
+});
+
+test("an order waits for no discard of another log that the browser has not told of", async () => {
+  const { browser, events, executor } = await openTab();
+  const { discard } = browser;
+  // As a browser does that says it did, and sends no event.
+  browser.discard = async (id) => ({ ...browser.tabs.get(id), discarded: true });
+  executor.discard(ORDER);
+  await executor.idle();
+  browser.discard = discard;
+  browser.haveTab(3);
+  executor.discard({ ...ORDER, log: "another log", tab: 3, host: "host3.example" });
+  await executor.idle();
+  assert.deepEqual(browser.discarded, [3]);
+  assert.deepEqual(outcomes(events).map(({ tab, ok }) => [tab, ok]), [[2, true], [3, true]]);
+});
+
+test("an order on which the browser fails to answer is told as refused, and the next is carried out", async () => {
+  const { browser, events, executor } = await openTab();
+  browser.haveTab(3);
+  const { isShown } = browser;
+  browser.isShown = async () => {
+    throw new Error("No window with id: 1.");
+  };
+  executor.discard(ORDER);
+  await executor.idle();
+  browser.isShown = isShown;
+  executor.discard({ ...ORDER, decision: 8, tab: 3, host: "host3.example" });
+  await executor.idle();
+  assert.deepEqual(browser.discarded, [3]);
+  assert.deepEqual(outcomes(events), [
+    { decision: 7, tab: 2, ok: false, why: "No window with id: 1." },
+    { decision: 8, tab: 3, ok: true },
+  ]);
 });
 
 test("an order that cannot be stored is not carried out", async () => {

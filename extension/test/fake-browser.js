@@ -5,6 +5,8 @@
 
 export class FakeBrowser {
   time = 1_000_000;
+  /** By how much its clock was set. */
+  setBy = 0;
   /** What `storage.session` and `storage.local` hold, as JSON. */
   stored = { session: {}, local: {} };
   /** Makes the next write fail: how often. */
@@ -42,7 +44,8 @@ export class FakeBrowser {
     this.local = this.#area("local");
   }
 
-  now = () => this.time;
+  now = () => this.time + this.setBy;
+  elapsed = () => this.time;
   random = () => 1;
   uuid = () => "11111111-2222-4333-8444-555555555555";
   setTimeout = (callback, ms) => {

@@ -147,6 +147,23 @@ test("an order goes from the host to the browser and its outcome back", async ()
   ]);
 });
 
+test("an order is one of the log that was greeted last", async () => {
+  const browser = await started();
+  browser.update(2, { pinned: true });
+  const order = { type: "discard_tab", decision: 9, tab: 2, host: "host2.example" };
+  await browser.port.says({ ...hello(), session: "a log" });
+  await browser.port.says(order);
+  browser.update(2, { pinned: false });
+  // The log of a choice of privacy, say.
+  await browser.port.says({ ...hello(), session: "another log" });
+  await browser.port.says(order);
+  await settle();
+  assert.deepEqual(browser.discarded, [2]);
+  // The first goes to the other log, too: nothing was acknowledged.
+  const outcomes = browser.port.events().filter(({ type }) => type === "discard_outcome");
+  assert.deepEqual(outcomes.map(({ ok }) => ok), [false, false, true]);
+});
+
 test("an order that is none is reported, and what follows it is heard", async (t) => {
   const reported = t.mock.method(console, "error", () => {});
   const browser = await started();
@@ -258,12 +275,53 @@ test("without a host the view says so, and a mark stands on the button", async (
   assert.equal(view.waiting, 1);
   assert.equal(browser.badge, "!");
   await assert.rejects(browser.listeners.asked({ ask: "policy" }), { code: "no_host" });
+});
 
+test("who looks does not wait for the next attempt to connect", async () => {
+  const browser = new FakeBrowser();
+  browser.refusal = "Specified native messaging host not found.";
+  await started(browser);
+  for (let attempt = 0; attempt < 10; attempt += 1) await browser.pass(60_000);
   browser.refusal = undefined;
-  await browser.listeners.asked({ ask: "retry" });
+  const { length } = browser.ports;
+  await browser.listeners.asked({ ask: "view" });
   await settle();
+  assert.equal(browser.ports.length, length + 1);
   await browser.port.says(hello());
   assert.equal(browser.badge, "");
+  browser.listeners.asked({ ask: "view" });
+  await settle();
+  assert.equal(browser.ports.length, length + 1, "one connection will do");
+});
+
+test("memory is asked for now or not at all", async () => {
+  const browser = await started();
+  const prune = () => browser.listeners.asked({ ask: "prune" });
+  await assert.rejects(prune(), { code: "no_host" }, "nobody has greeted");
+  await browser.port.says(hello());
+  await browser.port.says({ type: "error", code: "log_unavailable", message: "no space left" });
+  await assert.rejects(prune(), { code: "no_host" }, "nothing can be written");
+  browser.port.close();
+  await assert.rejects(prune(), { code: "no_host" }, "nobody is there");
+  await browser.pass(60_000);
+  await browser.port.says(hello());
+  await settle();
+  assert.ok(!types(browser.port).includes("prune_requested"));
+  await prune();
+  await settle();
+  assert.equal(types(browser.port).at(-1), "prune_requested");
+});
+
+test("a refused event leads to a snapshot, whatever the clock was set to", async (t) => {
+  t.mock.method(console, "error", () => {});
+  const browser = await started();
+  await browser.port.says(hello());
+  const error = { type: "error", code: "bad_event", message: "no such tab", n: 1 };
+  await browser.port.says(error);
+  browser.setBy = -3_600_000;
+  await browser.pass(60_000);
+  await browser.port.says(error);
+  assert.equal(types(browser.port).filter((type) => type === "session_started").length, 3);
 });
 
 test("forms are watched when access is granted, and no longer when it is taken back", async () => {

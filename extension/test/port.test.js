@@ -141,6 +141,32 @@ test("it comes back half a second after a good connection was lost", async () =>
   assert.deepEqual(heard, [["hello", 5], ["gone"], ["hello", 5]]);
 });
 
+test("a clock that is set back does not make a good host one that says too much", async (t) => {
+  const reported = t.mock.method(console, "error", () => {});
+  const { browser, port } = await connecting();
+  await browser.port.says(HELLO);
+  browser.setBy = -3_600_000;
+  for (let second = 0; second < 1_100; second += 1) {
+    browser.time += 1_000;
+    await browser.port.says({ type: "ack", n: second });
+  }
+  assert.equal(port.connection.state, "connected");
+  assert.equal(reported.mock.callCount(), 0);
+});
+
+test("a connection was as good as it was long, whatever the clock was set to", async () => {
+  const { browser, port } = await connecting();
+  for (let failure = 0; failure < 3; failure += 1) {
+    browser.port.close();
+    await browser.pass(10_000);
+  }
+  await browser.port.says(HELLO);
+  browser.setBy = -3_600_000;
+  await browser.pass(60_000);
+  browser.port.close();
+  assert.equal(port.connection.next_attempt_ms, browser.now() + 500);
+});
+
 test("it tries less and less often, up to five minutes, with an alarm behind the timer", async () => {
   const browser = new FakeBrowser();
   browser.refusal = "Specified native messaging host not found.";

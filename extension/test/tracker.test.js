@@ -146,8 +146,8 @@ check("a discard by the browser: replaced, then discarded by another", {
 
 check("a discard of ours is ours under its new id", {
   happens(browser, { intents }) {
-    intents.begin(7, 2);
-    intents.calling(7);
+    intents.begin("log 7", 7, 2);
+    intents.calling("log 7");
     browser.discardTab(2)();
   },
   expect: [
@@ -158,10 +158,10 @@ check("a discard of ours is ours under its new id", {
 
 check("a discard whose events come after the answer is ours, too", {
   happens(browser, { intents }) {
-    intents.begin(7, 2);
-    intents.calling(7);
+    intents.begin("log 7", 7, 2);
+    intents.calling("log 7");
     const tell = browser.discardTab(2);
-    intents.done(7, true);
+    intents.done("log 7", true);
     tell();
   },
   expect: [
@@ -172,9 +172,9 @@ check("a discard whose events come after the answer is ours, too", {
 
 check("a discard by the browser while our order is still being checked is not ours", {
   happens(browser, { intents }) {
-    intents.begin(7, 2);
+    intents.begin("log 7", 7, 2);
     browser.discardTab(2)();
-    intents.done(7, false);
+    intents.done("log 7", false);
   },
   expect: [
     { type: "tab_replaced", tab: 100, old: 2 },
@@ -184,10 +184,10 @@ check("a discard by the browser while our order is still being checked is not ou
 
 check("the next discard of the same tab is not ours", {
   happens(browser, { intents }) {
-    intents.begin(7, 2);
-    intents.calling(7);
+    intents.begin("log 7", 7, 2);
+    intents.calling("log 7");
     browser.discardTab(2)();
-    intents.done(7, true);
+    intents.done("log 7", true);
     browser.update(100, { discarded: false, status: "unloaded" });
     browser.discardTab(100)();
   },
@@ -202,9 +202,9 @@ check("the next discard of the same tab is not ours", {
 
 check("a discard that was announced and never told of does not claim one much later", {
   happens(browser, { intents }) {
-    intents.begin(7, 2);
-    intents.calling(7);
-    intents.done(7, true);
+    intents.begin("log 7", 7, 2);
+    intents.calling("log 7");
+    intents.done("log 7", true);
     browser.time += 11_000;
     browser.discardTab(2)();
   },

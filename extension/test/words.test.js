@@ -15,6 +15,7 @@ import {
   onceText,
   outcomeText,
   reasonText,
+  reasonTexts,
   refusalText,
   removedText,
   stateText,
@@ -78,6 +79,31 @@ test("why a tab was chosen, in a sentence", () => {
     "You asked for it. Not used for 45 min. Part of what you work on. A site you often return to.",
   );
   assert.match(whyText({ ...DECISION, reasons: [], level: "MEDIUM" }), /^Memory is getting short\./);
+});
+
+test("what brought a decision about stands before what merely added to it", () => {
+  /** @param {string[]} reasons @param {string} level @param {string} expect */
+  const check = (reasons, level, expect) => {
+    const [cause] = whyText({ ...DECISION, reasons, level }).split(". ");
+    assert.equal(cause, expect);
+    // The popup lists them below the level, in the same order.
+    assert.ok(expect.toLowerCase().endsWith(reasonTexts(reasons).join(", ").toLowerCase()));
+  };
+  // A score of 84 % memory and a busy processor, as of a computer that compiles.
+  check(["CPU_HIGH"], "MEDIUM", "Memory is getting short, the processor is very busy");
+  check(
+    ["CPU_HIGH", "ON_BATTERY", "PSI_HIGH"],
+    "HIGH",
+    "Everything waits for memory, the processor is very busy, on battery",
+  );
+  check(["CPU_ELEVATED", "SWAPPING"], "HIGH", "Memory moves to disk, the processor is busy");
+  check(["ON_BATTERY", "FOCUS_PROACTIVE"], "LOW", "Focus mode tidies up ahead, on battery");
+  check(
+    ["RAM_ELEVATED", "CPU_HIGH", "GATE_ALWAYS"],
+    "LOW",
+    "The policy does so always, little memory is free, the processor is very busy",
+  );
+  check(["MOON"], "HIGH", "MOON");
 });
 
 test("why a tab is awake", () => {
@@ -159,8 +185,8 @@ test("a word that is not known is shown as it is", () => {
 
 test("what is wrong with the connection, and what to do", () => {
   assert.equal(
-    troubleText({ state: "log_unavailable", detail: "the disk is full.", fix: "Free some space." }),
-    "It decides nothing that it cannot write down. What happens meanwhile is kept. the disk is full. Free some space.",
+    troubleText({ state: "log_unavailable", detail: "the disk is full", fix: "free some space" }),
+    "It decides nothing that it cannot write down. What happens meanwhile is kept. The disk is full. Free some space.",
   );
   assert.doesNotMatch(
     troubleText({ state: "host_missing", detail: "Specified …", fix: null }),

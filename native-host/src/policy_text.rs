@@ -3,7 +3,7 @@
 //! Comments, order, blank lines and what was left out are the owner's and stay.
 
 use engine::{PolicyDocument, SETTINGS};
-use toml_edit::{Array, DocumentMut, Item, TableLike, Value};
+use toml_edit::{Array, DocumentMut, Item, RawString, TableLike, Value};
 
 /// Makes a text say another policy; `None` where the text is no policy.
 ///
@@ -37,11 +37,14 @@ pub(crate) fn changed(text: &str, policy: &PolicyDocument) -> Option<String> {
 }
 
 fn set(table: &mut dyn TableLike, name: &str, mut value: Value) {
+    if let Value::Array(list) = &mut value {
+        list.fmt();
+    }
     match (table.get_mut(name).and_then(Item::as_value_mut), &mut value) {
         (None, _) => {
             table.insert(name, value.into());
         }
-        (Some(Value::Array(list)), Value::Array(wanted)) if list.to_string().contains('\n') => {
+        (Some(Value::Array(list)), Value::Array(wanted)) if has_lines(list) => {
             change_lines(list, wanted);
         }
         (Some(before), _) => {
@@ -51,21 +54,62 @@ fn set(table: &mut dyn TableLike, name: &str, mut value: Value) {
     }
 }
 
-/// Changes a list that takes a line for each element: those that stay keep theirs.
+/// Whether a list takes several lines, and something is on them.
+fn has_lines(list: &Array) -> bool {
+    let text = list.to_string();
+    text.contains('\n') && (text.contains('#') || !list.is_empty())
+}
+
+/// Changes a list that takes several lines: elements that stay keep theirs, with the comments above
+/// and beside them.
 fn change_lines(list: &mut Array, wanted: &Array) {
-    let before = list.clone();
-    let line_start = (before.iter().last())
-        .and_then(|last| last.decor().prefix()?.as_str())
-        .map(|prefix| &prefix[prefix.rfind('\n').unwrap_or(0)..])
-        .unwrap_or_default();
+    let before: Vec<_> = list.iter().cloned().collect();
+    let text = |raw: Option<&RawString>| raw?.as_str().map(str::to_owned);
+    let suffixes = before.iter().map(|it| text(it.decor().suffix()));
+    let prefixes = before.iter().map(|it| text(it.decor().prefix()));
+    // What stands before each element and after the last: first what ends the line of the one before.
+    let gaps: Vec<_> = std::iter::once(None)
+        .chain(suffixes)
+        .zip(prefixes.chain([text(Some(list.trailing()))]))
+        .map(|(suffix, prefix)| suffix.unwrap_or_default() + &prefix.unwrap_or_default())
+        .collect();
+    let gaps: Vec<_> = (gaps.iter())
+        .map(|gap| gap.split_at(gap.find('\n').unwrap_or(gap.len())))
+        .collect();
+    let joined = |end_of_line: &str, lines: &str| match end_of_line.trim() {
+        "" if lines.starts_with('\n') => lines.to_owned(),
+        // What follows on its line would be part of the comment.
+        comment if !comment.is_empty() && lines.is_empty() => format!("{end_of_line}\n"),
+        _ => format!("{end_of_line}{lines}"),
+    };
+    let lines = gaps
+        .iter()
+        .map(|&(_, lines)| lines)
+        .find(|it| !it.is_empty());
+    let lines = lines.unwrap_or_default().trim_start_matches('\n');
+    let indent = &lines[..lines.len() - lines.trim_start_matches([' ', '\t']).len()];
+    let own_line = format!("\n{indent}");
+
     list.clear();
+    let (mut end_of_line, mut next) = (gaps[0].0, 0);
     for element in wanted {
-        let kept = before.iter().find(|it| it.as_str() == element.as_str());
-        list.push_formatted(match kept {
-            Some(kept) => kept.clone(),
-            None => element.clone().decorated(line_start, ""),
-        });
+        let place = before.iter().position(|it| it.as_str() == element.as_str());
+        let (element, lines, beside) = match place {
+            Some(at) => (&before[at], gaps[at].1, gaps[at + 1].0),
+            None => (element, "", ""),
+        };
+        let is_beside_the_same = place == Some(next);
+        let lines = match lines {
+            "" if !is_beside_the_same => &own_line,
+            lines => lines,
+        };
+        list.push_formatted(element.clone().decorated(joined(end_of_line, lines), ""));
+        end_of_line = beside;
+        next = place.map_or(usize::MAX, |at| at + 1);
     }
+    list.set_trailing(joined(end_of_line, gaps[before.len()].1));
+    let has_comma = before.is_empty() || list.trailing_comma();
+    list.set_trailing_comma(has_comma && !list.is_empty());
 }
 
 #[cfg(test)]
@@ -120,7 +164,74 @@ cluster_cap = 5
         );
         check(
             r#"{"protected_domains": ["docs.google.com"]}"#,
-            &[(",\n    # the bank\n    \".mybank.example\", #", ", #")],
+            &[(
+                "    # the bank\n    \".mybank.example\", # and all below it\n",
+                "",
+            )],
+        );
+    }
+
+    #[test]
+    fn a_list_is_written_as_a_person_would() {
+        #[track_caller]
+        fn check(text: &str, domains: &[&str], expect: &str) {
+            let mut policy = PolicyDocument::default().to_json();
+            policy["protected_domains"] = domains.into();
+            let policy = PolicyDocument::from_json(&policy.to_string()).unwrap();
+            assert_eq!(changed(text, &policy).as_deref(), Some(expect));
+        }
+        let two = ["a.example", "b.example"];
+        let on_one_line = "protected_domains = [\"a.example\", \"b.example\"]";
+        check("", &two, &format!("{on_one_line}\n"));
+        check(
+            "protected_domains = [] # none",
+            &two,
+            &format!("{on_one_line} # none\n"),
+        );
+        check(
+            "protected_domains = ['c.example'] # one\n",
+            &two,
+            &format!("{on_one_line} # one\n"),
+        );
+        check(
+            on_one_line,
+            &["b.example"],
+            "protected_domains = [\"b.example\"]\n",
+        );
+        check(
+            "protected_domains = [\n]\n",
+            &two,
+            &format!("{on_one_line}\n"),
+        );
+        check(
+            "protected_domains = [\n  # none yet\n]\n",
+            &two,
+            "protected_domains = [\n  \"a.example\",\n  \"b.example\",\n  # none yet\n]\n",
+        );
+        check(
+            "protected_domains = [\n  \"a.example\", # mine\n]\n",
+            &two,
+            "protected_domains = [\n  \"a.example\", # mine\n  \"b.example\",\n]\n",
+        );
+        check(
+            "protected_domains = [ # mine\n  \"c.example\", # the first\n  \"a.example\" # and mine\n]\n",
+            &two,
+            "protected_domains = [ # mine\n  \"a.example\", # and mine\n  \"b.example\"\n]\n",
+        );
+        check(
+            "protected_domains = [\n  \"b.example\", \"a.example\" # two\n]\n",
+            &two,
+            "protected_domains = [\n  \"a.example\", # two\n  \"b.example\"\n]\n",
+        );
+        check(
+            "protected_domains = [\n  \"c.example\", \"d.example\",\n  'a.example', 'b.example'\n]\n",
+            &two,
+            "protected_domains = [\n  'a.example', 'b.example'\n]\n",
+        );
+        check(
+            "protected_domains = [\n  # all of them\n  \"a.example\",\n]\n",
+            &[],
+            "protected_domains = [\n]\n",
         );
     }
 
@@ -132,6 +243,10 @@ cluster_cap = 5
             "focus = { enabled = false, cluster_cap = 3 } # off",
             "focus.proactive = true # dotted\npressure.ram_weight = 60",
             "target_free_percent = 20\n[pressure]\n[focus]",
+            "protected_domains = [\n  \"a.example\", # x\n  \"z.example\"]",
+            "protected_domains = [\n  \"z.example\" # x\n, \"a.example\"]",
+            "protected_domains = [\r\n  \"b.example\", # x\r\n  \"a.example\"\r\n]\r\n",
+            "protected_domains = [\n]",
             BY_HAND,
             &PolicyDocument::default().to_toml(),
         ];

@@ -205,6 +205,11 @@ impl TraceComposer {
         self.place.last_t_ms
     }
 
+    /// Returns where the trace is until it is finished.
+    pub fn partial(&self) -> &Path {
+        &self.partial
+    }
+
     /// Seals the trace and gives the folder its name.
     ///
     /// # Errors

@@ -13,15 +13,18 @@ use crate::storage::{sync_folder, write_new};
 /// long to write.
 const LEVEL: i32 = 1;
 
-/// Compresses a segment and removes the plain file. At every moment one of the two is whole.
+/// Compresses a segment and removes the plain file. At every moment one of the two is whole. The
+/// compressed one was written, as the file system has it, when the plain one was.
 pub(crate) fn compress(plain: &Path) -> io::Result<PathBuf> {
     let folder = plain.parent().unwrap_or(Path::new("."));
     let compressed = with_suffix(plain, ".zst");
     let unfinished = with_suffix(plain, ".zst.tmp");
     let result = write_new(&unfinished, |file| {
         let mut encoder = compressor(file)?;
-        io::copy(&mut File::open(plain)?, &mut encoder)?;
-        encoder.finish().map(drop)
+        let mut from = File::open(plain)?;
+        let written = from.metadata()?.modified()?;
+        io::copy(&mut from, &mut encoder)?;
+        encoder.finish()?.set_modified(written)
     });
     // Read back before the original goes.
     let result = result.and_then(|()| {

@@ -39,7 +39,7 @@ pub use opening::*;
 pub use packed_folder::{PackedFile, PackedFolder};
 pub use privacy::{HostKey, Naming, site_of};
 pub use reader::*;
-pub use retention::{Removal, Retention, StoredTrace};
+pub use retention::{FileTimes, Removal, Retention, StoredTrace};
 pub use salvage::{Damage, Found, Salvage, SalvageReader, Vouched};
 pub use schema::schema;
 pub use segment::{ByFirstFile, Segment, file_name, is_named_as_segment};

@@ -1,12 +1,18 @@
 //! Which traces a folder keeps, and how whole ones go.
 //!
-//! It goes by the names of files alone: what is damaged goes like everything else, and what has
-//! another name is not touched. A trace that somebody writes stays, whatever its age. What stays is
-//! compressed where it is sealed: its writer leaves its last segment plain.
+//! It goes by the names of files and by when they were written: what is damaged goes like everything
+//! else, and what has another name is not touched. A trace that somebody writes stays, whatever its
+//! age. What stays is compressed where it is sealed: its writer leaves its last segment plain.
+//!
+//! No clock is taken at its word. One that is ahead for a moment would make every trace too old, so
+//! time has passed when traces were written in it: a trace ages up to the last writing that was a day
+//! ago or more. And one that was wrong when a trace began may have been set right before its end, so
+//! that counts.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,8 +46,29 @@ pub struct StoredTrace {
     pub last_opened_ms: i64,
     /// Its files, in their order.
     pub files: Vec<PathBuf>,
+    /// When something was done to these, in no order.
+    pub times: Vec<FileTimes>,
     /// What they take together.
     pub bytes: u64,
+}
+
+/// What a file system tells of a file, in Unix milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileTimes {
+    /// When it was written last. A compressed segment was when the plain one was.
+    pub written_ms: i64,
+    /// When it or its name was changed last, as when it was compressed. Nobody can set it.
+    pub changed_ms: i64,
+}
+
+impl FileTimes {
+    fn of(metadata: &Metadata) -> Self {
+        let whole_ms = |s: i64, ns: i64| s.saturating_mul(1_000).saturating_add(ns / 1_000_000);
+        Self {
+            written_ms: whole_ms(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ms: whole_ms(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 impl StoredTrace {
@@ -62,6 +89,7 @@ impl StoredTrace {
                 folder: folder.to_owned(),
                 last_opened_ms: i64::MAX,
                 files: Vec::new(),
+                times: Vec::new(),
                 bytes: 0,
             };
             if let Some(session) = session_of_lock(&path) {
@@ -70,17 +98,18 @@ impl StoredTrace {
             let Some((session, opened_ms)) = told_by_name(&path) else {
                 continue;
             };
-            let bytes = match fs::symlink_metadata(&path) {
+            let metadata = match fs::symlink_metadata(&path) {
                 // Its writer compressed it meanwhile, or somebody else removed it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                metadata => metadata?.len(),
+                metadata => metadata?,
             };
             let trace = traces.entry(session).or_insert_with(|| new(session));
             trace.last_opened_ms = match trace.files.is_empty() {
                 true => opened_ms,
                 false => trace.last_opened_ms.max(opened_ms),
             };
-            trace.bytes += bytes;
+            trace.bytes += metadata.len();
+            trace.times.push(FileTimes::of(&metadata));
             trace.files.push(path);
         }
         let mut traces = Vec::from_iter(traces.into_values());
@@ -89,6 +118,22 @@ impl StoredTrace {
         }
         traces.sort_by_key(|trace| (trace.last_opened_ms, trace.session));
         Ok(traces)
+    }
+
+    /// When it ended, as far as is known; `None` where what tells it is after now.
+    fn ended_ms(&self, now_ms: i64) -> Option<i64> {
+        let written_ms = self.times.iter().map(|it| it.written_ms).max()?;
+        // They differ where the clock was set between the two.
+        let told_ms = written_ms.max(self.last_opened_ms);
+        if told_ms <= now_ms {
+            return Some(told_ms);
+        }
+        // The clock was ahead, and since then it was set right and files were compressed. Or it is
+        // behind now, and so are all of these after it.
+        let changed_ms = self.times.iter().map(|it| it.changed_ms).max()?;
+        let is_past = |&at_ms: &i64| at_ms <= now_ms;
+        let past_ms = [written_ms, changed_ms].into_iter().filter(is_past).max();
+        past_ms.filter(|_| is_past(&changed_ms))
     }
 
     /// Looks whether nobody writes the trace.
@@ -158,7 +203,7 @@ impl StoredTrace {
 /// How long traces are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// No trace whose last segment was opened longer ago.
+    /// No trace that ended longer before the last writing that is a day old.
     pub days: u32,
     /// No more than this together.
     pub bytes: u64,
@@ -201,16 +246,22 @@ impl Retention {
     /// # Errors
     /// If the folder cannot be listed.
     pub fn apply(&self, folder: &Path, now_ms: i64) -> io::Result<Removal> {
-        let oldest_ms = now_ms.saturating_sub(i64::from(self.days) * DAY_MS);
+        let traces = StoredTrace::list(folder)?;
+        let times = traces.iter().flat_map(|trace| &trace.times);
+        let day_ago_ms = now_ms.saturating_sub(DAY_MS);
+        let written_ms = times.map(|it| it.written_ms).filter(|&it| it <= day_ago_ms);
+        let proven_ms = written_ms.max().unwrap_or(i64::MIN);
+        let oldest_ms = proven_ms.saturating_sub(i64::from(self.days) * DAY_MS);
         let mut removal = Removal::default();
-        for trace in StoredTrace::list(folder)? {
-            if trace.last_opened_ms < oldest_ms {
+        for trace in traces {
+            if trace.ended_ms(now_ms).is_some_and(|it| it < oldest_ms) {
                 removal.remove(trace);
             } else {
                 removal.note(trace.compress());
             }
         }
-        let traces = StoredTrace::list(folder)?;
+        let mut traces = StoredTrace::list(folder)?;
+        traces.sort_by_key(|trace| trace.ended_ms(now_ms).unwrap_or(i64::MAX));
         let mut bytes: u64 = traces.iter().map(|trace| trace.bytes).sum();
         for trace in traces {
             if bytes <= self.bytes {

@@ -20,7 +20,7 @@ mod target;
 mod targets;
 
 pub use course::Course;
-pub use measures::{Measures, Of, Weibull};
+pub use measures::{FEWEST_AWAY, Measures, Of, Weibull};
 pub use person::{Calibration, Person};
 pub use pool::{Pool, Row};
 pub use target::{Mark, Over, Target};

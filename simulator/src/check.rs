@@ -53,7 +53,7 @@ pub enum Kind {
     LoadedWithoutLoading,
     /// A tab that is discarded was discarded.
     DiscardedTwice,
-    /// A tab in front was discarded.
+    /// A tab in front, or in sight beside it, was discarded.
     DiscardedInFront,
     /// A tab that is not discarded was restored.
     RestoredNotDiscarded,
@@ -91,7 +91,7 @@ impl Kind {
             Self::UnknownWindow => "an event is about a window that is not open",
             Self::LoadedWithoutLoading => "a tab that was not loading finished loading",
             Self::DiscardedTwice => "a tab that is discarded was discarded",
-            Self::DiscardedInFront => "a tab in front was discarded",
+            Self::DiscardedInFront => "a tab in front, or in sight beside it, was discarded",
             Self::RestoredNotDiscarded => "a tab that is not discarded was restored",
             Self::OutputOutOfPlace => "an output does not follow its input",
             Self::OutcomeWithoutDecision => "an outcome is of no decision",
@@ -417,7 +417,7 @@ impl Check {
                 .filter(|tab| !tab.is_loading)
                 .map(|_| (Kind::LoadedWithoutLoading, format!("tab {}", it.tab))),
             Body::TabDiscarded(it) => tab.and_then(|tab| {
-                let kind = match (tab.is_discarded, tab.is_active) {
+                let kind = match (tab.is_discarded, tab.is_shown()) {
                     (true, _) => Kind::DiscardedTwice,
                     (false, true) => Kind::DiscardedInFront,
                     (false, false) => return None,

@@ -133,11 +133,12 @@ fn refuse_beside(out: &Path, files: &[&str], whose: &str) -> anyhow::Result<()> 
 fn note_what_is_not_scored(path: &Path, trace: &Trace, score: &Score, console: &mut Console) {
     let path = shown(path);
     if score.samples == 0 {
-        console.note(format_args!(
-            "{path}: there is no sample of the machine in it: what was saved under pressure, the \
-             minutes of pressure and the most memory in use are not scored, and policies that wait \
-             for pressure decide nothing; `gate = \"always\"` lets ours act without"
-        ));
+        console.note_of_many(
+            format_args!("{path}: there is no sample of the machine in it"),
+            "what was saved under pressure, the minutes of pressure and the most memory in use are \
+             not scored, and policies that wait for pressure decide nothing; `gate = \"always\"` \
+             lets ours act without",
+        );
     }
     let engine = trace.header().engine;
     if engine != SEMANTICS && trace.header().origin != Origin::Synthetic {

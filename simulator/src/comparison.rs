@@ -73,7 +73,8 @@ pub fn run(
 }
 
 /// Runs policies over a packed trace, side by side, and tells the sums of each part: up to the
-/// first of these times (`t_ms`, ascending), from there to the next, and so on to the end.
+/// first of these times (`t_ms`, ascending), from there to the next, and so on to the end. An early
+/// return counts where its discard does, so that there are never more of them.
 ///
 /// # Errors
 /// A trace that is damaged.
@@ -83,7 +84,8 @@ pub fn run_in_parts(
     loop_: Loop,
     until_ms: &[i64],
 ) -> Result<Vec<Vec<Tally>>, Damaged> {
-    let mut abreast = Abreast::new(entrants.iter().map(|entrant| entrant.replay(loop_)));
+    let replays = entrants.iter().map(|entrant| entrant.replay(loop_));
+    let mut abreast = Abreast::new(replays.map(Replay::keeping_holds));
     let mut parts = vec![Vec::with_capacity(until_ms.len() + 1); entrants.len()];
     let mut before = vec![Tally::default(); entrants.len()];
     let mut end_part = |abreast: &Abreast<_>| {
@@ -107,6 +109,17 @@ pub fn run_in_parts(
         end_part(&abreast);
     }
     end_part(&abreast);
+    for (parts, (_, holds)) in parts.iter_mut().zip(abreast.finish()) {
+        for part in &mut *parts {
+            part.discards = 0;
+            part.early_returns = 0;
+        }
+        for hold in holds {
+            let part = &mut parts[until_ms.partition_point(|&end| end <= hold.t_ms)];
+            part.discards += 1;
+            part.early_returns += u64::from(hold.is_early_return());
+        }
+    }
     Ok(parts)
 }
 

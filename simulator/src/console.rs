@@ -2,6 +2,7 @@
 //!
 //! A trace may come from a stranger, so its text reaches a terminal only through [`Safe`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
@@ -15,12 +16,15 @@ pub(crate) const RECOVER_HELPS: &str = "; «sim recover» tells what is left of 
 /// The two streams.
 pub(crate) struct Console {
     out: BufWriter<StdoutLock<'static>>,
+    /// What was explained already.
+    explained: BTreeSet<&'static str>,
 }
 
 impl Console {
     pub(crate) fn new() -> Self {
         Self {
             out: BufWriter::new(io::stdout().lock()),
+            explained: BTreeSet::new(),
         }
     }
 
@@ -73,6 +77,15 @@ impl Console {
     /// Tells of something that does not change the outcome.
     pub(crate) fn note(&mut self, note: impl fmt::Display) {
         self.talk("note", &note.to_string());
+    }
+
+    /// The same of what may be so of many, each of which is named. What it means is told once.
+    pub(crate) fn note_of_many(&mut self, note: impl fmt::Display, meaning: &'static str) {
+        if self.explained.insert(meaning) {
+            self.note(format_args!("{note}: {meaning}"));
+        } else {
+            self.note(note);
+        }
     }
 
     /// Tells of a failure, with what led to it and, of a damaged trace, what helps.

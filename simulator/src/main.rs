@@ -12,6 +12,7 @@ mod people;
 mod policy;
 mod reading;
 mod trace_cache;
+mod unfinished;
 mod writing;
 
 use std::process::ExitCode;

@@ -2,18 +2,22 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
-use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write as _};
+use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use recorder::{Compression, Opening, TraceComposer};
+use recorder::{Compression, Opening, TraceComposer, WriteError};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::Serialize;
-use simulator::derivation::{Copied, Derivation};
+use simulator::derivation::{Copied, Derivation, Piece};
 use tempfile::NamedTempFile;
 
+use crate::args::output::OutputArgs;
 use crate::console::{Console, count};
 use crate::reading::shown;
+use crate::unfinished::Unfinished;
 
 /// What was written.
 #[derive(Clone, Debug, Serialize)]
@@ -25,27 +29,47 @@ pub(crate) struct Written {
     copied: Copied,
 }
 
-/// Begins a trace in a folder.
-pub(crate) fn create(
-    folder: &Path,
-    compress: bool,
-    opening: &Opening,
-    t_ms: i64,
-) -> anyhow::Result<Derivation> {
-    let compression = if compress {
-        Compression::Zstd
-    } else {
-        Compression::Plain
-    };
-    let composer = TraceComposer::create(folder, opening, t_ms, compression)?;
-    Ok(Derivation::new(composer))
+/// A trace that is being made.
+pub(crate) struct NewTrace {
+    derivation: Derivation,
+    _unfinished: Unfinished,
 }
 
-/// Ends a trace. It is there from now on.
-pub(crate) fn finish(derivation: Derivation) -> anyhow::Result<Written> {
-    let (folder, copied) = derivation.finish()?;
-    let output = folder.display().to_string();
-    Ok(Written { output, copied })
+impl NewTrace {
+    /// Begins it.
+    pub(crate) fn begin(place: &OutputArgs, opening: &Opening, t_ms: i64) -> anyhow::Result<Self> {
+        let compression = if place.compress {
+            Compression::Zstd
+        } else {
+            Compression::Plain
+        };
+        let (composer, _unfinished) = Unfinished::begin(|| {
+            let composer = TraceComposer::create(&place.output, opening, t_ms, compression)?;
+            let partial = composer.partial().to_owned();
+            Ok((composer, partial))
+        })?;
+        Ok(Self {
+            derivation: Derivation::new(composer),
+            _unfinished,
+        })
+    }
+
+    /// Goes on to another trace, as [`Derivation::begin_source`].
+    pub(crate) fn begin_source(&mut self) {
+        self.derivation.begin_source();
+    }
+
+    /// Appends a line, as [`Derivation::append`].
+    pub(crate) fn append(&mut self, piece: Piece) -> Result<(), WriteError> {
+        self.derivation.append(piece)
+    }
+
+    /// Ends it. It is there from now on.
+    pub(crate) fn finish(self) -> anyhow::Result<Written> {
+        let (folder, copied) = self.derivation.finish()?;
+        let output = folder.display().to_string();
+        Ok(Written { output, copied })
+    }
 }
 
 /// Tells what was written.
@@ -78,62 +102,135 @@ pub(crate) fn tell(written: &Written, json: bool, console: &mut Console) -> anyh
     Ok(())
 }
 
-/// A file that is written beside its place, and is there whole or not at all.
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Its owner alone: it holds a trace, or the state of a replay.
+    Owner,
+    /// Others, too, as far as the user's mask lets them: it holds results.
+    Anybody,
+}
+
+/// A file that is written beside its place, and is there whole or not at all. What a killed process
+/// has left beside it the next one for the same place removes.
 pub(crate) struct WholeFile {
     pub(crate) path: PathBuf,
-    pub(crate) out: BufWriter<NamedTempFile>,
+    out: BufWriter<NamedTempFile>,
+    _unfinished: Unfinished,
 }
 
 impl WholeFile {
     /// Begins. Folders on the way to it are made.
-    pub(crate) fn begin(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn begin(path: &Path, readers: Readers) -> anyhow::Result<Self> {
+        let cannot = || format!("cannot write {}", shown(path));
         let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
+        let mut partial_name = OsString::from(".sim-");
+        partial_name.push(path.file_name().with_context(cannot)?);
+        partial_name.push(".partial");
+        let partial = folder.join(&partial_name);
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", shown(folder)))?;
-        // Others may read results, as far as the user's mask lets them.
         let mut named = tempfile::Builder::new();
-        named.permissions(Permissions::from_mode(0o666));
-        let file = named.tempfile_in(folder).map_err(of_target);
-        let file = file.with_context(|| format!("cannot write into {}", shown(folder)))?;
+        named.prefix(&partial_name).rand_bytes(0);
+        named.permissions(Permissions::from_mode(match readers {
+            Readers::Owner => 0o600,
+            Readers::Anybody => 0o666,
+        }));
+        let (file, _unfinished) = Unfinished::begin(|| {
+            if let Some(leftover) = leftover(&partial).with_context(cannot)? {
+                hold(&leftover, path)?;
+                if is_at(&leftover, &partial).with_context(cannot)? {
+                    fs::remove_file(&partial).with_context(cannot)?;
+                }
+            }
+            let file = named.tempfile_in(folder).map_err(of_target);
+            let file = file.with_context(cannot)?;
+            hold(file.as_file(), path)?;
+            Ok((file, partial))
+        })?;
         Ok(Self {
             path: path.to_owned(),
             out: BufWriter::new(file),
+            _unfinished,
         })
     }
 
-    /// Adds to it.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let written = self.out.write_all(bytes).map_err(of_target);
-        written.with_context(|| format!("cannot write {}", shown(&self.path)))
+    /// Adds this, and ends it.
+    pub(crate) fn end_with(mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let written = self.write_all(bytes);
+        written.with_context(|| format!("cannot write {}", shown(&self.path)))?;
+        self.end()?;
+        Ok(())
     }
 
-    /// Gives it its name.
-    pub(crate) fn end(self) -> anyhow::Result<()> {
+    /// Gives it its name, and tells how many bytes it has.
+    pub(crate) fn end(self) -> anyhow::Result<u64> {
         let cannot = || format!("cannot write {}", shown(&self.path));
         let file = self.out.into_inner().map_err(IntoInnerError::into_error);
         let file = file.map_err(of_target).with_context(cannot)?;
         file.as_file().sync_all().with_context(cannot)?;
         let persisted = file.persist(&self.path).map_err(|it| it.error);
-        persisted.with_context(cannot)?;
-        Ok(())
+        let bytes = persisted.and_then(|file| file.metadata());
+        Ok(bytes.with_context(cannot)?.len())
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes).map_err(of_target)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush().map_err(of_target)
+    }
+}
+
+/// What a killed process has left of a file, or another one is about to make.
+fn leftover(partial: &Path) -> io::Result<Option<File>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::open(partial, flags, Mode::empty()) {
+        Ok(file) => Ok(Some(file.into())),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether this is the file that a path leads to.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let here = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (here.dev(), here.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Keeps other processes from making the same. It ends with the process.
+fn hold(lock: &File, made: &Path) -> anyhow::Result<()> {
+    match lock.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another process makes {} right now", shown(made))
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot write {}", shown(made)))
+        }
     }
 }
 
 /// An error without the name of the file beside, which nobody has heard of.
-pub(crate) fn of_target(error: io::Error) -> io::Error {
+fn of_target(error: io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(_) => error,
         None => error.kind().into(),
     }
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file of results, whole or not at all.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut file = WholeFile::begin(path)?;
-    file.write(bytes)?;
-    file.end()
+    WholeFile::begin(path, Readers::Anybody)?.end_with(bytes)
 }
 
 /// A folder that is made beside its place and gets its name when all of it is there. Dropped
@@ -145,6 +242,7 @@ pub(crate) struct Beside {
     around: PathBuf,
     /// Held as long as anything is made there. It goes with the process.
     _lock: File,
+    _unfinished: Unfinished,
 }
 
 impl Beside {
@@ -174,25 +272,22 @@ impl Beside {
             fs::create_dir_all(parent).with_context(cannot)?;
         }
         let cannot = || format!("cannot write {}", shown(&around));
-        match DirBuilder::new().mode(0o700).create(&around) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(error).with_context(cannot);
+        let (lock, _unfinished) = Unfinished::begin(|| {
+            match DirBuilder::new().mode(0o700).create(&around) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(error).with_context(cannot);
+                }
+                _ => {}
             }
-            _ => {}
-        }
-        // Where others may write, they could have put a folder or a link of theirs there.
-        let found = fs::symlink_metadata(&around).with_context(cannot)?;
-        if !found.is_dir() || found.uid() != rustix::process::getuid().as_raw() {
-            bail!("{} is no folder of yours; remove it", shown(&around));
-        }
-        let lock = File::open(&around).with_context(cannot)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                bail!("another process makes {} right now", shown(out));
+            // Where others may write, they could have put a folder or a link of theirs there.
+            let found = fs::symlink_metadata(&around).with_context(cannot)?;
+            if !found.is_dir() || found.uid() != rustix::process::getuid().as_raw() {
+                bail!("{} is no folder of yours; remove it", shown(&around));
             }
-            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
-        }
+            let lock = File::open(&around).with_context(cannot)?;
+            hold(&lock, out)?;
+            Ok((lock, around.clone()))
+        })?;
         for leftover in fs::read_dir(&around).with_context(cannot)? {
             let leftover = leftover.with_context(cannot)?;
             let is_folder = leftover.file_type().with_context(cannot)?.is_dir();
@@ -206,6 +301,7 @@ impl Beside {
             out: out.to_owned(),
             around,
             _lock: lock,
+            _unfinished,
         })
     }
 

@@ -286,7 +286,7 @@ class Lab extends HostSide {
     await waitFor(
       'everything is in the log',
       async () => {
-        await this.inController(() => globalThis.chrome.runtime.sendMessage({ ask: 'retry' }));
+        await this.inController(() => globalThis.chrome.runtime.sendMessage({ ask: 'view' }));
         if (waitingIn(await this.stored()).size > 0) return false;
         const open = (await this.chrome('tabs.query', {})).map(({ id }) => id);
         const inLog = openInLog(this.logs().at(-1)?.lines ?? []);

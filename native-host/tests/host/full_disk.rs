@@ -94,6 +94,7 @@ fn fill_and_make_room(disk: &Path) {
 fn fill_and_keep_less(disk: &Path) {
     let home = Home::below(disk);
     write_old_trace(&home, 20, BALLAST_BYTES);
+    write_old_trace(&home, 2, 1);
     fill(&home, |host| {
         let status = host.ask(json!({"type": "set_privacy", "keep_days": 10}));
         assert_eq!(status["privacy"]["keep_days"], 10, "{status}");

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use engine::{Mode, PolicyDocument, Settings};
 use native_host::clock::Reading;
@@ -485,7 +486,7 @@ fn the_largest_snapshot_fits_into_a_line_in_every_mode() {
 
 // ---- Retention and erasing --------------------------------------------------------------------
 
-/// A trace of so many days ago, as far as its name tells.
+/// A trace of so many days ago, as far as its name and the file system tell.
 pub(crate) fn write_old_trace(home: &Home, days: i64, bytes: usize) -> PathBuf {
     let t_ms = now_ms() - days * DAY_MS;
     let session = recorder::new_session(t_ms);
@@ -494,6 +495,9 @@ pub(crate) fn write_old_trace(home: &Home, days: i64, bytes: usize) -> PathBuf {
         .join(recorder::file_name(t_ms, session, 0).unwrap());
     fs::create_dir_all(home.traces()).unwrap();
     fs::write(&file, vec![b'x'; bytes]).unwrap();
+    let age = Duration::from_millis((days * DAY_MS).unsigned_abs());
+    let written = fs::File::open(&file).unwrap();
+    written.set_modified(SystemTime::now() - age).unwrap();
     file
 }
 
@@ -527,8 +531,8 @@ fn what_is_packed_of_a_log_goes_with_it() {
 #[test]
 fn what_is_too_old_or_too_much_goes_at_the_start_and_when_it_is_chosen() {
     let home = Home::new();
-    for days in [31, 29, 3] {
-        write_old_trace(&home, days, 9 << 20);
+    for (days, bytes) in [(33, 9 << 20), (31, 9 << 20), (4, 9 << 20), (2, 9)] {
+        write_old_trace(&home, days, bytes);
     }
     let (mut host, _) = Host::connect(&home, &new_session());
     let is_told = |status: &Value| !status["privacy"]["removed"].is_null();
@@ -539,22 +543,23 @@ fn what_is_too_old_or_too_much_goes_at_the_start_and_when_it_is_chosen() {
     );
     assert_eq!(
         fs::read_dir(home.traces()).unwrap().count(),
-        4,
+        5,
         "and a lock"
     );
 
     host.ask(json!({"type": "set_privacy", "keep_mib": 16}));
     host.await_status("removal of what is too much", |_| {
-        fs::read_dir(home.traces()).unwrap().count() == 3
+        fs::read_dir(home.traces()).unwrap().count() == 4
     });
-    host.ask(json!({"type": "set_privacy", "keep_days": 2}));
+    host.ask(json!({"type": "set_privacy", "keep_days": 1}));
     host.await_status("removal of what is too old", |_| {
-        fs::read_dir(home.traces()).unwrap().count() == 2
+        fs::read_dir(home.traces()).unwrap().count() == 3
     });
     host.log_events(&[session_started(2)]);
     host.close();
+    let last = StoredTrace::list(&home.traces()).unwrap().pop().unwrap();
     assert!(
-        home.read_trace().is_sealed,
+        read_trace(&last.files[0]).is_sealed,
         "the one that was written stayed"
     );
 }

@@ -61,7 +61,9 @@ impl Original {
                     self.activity.entry(tab.id).or_insert(since);
                 }
             }
-            Input::TabActivated { tab, .. } | Input::TabLoaded { tab, .. } => {
+            Input::TabActivated { tab, .. } | Input::TabLoaded { tab, .. }
+                if world.tab(*tab).is_some() =>
+            {
                 self.activity.insert(*tab, now);
             }
             Input::WindowFocused { win: Some(win) } => {

@@ -64,15 +64,16 @@ impl Tabzen {
         let now = world.moment().now;
         match input {
             Input::TabActivated { tab, .. } => {
-                self.used_ms.insert(*tab, now);
-                let host = world.tab(*tab).and_then(|tab| world.host_of(tab));
-                if let Some(host) = host {
-                    for host in self.note_visit(host, now) {
-                        self.time_all_on(world, &host);
+                if let Some(tab) = world.tab(*tab) {
+                    self.used_ms.insert(tab.id, now);
+                    if let Some(host) = world.host_of(tab) {
+                        for host in self.note_visit(host, now) {
+                            self.time_all_on(world, &host);
+                        }
                     }
                 }
             }
-            Input::TabLoaded { tab, .. } => {
+            Input::TabLoaded { tab, .. } if world.tab(*tab).is_some() => {
                 self.used_ms.entry(*tab).or_insert(now);
             }
             Input::WindowFocused { win: Some(win) } => {

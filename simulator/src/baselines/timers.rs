@@ -88,9 +88,9 @@ impl Timers {
     /// Starts without any. The clock is the wall's or the machine's: it must run whenever time
     /// passes, so that the moment at which a timer ends can be told beforehand.
     pub(super) fn on(clock: TtlClock) -> Self {
-        debug_assert!(
+        assert!(
             clock != TtlClock::Active,
-            "nobody knows when the user is back"
+            "no timer runs on the user's clock: nobody knows when they are back; look at every event"
         );
         Self {
             clock,

@@ -17,6 +17,9 @@ pub struct Course {
     pub span_ms: i64,
     /// The most tabs open in each span.
     pub tabs: Vec<usize>,
+    /// How many are open now.
+    #[serde(skip)]
+    now: usize,
 }
 
 impl Default for Course {
@@ -25,6 +28,7 @@ impl Default for Course {
             from_ms: 0,
             span_ms: MINUTE_MS,
             tabs: Vec::new(),
+            now: 0,
         }
     }
 }
@@ -43,10 +47,11 @@ impl Course {
                 .collect();
         }
         let index = usize::try_from(passed / self.span_ms).unwrap_or(0);
-        let before = self.tabs.last().copied().unwrap_or(tabs);
-        while self.tabs.len() <= index {
-            self.tabs.push(before);
+        // What was open last stayed so until now.
+        if self.tabs.len() <= index {
+            self.tabs.resize(index + 1, self.now);
         }
+        self.now = tabs;
         let most = &mut self.tabs[index];
         *most = tabs.max(*most);
     }
@@ -64,5 +69,14 @@ mod tests {
         }
         assert!(course.tabs.len() <= COURSE_POINTS);
         assert_eq!(course.tabs.iter().max(), Some(&500));
+    }
+
+    #[test]
+    fn a_course_falls_when_tabs_are_closed() {
+        let mut course = Course::default();
+        for (seconds, tabs) in [(0, 1), (10, 9), (20, 2), (200, 3), (210, 1), (300, 1)] {
+            course.note(seconds * 1_000, tabs);
+        }
+        assert_eq!(course.tabs, [9, 2, 2, 3, 1, 1]);
     }
 }

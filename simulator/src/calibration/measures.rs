@@ -8,6 +8,10 @@ use super::{HOUR_MS, MINUTE_MS, WEEK_MS};
 /// The fewest values a distribution is fitted to.
 const FEWEST_TO_FIT: u64 = 20;
 
+/// The fewest departures that a point of the curve of returns is made of: with fewer, one of them
+/// moves it by more than five points.
+pub const FEWEST_AWAY: u64 = 20;
+
 /// Digits that a histogram keeps: an error of one part in a thousand.
 const DIGITS: u8 = 3;
 
@@ -353,11 +357,18 @@ impl Measures {
     }
 
     /// How likely a site that was away for so long (in milliseconds) is returned to in the next
-    /// hour, in steps of a third of the time away.
+    /// hour, in steps of a third of the time away, as long as there are [`FEWEST_AWAY`] departures
+    /// to tell it by.
     pub fn return_by_idle(&self) -> Vec<(f64, f64)> {
+        let away_for = |idle_ms: i64| -> u64 {
+            let gaps = [Of::ReturnGap, Of::CensoredGap].map(|of| &self.histograms[of as usize]);
+            gaps.map(|gaps| gaps.len() - up_to(gaps, idle_ms - 1))
+                .iter()
+                .sum()
+        };
         let mut points = Vec::new();
         let mut idle_ms = MINUTE_MS;
-        while idle_ms <= 4 * WEEK_MS {
+        while idle_ms <= 4 * WEEK_MS && away_for(idle_ms) >= FEWEST_AWAY {
             if let Ok(share) = self.returns(idle_ms, HOUR_MS) {
                 points.push((idle_ms as f64, share));
             }
@@ -481,6 +492,19 @@ mod tests {
         short.note(Of::CensoredGap, 10 * MINUTE_MS);
         assert!(short.returns(0, HOUR_MS).is_err());
         assert_eq!(short.returns(15 * MINUTE_MS, HOUR_MS), Ok(1.0));
+    }
+
+    #[test]
+    fn a_handful_of_departures_makes_no_curve() {
+        let gaps =
+            |minutes: &[i64]| measured(Of::ReturnGap, minutes.iter().map(|it| it * MINUTE_MS));
+        assert_eq!(gaps(&[2; 19]).return_by_idle(), []);
+        let mut many = gaps(&[2; 20]);
+        let until = |measures: &Measures| measures.return_by_idle().last().unwrap().0;
+        assert!(until(&many) <= (2 * MINUTE_MS) as f64);
+        // One that was away for an hour says nothing of others.
+        many.note(Of::ReturnGap, HOUR_MS);
+        assert!(until(&many) <= (2 * MINUTE_MS) as f64);
     }
 
     #[test]

@@ -58,6 +58,16 @@ pub struct Calibration {
     last: Option<View>,
     session_began_ms: i64,
     stay: Option<Stay>,
+    /// For how long so many tabs and windows were open since the last view's minute was over: time of
+    /// the session if another view follows in time.
+    since_view: BTreeMap<Open, i64>,
+}
+
+/// How much is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Open {
+    tabs: usize,
+    windows: usize,
 }
 
 /// What is kept of an open tab.
@@ -150,6 +160,7 @@ impl Calibration {
             last: None,
             session_began_ms: 0,
             stay: None,
+            since_view: BTreeMap::new(),
         }
     }
 
@@ -176,21 +187,21 @@ impl Calibration {
         if let Some(view) = self.pending.take() {
             self.begin_view(view);
         }
+        if let Some(began_ms) = self.began_ms {
+            self.measures.span_ms = self.last_ms.saturating_sub(began_ms);
+        }
+        let mut until_ms = self.last_ms;
         if let Some(last) = self.last {
             self.end_session(last);
+            until_ms = until_ms.max(last.t_ms + LAST_VIEW_MS);
+            self.spend(until_ms);
         }
         self.end_week();
-        let until_ms = self
-            .last_ms
-            .max(self.last.map_or(0, |last| last.t_ms + LAST_VIEW_MS));
         for site in std::mem::take(&mut self.sites) {
             self.end_thread(site.stays);
             if let Some(left_ms) = site.left_ms {
                 self.measures.note(Of::CensoredGap, until_ms - left_ms);
             }
-        }
-        if let Some(began_ms) = self.began_ms {
-            self.measures.span_ms = self.last_ms.saturating_sub(began_ms);
         }
         Person {
             measures: self.measures,
@@ -225,14 +236,19 @@ impl Calibration {
     /// Counts the time up to an event for what was open until then.
     fn spend(&mut self, t_ms: i64) {
         let began_ms = *self.began_ms.get_or_insert(t_ms);
-        let seen = self.pending.or(self.last);
-        if seen.is_some_and(|view| t_ms - view.t_ms <= SESSION_GAP_MS) {
+        if let Some(view) = self.pending.or(self.last) {
             let world = self.facts.world();
-            let passed = t_ms - self.last_ms;
-            self.measures
-                .note_for(Of::TabsOpen, world.tab_count(), passed);
-            self.measures
-                .note_for(Of::WindowsOpen, world.window_count(), passed);
+            let open = Open {
+                tabs: world.tab_count(),
+                windows: world.window_count(),
+            };
+            let counted_to = t_ms.min(view.t_ms + LAST_VIEW_MS).max(self.last_ms);
+            self.note_open(open, counted_to - self.last_ms);
+            if t_ms - view.t_ms <= SESSION_GAP_MS {
+                *self.since_view.entry(open).or_default() += t_ms - counted_to;
+            } else {
+                self.since_view.clear();
+            }
         }
         self.last_ms = t_ms;
         let week = (t_ms - began_ms) / WEEK_MS;
@@ -243,6 +259,11 @@ impl Calibration {
                 ..Week::default()
             };
         }
+    }
+
+    fn note_open(&mut self, open: Open, ms: i64) {
+        self.measures.note_for(Of::TabsOpen, open.tabs, ms);
+        self.measures.note_for(Of::WindowsOpen, open.windows, ms);
     }
 
     fn end_week(&mut self) {
@@ -418,6 +439,9 @@ impl Calibration {
         self.front_site = site;
         // A log of page visits has no pages without a host.
         let Some(site) = site else { return };
+        for (open, ms) in std::mem::take(&mut self.since_view) {
+            self.note_open(open, ms);
+        }
         let view = View {
             t_ms,
             tab: id,
@@ -556,5 +580,66 @@ impl Calibration {
         let (one_hour, eight_hours) = (since(HOUR_MS), since(8 * HOUR_MS));
         self.measures.note_for(Of::SitesOneHour, one_hour, 1);
         self.measures.note_for(Of::SitesEightHours, eight_hours, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::{Metrics, Page, Seq, Snapshot, TabFacts, WindowId};
+
+    use super::*;
+
+    fn tab(id: i64, active: bool) -> TabFacts {
+        TabFacts {
+            active: Some(active),
+            page: Some(Page::Web("example.org".into())),
+            ..TabFacts::new(TabId(id), WindowId(1))
+        }
+    }
+
+    /// How many tabs were open at the mean, in a trace with so much at these seconds.
+    fn tabs_open(mut inputs: Vec<(i64, Input)>) -> f64 {
+        inputs.sort_by_key(|&(seconds, _)| seconds);
+        let mut calibration = Calibration::new();
+        calibration.measures.only_threads = false;
+        for (seconds, input) in inputs {
+            let t_ms = seconds * SECOND_MS;
+            calibration.step(&Event {
+                seq: Seq(0),
+                t_ms,
+                input,
+            });
+        }
+        calibration.finish().measures.mean(Of::TabsOpen).unwrap()
+    }
+
+    #[test]
+    fn tabs_are_counted_while_there_is_a_session_however_often_the_machine_is_sampled() {
+        let navigated = Input::TabNavigated {
+            tab: TabId(1),
+            page: Some(Page::Web("example.com".into())),
+            protected: None,
+        };
+        let activated = Input::TabActivated {
+            tab: TabId(2),
+            win: WindowId(1),
+        };
+        let snapshot = Snapshot {
+            tabs: vec![tab(1, true)],
+            ..Snapshot::default()
+        };
+        // A session of 11 minutes, with a second tab for the last half of one; then one of a minute.
+        let inputs = vec![
+            (0, Input::SessionStarted(snapshot)),
+            (600, navigated),
+            (630, Input::TabOpened(tab(2, false))),
+            (3_600, activated),
+        ];
+        let expect = (10.5 * 1.0 + 0.5 * 2.0 + 1.0 * 2.0) / 12.0;
+        let sampled = (1..8_000).map(|seconds| (seconds, Input::Metrics(Metrics::default())));
+        let sampled = inputs.iter().cloned().chain(sampled).collect();
+        for got in [tabs_open(inputs), tabs_open(sampled)] {
+            assert!((got - expect).abs() < 1e-6, "{got}, expected {expect}");
+        }
     }
 }

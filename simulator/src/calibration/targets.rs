@@ -254,8 +254,8 @@ pub const TARGETS: &[Target] = &[
         .measured(|it| it.quantile(Of::Session, 0.5, MINUTE_MS as f64)),
     target("session_p90", "min")
         .about(
-            "from the first view to the last, no 30 minutes without one between: nine sessions \
-             of ten are no longer",
+            "from the first view to the last and 60 s for that one, no 30 minutes without one \
+             between: nine sessions of ten are no longer",
         )
         .computed(
             144.0,
@@ -376,7 +376,7 @@ pub const TARGETS: &[Target] = &[
         .one_within(0.03, 0.45)
         .measured(|it| it.returns(DAY_MS, DAY_MS)),
     target("threads_activated_once", "share")
-        .about("threads of a site, ended by 24 h without it, that have one stay only")
+        .about("threads of a site, with 24 h without it between them, that have one stay only")
         .computed(0.67, ".67 (browsing data of five people)")
         .within(0.59, 0.75)
         .one_within(0.50, 0.85)

@@ -8,10 +8,11 @@ use serde::Serialize;
 use simulator::anonymize::{Anonymizer, BYTES_GRID, Plan, Survey, TREATMENT};
 
 use crate::args::glossary::described;
+use crate::args::output::OptionalOutputArgs;
 use crate::console::{Console, bytes, number, span};
 use crate::outcome::Outcome;
 use crate::reading::{Show, open, read, shown};
-use crate::writing::{self, Written};
+use crate::writing::{self, NewTrace, Written};
 
 /// Make a copy of a trace that can be given away
 ///
@@ -26,12 +27,8 @@ pub(crate) struct AnonymizeArgs {
     /// The trace: a folder or a segment
     #[arg(value_name = "TRACE")]
     pub(crate) trace: PathBuf,
-    /// Write the copy to this folder, which must be empty or not there yet
-    #[arg(short, long, value_name = "FOLDER")]
-    pub(crate) output: Option<PathBuf>,
-    /// Compress what is written with zstd
-    #[arg(long, requires = "output")]
-    pub(crate) compress: bool,
+    #[command(flatten)]
+    pub(crate) output: OptionalOutputArgs,
     /// Let hosts that were in front less often than this share one name
     #[arg(long, value_name = "VISITS", default_value_t = 3)]
     pub(crate) pool_below: u64,
@@ -70,7 +67,7 @@ pub(crate) fn run(args: &AnonymizeArgs, console: &mut Console) -> anyhow::Result
     let plan = survey.finish(args.pool_below);
     let preview = preview(&plan);
     let mut written = None;
-    if let Some(output) = &args.output {
+    if let Some(output) = args.output.given() {
         for line in &preview {
             console.note(line);
         }
@@ -79,14 +76,14 @@ pub(crate) fn run(args: &AnonymizeArgs, console: &mut Console) -> anyhow::Result
         let mut anonymizer = Anonymizer::new(&plan, key);
         let opening = anonymizer.opening(trace.header());
         let begin_ms = anonymizer.begin_ms();
-        let mut derivation = writing::create(output, args.compress, &opening, begin_ms)?;
+        let mut made = NewTrace::begin(&output, &opening, begin_ms)?;
         read(&trace, Show::Progress, console, |line, _| {
             if let Some(piece) = anonymizer.take(line.clone()) {
-                derivation.append(piece)?;
+                made.append(piece)?;
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        written = Some(writing::finish(derivation)?);
+        written = Some(made.finish()?);
     }
     if args.json {
         console.json(&Report {

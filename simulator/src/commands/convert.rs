@@ -1,20 +1,20 @@
 //! `sim convert`: a trace in another form.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use recorder::{Body, Line, Trace, file_name};
+use recorder::{Body, Line, LogOpened, Trace, file_name};
 use serde::Serialize;
 #[cfg(feature = "analysis")]
 use simulator::parquet;
-use tempfile::NamedTempFile;
 
 use crate::console::{Console, bytes, count};
 use crate::outcome::Outcome;
 use crate::reading::{Ending, Show, open, read_with, shown};
+use crate::writing::{Readers, WholeFile};
 
 /// Write a trace in another form, nothing lost
 ///
@@ -148,17 +148,15 @@ struct Sink {
     out: PathBuf,
     is_folder: bool,
     current: Option<Encoder>,
-    done: Vec<(PathBuf, NamedTempFile)>,
-    /// What the current file will be called.
-    target: PathBuf,
+    done: Vec<WholeFile>,
 }
 
 /// A file in the making.
 enum Encoder {
-    Plain(BufWriter<NamedTempFile>),
-    Compressed(zstd::Encoder<'static, BufWriter<NamedTempFile>>),
+    Plain(WholeFile),
+    Compressed(zstd::Encoder<'static, WholeFile>),
     #[cfg(feature = "analysis")]
-    Parquet(Box<parquet::Writer<BufWriter<NamedTempFile>>>),
+    Parquet(Box<parquet::Writer<WholeFile>>),
 }
 
 impl Sink {
@@ -188,7 +186,6 @@ impl Sink {
             is_folder,
             current: None,
             done: Vec::new(),
-            target: out.to_owned(),
         })
     }
 
@@ -197,17 +194,7 @@ impl Sink {
             && (self.current.is_none() || self.form != Form::Parquet)
         {
             self.end_file()?;
-            if self.is_folder {
-                let name = file_name(line.t_ms, header.session, header.segment);
-                let name = name.context("the trace was opened at a time that no calendar has")?;
-                let suffix = if self.form == Form::Compressed {
-                    ".zst"
-                } else {
-                    ""
-                };
-                self.target = self.out.join(name + suffix);
-            }
-            self.current = Some(self.begin_file()?);
+            self.current = Some(self.begin_file(line.t_ms, header)?);
         }
         match &mut self.current {
             Some(Encoder::Plain(file)) => write_line(file, text)?,
@@ -219,15 +206,20 @@ impl Sink {
         Ok(())
     }
 
-    /// Begins a file beside the one that it will be, under a name of its own.
-    fn begin_file(&self) -> anyhow::Result<Encoder> {
-        let folder = match self.target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
+    /// Begins a file. In a folder a segment has the name that its writer gave it.
+    fn begin_file(&self, t_ms: i64, header: &LogOpened) -> anyhow::Result<Encoder> {
+        let file = if self.is_folder {
+            let name = file_name(t_ms, header.session, header.segment);
+            let name = name.context("the trace was opened at a time that no calendar has")?;
+            let suffix = if self.form == Form::Compressed {
+                ".zst"
+            } else {
+                ""
+            };
+            WholeFile::begin(&self.out.join(name + suffix), Readers::Owner)?
+        } else {
+            WholeFile::begin(&self.out, Readers::Owner)?
         };
-        let file = NamedTempFile::new_in(folder)
-            .with_context(|| format!("{}: cannot write there", folder.display()))?;
-        let file = BufWriter::new(file);
         Ok(match self.form {
             Form::Jsonl => Encoder::Plain(file),
             Form::Compressed => Encoder::Compressed(recorder::compressor(file)?),
@@ -246,30 +238,24 @@ impl Sink {
             Some(Encoder::Parquet(file)) => file.finish()?,
             None => return Ok(()),
         };
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        self.done.push((self.target.clone(), file));
+        self.done.push(file);
         Ok(())
     }
 
     /// Gives the files their names.
     fn finish(mut self, force: bool) -> anyhow::Result<Vec<Written>> {
         self.end_file()?;
-        if !force && let Some((target, _)) = self.done.iter().find(|(target, _)| target.exists()) {
+        if !force && let Some(file) = self.done.iter().find(|file| file.path.exists()) {
             bail!(
                 "{}: is there already; say --force to replace it",
-                target.display()
+                file.path.display()
             );
         }
         let mut written = Vec::new();
-        for (target, file) in self.done {
-            File::sync_all(file.as_file())?;
-            let bytes = file.as_file().metadata()?.len();
-            file.persist(&target)
-                .map_err(|error| error.error)
-                .with_context(|| format!("{}", target.display()))?;
+        for file in self.done {
             written.push(Written {
-                file: target.display().to_string(),
-                bytes,
+                file: file.path.display().to_string(),
+                bytes: file.end()?,
             });
         }
         Ok(written)

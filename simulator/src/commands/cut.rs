@@ -16,7 +16,7 @@ use crate::args::time::parse_time;
 use crate::console::Console;
 use crate::outcome::Outcome;
 use crate::reading::{Show, open, read, shown};
-use crate::writing;
+use crate::writing::{self, NewTrace};
 
 /// Cut a piece out of a trace, as a trace of its own
 ///
@@ -29,7 +29,7 @@ use crate::writing;
 #[command(after_help = "\
 Examples:
   sim cut traces/recorded/long --from-seq 500 --to-seq 900 --output piece
-  sim cut traces/recorded/long --from 2026-11-30T08:30:00Z --output piece
+  sim cut traces/recorded/long --from 2026-11-30T08:30:00Z --output later
   sim cut traces/recorded/long --tab 1782797111 --tab 1782797126 --output two-tabs")]
 pub(crate) struct CutArgs {
     /// The trace: a folder or a segment
@@ -93,31 +93,30 @@ pub(crate) fn run(args: CutArgs, console: &mut Console) -> anyhow::Result<Outcom
         to_ms: args.to,
         tabs,
     });
-    let mut derivation = None;
+    let mut made = None;
     let mut pieces = Vec::new();
     read(&trace, Show::Progress, console, |line, _| {
         let flow = cut.take(line.clone(), &mut pieces);
         for piece in pieces.drain(..) {
-            let derivation = match &mut derivation {
-                Some(derivation) => derivation,
-                none => none.insert(writing::create(
-                    &args.output.output,
-                    args.output.compress,
+            let made = match &mut made {
+                Some(made) => made,
+                none => none.insert(NewTrace::begin(
+                    &args.output,
                     &opening(trace.header(), piece.t_ms, &how),
                     piece.t_ms,
                 )?),
             };
-            derivation.append(piece)?;
+            made.append(piece)?;
         }
         Ok(flow)
     })?;
-    let Some(derivation) = derivation else {
+    let Some(made) = made else {
         bail!(
             "{}: no line of it is selected; «sim info» tells its times and how many lines it has",
             shown(&args.trace)
         );
     };
-    let written = writing::finish(derivation)?;
+    let written = made.finish()?;
     writing::tell(&written, args.json, console)?;
     Ok(Outcome::Yes)
 }

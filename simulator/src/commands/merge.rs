@@ -12,7 +12,7 @@ use crate::console::Console;
 use crate::named_traces::open_all;
 use crate::outcome::Outcome;
 use crate::reading::{Show, read, shown};
-use crate::writing;
+use crate::writing::{self, NewTrace};
 
 /// Put traces of one person into one, one after another
 ///
@@ -54,30 +54,25 @@ pub(crate) fn run(args: &MergeArgs, console: &mut Console) -> anyhow::Result<Out
         *begin_ms,
         &format!("merged with {}", sessions[1..].join(", ")),
     );
-    let mut derivation = writing::create(
-        &args.output.output,
-        args.output.compress,
-        &opening,
-        *begin_ms,
-    )?;
+    let mut made = NewTrace::begin(&args.output, &opening, *begin_ms)?;
     let mut merge = Merge::default();
     for (t_ms, path, trace) in &traces {
-        derivation.begin_source();
+        made.begin_source();
         for piece in merge
             .begin(trace.header(), *t_ms)
             .with_context(|| format!("{} cannot follow", shown(path)))?
         {
-            derivation.append(piece)?;
+            made.append(piece)?;
         }
         read(trace, Show::Progress, console, |line, _| {
             let piece = merge
                 .take(line.clone())
                 .with_context(|| format!("{} cannot follow", shown(path)))?;
-            derivation.append(piece)?;
+            made.append(piece)?;
             Ok(ControlFlow::Continue(()))
         })?;
     }
-    let written = writing::finish(derivation)?;
+    let written = made.finish()?;
     writing::tell(&written, args.json, console)?;
     Ok(Outcome::Yes)
 }

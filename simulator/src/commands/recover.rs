@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use recorder::{FORMAT_NAME, FORMAT_VERSION, Found, LogOpened, Origin, Privacy, Salvage};
 use serde::Serialize;
-use simulator::derivation::{Derivation, Piece, opening};
+use simulator::derivation::{Piece, opening};
 use simulator::recover::{Account, Recovery};
 
+use crate::args::output::{OptionalOutputArgs, OutputArgs};
 use crate::console::{Console, Safe, bytes, count, number};
 use crate::outcome::Outcome;
 use crate::reading::{LINES_A_TICK, Progress, Show, shown};
-use crate::writing::{self, Written};
+use crate::writing::{self, NewTrace, Written};
 
 /// Save what a damaged trace still holds
 ///
@@ -27,12 +28,8 @@ pub(crate) struct RecoverArgs {
     /// The trace: a folder or a segment
     #[arg(value_name = "TRACE")]
     pub(crate) trace: PathBuf,
-    /// Write what is kept to this folder, which must be empty or not there yet
-    #[arg(short, long, value_name = "FOLDER")]
-    pub(crate) output: Option<PathBuf>,
-    /// Compress what is written with zstd
-    #[arg(long, requires = "output")]
-    pub(crate) compress: bool,
+    #[command(flatten)]
+    pub(crate) output: OptionalOutputArgs,
     /// Write one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -50,11 +47,12 @@ struct Report<'a> {
 
 pub(crate) fn run(args: &RecoverArgs, console: &mut Console) -> anyhow::Result<Outcome> {
     let salvage = Salvage::open(&args.trace)?;
+    let output = args.output.given();
     let progress = Progress::of(salvage.files(), Show::Progress);
     let header = salvage.header().cloned().unwrap_or_else(unknown_header);
     let mut recovery = Recovery::default();
     let mut pieces = Vec::new();
-    let mut derivation = None;
+    let mut made = None;
     let mut reader = salvage.read();
     let mut found_count: u64 = 0;
     while let Some(found) = reader.next() {
@@ -66,12 +64,12 @@ pub(crate) fn run(args: &RecoverArgs, console: &mut Console) -> anyhow::Result<O
             progress.show(file, byte);
         }
         recovery.take(found, &mut pieces);
-        write(args, &header, &mut pieces, &mut derivation)?;
+        write(output.as_ref(), &header, &mut pieces, &mut made)?;
     }
     let account = recovery.finish(reader.vouched(), &mut pieces);
-    write(args, &header, &mut pieces, &mut derivation)?;
+    write(output.as_ref(), &header, &mut pieces, &mut made)?;
     progress.finish();
-    let written = derivation.map(writing::finish).transpose()?;
+    let written = made.map(NewTrace::finish).transpose()?;
     if args.json {
         console.json(&Report {
             trace: args.trace.display().to_string(),
@@ -102,26 +100,25 @@ pub(crate) fn run(args: &RecoverArgs, console: &mut Console) -> anyhow::Result<O
 }
 
 fn write(
-    args: &RecoverArgs,
+    output: Option<&OutputArgs>,
     header: &LogOpened,
     pieces: &mut Vec<Piece>,
-    derivation: &mut Option<Derivation>,
+    made: &mut Option<NewTrace>,
 ) -> anyhow::Result<()> {
-    let Some(output) = &args.output else {
+    let Some(output) = output else {
         pieces.clear();
         return Ok(());
     };
     for piece in pieces.drain(..) {
-        let derivation = match &mut *derivation {
-            Some(derivation) => derivation,
-            derivation @ None => derivation.insert(writing::create(
+        let made = match &mut *made {
+            Some(made) => made,
+            made @ None => made.insert(NewTrace::begin(
                 output,
-                args.compress,
                 &opening(header, piece.t_ms, "recovered"),
                 piece.t_ms,
             )?),
         };
-        derivation.append(piece)?;
+        made.append(piece)?;
     }
     Ok(())
 }

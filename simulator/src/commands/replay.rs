@@ -22,6 +22,7 @@ use crate::named_traces::{Distinct, NamedTrace, named_traces};
 use crate::outcome::Outcome;
 use crate::policy;
 use crate::reading::{Show, read_with, shown};
+use crate::writing::{Readers, WholeFile};
 
 use score_in_words::{time, write_scores};
 use start::Start;
@@ -226,7 +227,7 @@ fn replay(
             about: start.about(session.clone(), seq, end.digest.clone()),
             replay: replay.clone(),
         };
-        state_file::save(file, &state.to_bytes())?;
+        WholeFile::begin(file, Readers::Owner)?.end_with(&state.to_bytes())?;
         let open = match replay.open_decisions() as u64 {
             0 => String::new(),
             open => format!(", with {} on that line", count(open, "decision")),

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, presets};
 use maud::{Markup, html};
 use recorder::Trace;
 use serde::Serialize;
-use simulator::calibration::{Calibration, Course, Measures, Of, Person as Measure, Pool, Row};
+use simulator::calibration::{Calibration, Course, FEWEST_AWAY, Of, Person as Measure, Pool, Row};
 use simulator::comparison::Person;
 use simulator::plot::{Axis, Form, Mark, Plot, Scale, Series, Theme};
 
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &StatsArgs, console: &mut Console) -> anyhow::Result<Out
         Ok(Outcome::Yes)
     })?;
     if pool.people() > 0 {
-        let plots = plots(pool.measures(), &courses);
+        let plots = plots(&pool, &courses);
         if let Some(folder) = &args.svg {
             write_svg(folder, &plots)?;
         }
@@ -246,8 +246,9 @@ pub(super) fn write_rows(rows: &[Row], console: &mut Console) -> anyhow::Result<
     console.line("")
 }
 
-/// The plots, each with the name of its file.
-fn plots(measures: &Measures, courses: &[Course]) -> Vec<(&'static str, Plot)> {
+/// The plots of what is known, each with the name of its file.
+fn plots(pool: &Pool, courses: &[Course]) -> Vec<(&'static str, Plot)> {
+    let measures = pool.measures();
     let mut dwell = vec![Series::new(
         "as it was",
         Mark::Steps,
@@ -265,6 +266,19 @@ fn plots(measures: &Measures, courses: &[Course]) -> Vec<(&'static str, Plot)> {
         tabs.map(|(index, &tabs)| (day(index), tabs as f64))
             .collect()
     };
+    let of_whom = match pool.people() {
+        people if people > courses.len() => {
+            format!(
+                "How many tabs were open, day by day: {} of {people} people.",
+                courses.len()
+            )
+        }
+        _ => "How many tabs were open, day by day.".to_owned(),
+    };
+    let by_idle = format!(
+        "How likely a site is returned to within an hour, by how long it has been left. It goes on as \
+         long as there are {FEWEST_AWAY} departures to tell it by."
+    );
     let courses = courses.iter().zip(1..);
     let courses = courses
         .map(|(course, number)| Series::new(format!("person {number}"), Mark::Steps, days(course)))
@@ -278,7 +292,7 @@ fn plots(measures: &Measures, courses: &[Course]) -> Vec<(&'static str, Plot)> {
         series,
         labels: Vec::new(),
     };
-    vec![
+    let plots = [
         (
             "still-away",
             plot(
@@ -293,7 +307,7 @@ fn plots(measures: &Measures, courses: &[Course]) -> Vec<(&'static str, Plot)> {
             "return-by-idle",
             plot(
                 "Return within the next hour, by time away",
-                "How likely a site is returned to within an hour, by how long it has been left.",
+                &by_idle,
                 Axis::new("time since the site was left", Scale::Duration),
                 share("share that is returned to"),
                 vec![Series::new("", Mark::Line, measures.return_by_idle())],
@@ -313,13 +327,18 @@ fn plots(measures: &Measures, courses: &[Course]) -> Vec<(&'static str, Plot)> {
             "tabs-open",
             plot(
                 "Open tabs",
-                "How many tabs were open, day by day.",
+                &of_whom,
                 Axis::new("days from the beginning", Scale::Linear),
                 Axis::new("tabs", Scale::Linear),
                 courses,
             ),
         ),
-    ]
+    ];
+    let is_known = |plot: &Plot| plot.series.iter().any(|series| !series.points.is_empty());
+    plots
+        .into_iter()
+        .filter(|(_, plot)| is_known(plot))
+        .collect()
 }
 
 fn write_svg(folder: &Path, plots: &[(&str, Plot)]) -> anyhow::Result<()> {

@@ -15,6 +15,8 @@ pub struct Axis {
     pub format: fn(f64) -> String,
     /// What stands at 0, 1, 2 and so on, where these are no numbers but names.
     pub names: Vec<String>,
+    /// Whether nothing lies between two whole numbers.
+    pub is_whole: bool,
 }
 
 impl Axis {
@@ -27,6 +29,7 @@ impl Axis {
             margin: 0.0,
             format: |value| format!("{value}"),
             names: Vec::new(),
+            is_whole: false,
         }
     }
 
@@ -37,6 +40,13 @@ impl Axis {
             names,
             ..Self::new(label, Scale::Linear).from_to(-0.5, last + 0.5)
         }
+    }
+
+    /// Makes it an axis of counts.
+    #[must_use]
+    pub fn of_counts(mut self) -> Self {
+        self.is_whole = true;
+        self
     }
 
     /// Leaves so much of its length free at both ends.
@@ -59,8 +69,8 @@ impl Axis {
 pub enum Scale {
     /// Equal steps are equally long.
     Linear,
-    /// Lengths grow as the square root: for counts, of which a few are many more than the rest, and
-    /// none is a value, too.
+    /// Lengths grow as the square root: for counts and rates, of which a few are many more than the
+    /// rest, and none is a value, too.
     SquareRoot,
     /// Equal ratios are equally long. What is not above zero is not drawn.
     Logarithmic,

@@ -34,7 +34,8 @@ impl Form {
     pub(super) fn y_label_area(self) -> u32 {
         match self {
             Self::Image | Self::Wide | Self::WideStrip => 64,
-            Self::Narrow | Self::NarrowStrip | Self::Small => 48,
+            Self::Small => 60,
+            Self::Narrow | Self::NarrowStrip => 48,
         }
     }
 }

@@ -124,9 +124,16 @@ fn values(axis: &Axis, from: f64, to: f64) -> Vec<f64> {
     match axis.scale {
         _ if !axis.names.is_empty() => (0..axis.names.len()).map(|it| it as f64).collect(),
         Scale::Linear => even_steps(from, to),
-        Scale::SquareRoot => std::iter::once(0.0)
-            .chain((0..12).flat_map(one_two_five))
-            .collect(),
+        Scale::SquareRoot => {
+            let least = if axis.is_whole {
+                0
+            } else {
+                power_below(to * to)
+            };
+            std::iter::once(0.0)
+                .chain((least..12).flat_map(one_two_five))
+                .collect()
+        }
         // Where it spans few powers of ten, these are too few.
         Scale::Logarithmic if to - from < DECADES_FEW => {
             (-30..=30).flat_map(one_two_five).collect()
@@ -151,6 +158,15 @@ fn label(axis: &Axis, value: f64) -> String {
         }
         Scale::Linear | Scale::SquareRoot | Scale::Logarithmic => (axis.format)(value),
     }
+}
+
+/// The power of ten that is a tenth of a value at least, and a hundredth at most; no more than 0.
+fn power_below(value: f64) -> i32 {
+    let mut power = 0;
+    while power > -30 && 10_f64.powi(power + 1) > value {
+        power -= 1;
+    }
+    power
 }
 
 /// Steps of 1, 2 or 5 times a power of ten.
@@ -182,6 +198,31 @@ mod tests {
         check(0.0, 1.0, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
         check(-3.0, 7.0, &[-2.0, 0.0, 2.0, 4.0, 6.0]);
         check(0.0, 53.0, &[0.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
+    }
+
+    #[test]
+    fn rates_below_one_have_ticks_and_counts_none_between_two() {
+        let check = |axis: &Axis, most: f64, expect: &[&str]| {
+            let places = [0.0, most].map(|value| axis.scale.place(value).unwrap());
+            let ticks = Ticks::new(axis, places.into_iter(), 850, 36.0);
+            let labels: Vec<&str> = ticks.labels.iter().map(|(_, label)| &**label).collect();
+            assert_eq!(labels, expect, "up to {most}");
+        };
+        let rates = Axis::new("reloads an hour", Scale::SquareRoot);
+        check(
+            &rates,
+            0.072,
+            &["0", "0.001", "0.002", "0.005", "0.01", "0.02", "0.05"],
+        );
+        check(
+            &rates,
+            0.5,
+            &["0", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5"],
+        );
+        check(&rates, 3.0, &["0", "0.1", "0.2", "0.5", "1", "2"]);
+        let counts = Axis::new("reloads", Scale::SquareRoot).of_counts();
+        check(&counts, 2.0, &["0", "1", "2"]);
+        check(&counts, 40.0, &["0", "1", "2", "5", "10", "20"]);
     }
 
     #[test]

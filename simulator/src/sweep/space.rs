@@ -79,22 +79,26 @@ struct Range {
 }
 
 impl Range {
-    /// The value at a place from 0 to 1.
+    /// The value at a place from 0 to 1. The ends are what was asked for, to the digit.
     fn at(&self, place: f64) -> f64 {
-        if self.is_logarithmic {
-            let (from, to) = (libm::log(self.from), libm::log(self.to));
-            return rounded(libm::exp(from + place * (to - from)));
+        if place <= 0.0 {
+            return self.from;
         }
-        rounded(self.from + place * (self.to - self.from))
+        if place >= 1.0 {
+            return self.to;
+        }
+        let value = if self.is_logarithmic {
+            let (from, to) = (libm::log(self.from), libm::log(self.to));
+            libm::exp(from + place * (to - from))
+        } else {
+            self.from + place * (self.to - self.from)
+        };
+        // Few digits may lead beyond an end that has more.
+        rounded(value).clamp(self.from, self.to)
     }
 
     fn step(&self, index: usize, steps: usize) -> f64 {
-        match index {
-            // The ends are what was asked for, to the digit.
-            0 => self.from,
-            last if last + 1 == steps => self.to,
-            _ => self.at(index as f64 / (steps - 1) as f64),
-        }
+        self.at(index as f64 / (steps - 1) as f64)
     }
 }
 
@@ -546,6 +550,27 @@ mod tests {
         assert_eq!(range.at(1.0 / 3.0), json!(10.0));
         assert_eq!(range.at(0.123_456), json!(2.346), "four digits");
         assert_eq!(range.each(), Err(SpaceError::NoSteps("ttl_minutes")));
+    }
+
+    #[test]
+    fn no_value_lies_outside_its_range() {
+        for range in [
+            "ttl_minutes=1.00004..1.00006",
+            "ttl_minutes=1.00006..9.99994",
+            "ttl_minutes=1.00006..9.99996:log",
+            "ttl_minutes=10074..10076:3",
+        ] {
+            let dimension = Dimension::parse(range).unwrap();
+            let Values::Range(Range { from, to, .. }) = dimension.values else {
+                panic!("{range} is no range");
+            };
+            for place in 0..=100 {
+                let value = dimension.at(f64::from(place) / 100.0).as_f64().unwrap();
+                assert!((from..=to).contains(&value), "{range}: {value}");
+            }
+            assert_eq!(dimension.at(0.0), json!(from), "{range}");
+            assert_eq!(dimension.at(1.0), json!(to), "{range}");
+        }
     }
 
     #[test]

@@ -6,10 +6,12 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use recorder::{Line, Trace};
 use simulator::baselines::AnyPolicy;
-use simulator::replay::{Abreast, Lockstep, Replay, Step};
+use simulator::comparison::{Entrant, Loop, run, run_in_parts};
+use simulator::replay::{Abreast, Lockstep, Replay, Step, Tally};
 
 use crate::baselines::{every, two_days};
 use crate::fork::spread;
+use crate::packed::packed;
 use crate::properties::{body, greedy, lines};
 use crate::recorded::recordings;
 
@@ -70,6 +72,34 @@ proptest! {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn of_the_discards_of_a_part_no_more_return_early_than_there_are(
+        bodies in vec(body(), 0..60),
+        ends in vec(any::<Index>(), 0..4),
+    ) {
+        let entrants = (every().into_iter().chain([greedy().boxed()])).map(|policy| Entrant {
+            name: String::new(),
+            policy,
+            protected_domains: Vec::new(),
+            is_ticking: true,
+        });
+        let entrants: Vec<Entrant> = entrants.collect();
+        let lines = lines(bodies);
+        let trace = packed(&lines);
+        let until_ms = ends.iter().map(|end| lines.get(end.index(lines.len() + 1)));
+        let mut until_ms: Vec<i64> = until_ms.flatten().map(|line| line.t_ms).collect();
+        until_ms.sort_unstable();
+        let scores = run(&entrants, &trace, Loop::Closed, None).unwrap();
+        let all = run_in_parts(&entrants, &trace, Loop::Closed, &until_ms).unwrap();
+        for (score, parts) in scores.iter().zip(all) {
+            prop_assert_eq!(parts.len(), until_ms.len() + 1);
+            prop_assert!(parts.iter().all(|part| part.early_returns <= part.discards));
+            let counts = |tally: Tally| (tally.discards, tally.reloads, tally.early_returns);
+            let sum = counts(parts.into_iter().sum());
+            prop_assert_eq!(sum, (score.discards, score.reloads, score.early_returns));
+        }
+    }
 
     #[test]
     fn in_lockstep_each_of_two_is_as_alone(

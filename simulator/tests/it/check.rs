@@ -4,8 +4,8 @@ use std::fs;
 
 use engine::{DiscardedBy, Mode, TabId, WindowId};
 use recorder::{
-    Body, DiscardOutcome, DropReason, OrderDropped, TabActivated, TabClosed, TabDiscarded,
-    TabLoaded, TabNavigated, TabRestored, WindowClosed,
+    Body, DiscardOutcome, DropReason, OrderDropped, TabActivated, TabChanged, TabClosed,
+    TabDiscarded, TabLoaded, TabNavigated, TabRestored, WindowClosed,
 };
 
 use crate::commands::{check, edit, sim};
@@ -77,6 +77,17 @@ fn what_cannot_have_happened_is_found() {
         |it| {
             it.ext(Body::TabActivated(TabActivated { tab: one, win }));
             it.ext(Body::TabDiscarded(TabDiscarded { tab: one, by }))
+        },
+        "discarded_in_front",
+    );
+    let in_sight = TabChanged {
+        in_sight: Some(true),
+        ..TabChanged::new(TabId(3))
+    };
+    found(
+        |it| {
+            it.ext(Body::TabChanged(in_sight));
+            it.ext(Body::TabDiscarded(TabDiscarded { tab: TabId(3), by }))
         },
         "discarded_in_front",
     );

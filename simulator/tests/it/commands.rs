@@ -62,6 +62,7 @@ fn help() {
         "verify",
         "info",
         "replay",
+        "compare",
         "diff",
         "snapshot",
         "explain",
@@ -84,8 +85,18 @@ fn help() {
     for verb in verbs {
         let words: Vec<&str> = verb.split(' ').chain(["--help"]).collect();
         let name = format!("help_{}", verb.replace(' ', "_"));
-        insta::assert_snapshot!(name, sim(here, &words));
+        let said = sim(here, &words);
+        for example in examples(&said) {
+            assert!(example.contains("sim "), "a line of its own: {example}");
+        }
+        insta::assert_snapshot!(name, said);
     }
+}
+
+/// The examples of a help text, a command a line, as they are pasted.
+fn examples(help: &str) -> impl Iterator<Item = &str> {
+    let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_default();
+    examples.lines().take_while(|line| line.starts_with("  "))
 }
 
 #[test]
@@ -591,6 +602,19 @@ fn what_a_trace_without_samples_leaves_open_is_said() {
             "by reason: GATE_ALWAYS 5",
         ],
     );
+    // Of many traces each is named, and what it means is told once.
+    let mut recording = Recording::new(Mode::Observe);
+    recording.session(3).wait(20 * MINUTE).activate(2);
+    recorded.add(&recording.close(), "other");
+    let said = sim(
+        recorded.root(),
+        &["compare", "trace", "other", "-p", "ttl-15"],
+    );
+    assert!(
+        said.contains("other: there is no sample of the machine in it\n"),
+        "{said}"
+    );
+    assert_eq!(said.matches("are not scored").count(), 1, "{said}");
 }
 
 #[test]

@@ -382,6 +382,7 @@ impl Looks for Tabzen {
                 self.used_ms.remove(&tab);
             }
         }
+        self.used_ms.retain(|&tab, _| world.tab(tab).is_some());
     }
 
     fn look(&mut self, world: &World, asked: &Asked) -> Vec<(TabId, i64, i64)> {

@@ -4,10 +4,16 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::cargo::cargo_bin_cmd;
-use engine::{Mode, Orchestrator, PRESETS, PolicyDocument, SEMANTICS, Seq};
+use engine::{
+    DiscardedBy, MemorySource, Mode, Orchestrator, PRESETS, PolicyDocument, SEMANTICS, Seq, TabId,
+    WindowId,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use recorder::Line;
+use recorder::{
+    Body, Line, TabActivated, TabChanged, TabClosed, TabDiscarded, TabLoaded, TabMemory, TabMoved,
+    TabNavigated, TabReplaced, TabRestored,
+};
 use sha2::{Digest, Sha256};
 use simulator::baselines::{AnyPolicy, Never, named};
 use simulator::replay::{Replay, Replayed, Score};
@@ -109,6 +115,53 @@ pub(crate) fn spread(bodies: Vec<recorder::Body>, apart: i64) -> Vec<Line> {
         line.t_ms = first + (line.t_ms - first) * apart;
     }
     lines
+}
+
+/// Everything that a log could say of a tab that never was.
+fn of_no_tab(tab: TabId) -> Vec<Body> {
+    let (win, by, old) = (WindowId(1), DiscardedBy::Other, TabId(tab.0 + 1));
+    vec![
+        Body::TabActivated(TabActivated { tab, win }),
+        Body::TabNavigated(TabNavigated {
+            tab,
+            host: Some(format!("host-{tab}.example.org").into()),
+            scheme: None,
+            protected: None,
+        }),
+        Body::TabLoaded(TabLoaded { tab, ms: Some(9) }),
+        Body::TabChanged(TabChanged {
+            audible: Some(true),
+            in_sight: Some(true),
+            ..TabChanged::new(tab)
+        }),
+        Body::TabMoved(TabMoved { tab, win }),
+        Body::TabReplaced(TabReplaced { tab, old }),
+        Body::TabDiscarded(TabDiscarded { tab, by }),
+        Body::TabRestored(TabRestored { tab }),
+        Body::TabMemory(TabMemory {
+            tab,
+            bytes: 1 << 30,
+            how: MemorySource::Measured,
+        }),
+        Body::TabClosed(TabClosed { tab }),
+        Body::TabLoaded(TabLoaded { tab, ms: None }),
+        Body::TabActivated(TabActivated { tab, win }),
+    ]
+}
+
+#[test]
+fn of_tabs_that_never_were_nothing_is_kept() {
+    let lines = lines((0..1_000).map(TabId).flat_map(of_no_tab).collect());
+    for policy in policies() {
+        let mut replay = Replay::new(policy.boxed());
+        let sizes = lines.chunks(lines.len() / 2).map(|lines| {
+            take(&mut replay, lines);
+            state(replay.clone()).to_bytes().len()
+        });
+        let sizes: Vec<usize> = sizes.collect();
+        // Counts grow by some digits.
+        assert!(sizes[1] < sizes[0] + 100, "{}: {sizes:?}", policy.name());
+    }
 }
 
 proptest! {
@@ -513,13 +566,13 @@ fn what_cannot_be_gone_on_with_is_refused() {
         "--until",
         "3",
         "--save-state",
-        "no/such/folder",
+        "saved/state",
     ];
     check(
         folder,
         &nowhere,
         2,
-        &["sim: error: cannot write the state no/such/folder: entity not found\n"],
+        &["sim: error: cannot make saved: File exists"],
     );
     check(
         folder,

@@ -569,7 +569,8 @@ fn whoever_kills_an_import_leaves_no_copy_of_the_history() {
         assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
 
         let left = left_behind(folder.path());
-        assert!(left.len() <= 2, "{left:?}");
+        let names_max = if signal == Signal::TERM { 0 } else { 2 };
+        assert!(left.len() <= names_max, "{left:?}");
         for file in left {
             let place = file.parent().unwrap();
             assert_eq!(place, folder.path().join(".sim-out"));

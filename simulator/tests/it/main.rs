@@ -24,6 +24,7 @@ mod frontier;
 mod hostile;
 mod import;
 mod import_browser;
+mod interrupted;
 mod memory;
 mod merge;
 mod named_traces;

@@ -19,6 +19,10 @@ fn pack(lines: &[Line]) -> Vec<u8> {
     packer.finish(About::default()).unwrap()
 }
 
+pub(crate) fn packed(lines: &[Line]) -> PackedTrace {
+    PackedTrace::open(Arc::new(pack(lines))).unwrap()
+}
+
 fn steps(bytes: Vec<u8>) -> Vec<Step> {
     let packed = PackedTrace::open(Arc::new(bytes)).unwrap();
     let steps: Vec<Step> = packed.steps().map(Result::unwrap).collect();

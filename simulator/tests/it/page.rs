@@ -65,6 +65,7 @@ fn a_page_of_a_comparison_holds_everything_that_was_found() {
     assert!(at(">saved <small>GiB·h") < at(">early <small>%"));
     assert!(at(">Our policy<") < at(">Our policy without a part<"));
     assert!(at(">Others<") < at(">The bound<"));
+    assert!(at(">change <small>points") > at(">change <small>GiB·h"));
     assert!(at("<th scope=\"row\">") > at("<th scope=\"col\""));
     assert!(page.contains("tabindex=\"0\""));
     // Two plots, in two looks and two widths.
@@ -141,6 +142,11 @@ fn answer(mut stream: TcpStream, page: &str, asked: &Sender<String>) -> Option<(
 
 /// Shows a page, from a server that every name leads to.
 pub(crate) fn show(chromium: &Path, page: &str) -> Shown {
+    show_in(chromium, page, 1_280)
+}
+
+/// Shows it in a window of this width.
+fn show_in(chromium: &Path, page: &str, width: u32) -> Shown {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (tell, asked) = mpsc::channel();
@@ -155,6 +161,7 @@ pub(crate) fn show(chromium: &Path, page: &str) -> Shown {
     let output = Command::new(chromium)
         .args(QUIET)
         .args(["--enable-logging=stderr", "--dump-dom"])
+        .arg(format!("--window-size={width},900"))
         .arg(format!("--host-resolver-rules=MAP * 127.0.0.1:{port}"))
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg("http://reports.example/page")
@@ -200,4 +207,21 @@ fn a_browser_shows_a_page_without_a_complaint_or_a_request() {
         shown.requests,
         ["reports.example/page", "elsewhere.example/image"]
     );
+}
+
+#[test]
+fn a_telephone_scrolls_a_wide_table_and_not_the_page() {
+    let Some(chromium) = chromium() else {
+        return;
+    };
+    let page = all(&two_traces());
+    let policy = page.find("<meta http-equiv").unwrap();
+    let after = policy + page[policy..].find('>').unwrap() + 1;
+    let measuring = "<script>\
+        const { scrollWidth, clientWidth } = document.documentElement;\
+        document.title = `${scrollWidth - clientWidth} px too wide`;\
+        </script>";
+    let measured = format!("{}{}", &page[..policy], &page[after..]).replace("</html>", measuring);
+    let shown = show_in(&chromium, &measured, 500).document;
+    assert!(shown.contains("<title>0 px too wide<"), "{shown}");
 }

@@ -79,7 +79,7 @@ fn plots_are_written_light_and_dark() {
         &recorded,
         &["trace", "--svg", "plots", "--html", "page.html"],
     );
-    for name in ["still-away", "return-by-idle", "page-dwell", "tabs-open"] {
+    for name in ["still-away", "page-dwell", "tabs-open"] {
         for theme in ["light", "dark"] {
             let file = recorded.root().join(format!("plots/{name}-{theme}.svg"));
             assert!(
@@ -90,8 +90,9 @@ fn plots_are_written_light_and_dark() {
         }
     }
     let page = fs::read_to_string(recorded.root().join("page.html")).unwrap();
-    // Four plots, in two looks and two widths.
-    assert_eq!(page.matches("<svg role=\"img\"").count(), 16);
+    // Three plots, in two looks and two widths. Of a handful of departures no curve is drawn.
+    assert_eq!(page.matches("<svg role=\"img\"").count(), 12);
+    assert!(!page.contains("id=\"return-by-idle\""));
     // It needs nothing from anywhere.
     assert!(
         !page

@@ -8,7 +8,7 @@ use crate::people::PersonArgs;
 ///
 /// Runs every policy over every trace and writes one table: what each saved, how often it was
 /// wrong, and how near it came to a clairvoyant, who knows how each trace goes on. With several
-/// traces the differences from the base come with 95 % intervals, from a bootstrap over the traces.
+/// traces the differences from the base come with 95 % intervals, from a bootstrap over people.
 /// The rows lru-10, never and clairvoyant are always there. Exits with 1 where a policy of ours
 /// discards a tab that a hard guard protects.
 #[derive(Debug, clap::Args)]

@@ -215,7 +215,13 @@ fn ablation(comparison: &Comparison) -> Markup {
     let base = comparison.base_row();
     let columns = &super::columns::COLUMNS[..ABLATION_COLUMNS];
     let headings = columns.iter().flat_map(|column| {
-        let change = Heading::number("change", column.unit);
+        // A difference of two percentages is none of either.
+        let unit = if column.unit == "%" {
+            "points"
+        } else {
+            column.unit
+        };
+        let change = Heading::number("change", unit);
         [Heading::number(column.title, column.unit), change]
     });
     let rows = (1..)

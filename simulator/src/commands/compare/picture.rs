@@ -53,7 +53,9 @@ pub(super) fn savings(comparison: &Comparison) -> Plot {
     Plot {
         title: "Memory saved against reloads".to_owned(),
         description: description(comparison),
-        x: Axis::new("reloads", Scale::SquareRoot).with_margin(0.09),
+        x: Axis::new("reloads", Scale::SquareRoot)
+            .of_counts()
+            .with_margin(0.09),
         y: Axis::new("saved, GiB·h", Scale::Linear).with_margin(0.06),
         series: vec![
             Series::new("the most that can be saved", Mark::Steps, frontier).colored(FRONTIER),
@@ -190,7 +192,9 @@ pub(super) fn families(curves: &[Curve]) -> Plot {
             "One line for each of {}. The table has where they pass 70, 80 and 90 %.",
             names.join(", ")
         ),
-        x: Axis::new("reloads", Scale::SquareRoot).with_margin(0.02),
+        x: Axis::new("reloads", Scale::SquareRoot)
+            .of_counts()
+            .with_margin(0.02),
         y: Axis::new("saved of the background, %", Scale::Linear).with_margin(0.02),
         series: series.collect(),
         labels: Vec::new(),

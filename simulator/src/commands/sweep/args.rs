@@ -35,7 +35,7 @@ use crate::trace_cache::CacheArgs;
     subcommand_negates_reqs = true,
     after_help = "\
 Examples:
-  sim sweep traces/recorded/* --vary ttl_minutes=5..60:12 --vary focus.enabled=false,true --output ttl
+  sim sweep traces/recorded/* --vary ttl_minutes=5..60:12 --vary gate=pressure,always --output ttl
   sim sweep people/* --vary ttl_minutes=1..240:log --vary batch_high=1..8 --sobol 256 --output wide
   sim sweep --plan ttl/plan.toml --output again
   sim sweep plan traces/recorded/* --vary ttl_minutes=5..60:12 > units.jsonl

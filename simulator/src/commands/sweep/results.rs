@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 #[cfg(feature = "analysis")]
 use std::fs::File;
+use std::io::Write as _;
 #[cfg(feature = "analysis")]
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -26,7 +27,7 @@ use super::rows::{DamagedRows, RowFile};
 use crate::console::{Console, Safe, count, percent};
 use crate::outcome::Outcome;
 use crate::reading::shown;
-use crate::writing::{WholeFile, write_whole};
+use crate::writing::{Readers, WholeFile, write_whole};
 
 /// How many missing units are named.
 const MISSING_NAMED: usize = 5;
@@ -138,7 +139,8 @@ impl<'a> Results<'a> {
         let mut order = Vec::new();
         let mut hash = Sha256::new();
         let mut row_count = 0_u64;
-        let mut file = WholeFile::begin(&out.join("results.jsonl"))?;
+        let results = out.join("results.jsonl");
+        let mut file = WholeFile::begin(&results, Readers::Anybody)?;
         for unit in self.units {
             let row = self.row(unit)?;
             let Task::Score { policy, .. } = &unit.task else {
@@ -155,8 +157,7 @@ impl<'a> Results<'a> {
             pools.entry(policy.clone()).or_default().add(unit, &summed);
             hash.update(&row);
             hash.update(b"\n");
-            file.write(row.as_bytes())?;
-            file.write(b"\n")?;
+            writeln!(file, "{row}").with_context(|| format!("cannot write {}", shown(&results)))?;
             row_count += 1;
         }
         file.end()?;
@@ -517,14 +518,15 @@ fn write_table(out: &Path, units: &[Unit]) -> anyhow::Result<()> {
     let columns = Row::columns(varied.into_iter().flatten());
     let lines = out.join("results.jsonl");
     let mut lines = BufReader::new(File::open(&lines).with_context(|| shown(&lines))?);
-    let WholeFile { path, out } = WholeFile::begin(&out.join("results.parquet"))?;
+    let path = out.join("results.parquet");
     let cannot = || format!("cannot write {}", shown(&path));
-    let mut table = ResultsWriter::new(out, columns).with_context(cannot)?;
+    let file = WholeFile::begin(&path, Readers::Anybody)?;
+    let mut table = ResultsWriter::new(file, columns).with_context(cannot)?;
     let mut line = String::new();
     while lines.read_line(&mut line)? > 0 {
         table.push(line.trim_end()).with_context(cannot)?;
         line.clear();
     }
-    let out = table.finish().with_context(cannot)?;
-    WholeFile { path, out }.end()
+    table.finish().with_context(cannot)?.end()?;
+    Ok(())
 }

@@ -11,14 +11,15 @@ use crate::trace_cache::CacheArgs;
 ///
 /// Searches for variants of a policy (--base) that save most and need few reloads, return early
 /// rarely and leave little pressure, within limits. Unless --max-reloads-per-hour names another, the
-/// limit is what the base itself needs. What a search finds is judged on what it did not see: people
-/// are held out in turn (--folds), and each window of time is judged by what was chosen on those
-/// before it (--windows). Of the candidates one is chosen whose neighbours do as well.
+/// limit is what the base or original-2026 needs, whichever needs fewer. What a search finds is
+/// judged on what it did not see: people are held out in turn (--folds), and each window of time but
+/// the first is, for what was chosen on those before it (--windows). Of the candidates one is chosen
+/// whose neighbours do as well.
 ///
 /// --output holds tune.json (every variant, the fronts in training and held out, sensitivities, the
 /// evidence) and, where what was chosen is better than the base beyond the noise and keeps the limits
 /// wherever it was held out, policy.toml, ready for the host. Exits with 1 where nothing can be
-/// recommended, as with fewer than 10 people.
+/// recommended, as with fewer than 10 people who had something to save.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -65,7 +66,8 @@ pub(crate) struct TuneArgs {
     /// Into how many windows everybody's time is cut; 1 does without walking forward
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = parse_few)]
     pub(crate) windows: usize,
-    /// How many variants each search tries
+    /// How many variants each search tries before it polishes the best and looks at their neighbours,
+    /// which takes hundreds more
     #[arg(long, value_name = "N", default_value_t = 160, value_parser = parse_trials)]
     pub(crate) trials: usize,
     /// How many of them are tried at a time, before the search learns of them
