@@ -1,6 +1,8 @@
 //! What people choose: mode and pause, privacy, policy. A choice holds once its file or the log has
 //! it, and what another browser's host was told is seen in the file.
 
+use std::io::{self, ErrorKind};
+
 use engine::{PolicyDocument, PolicyError};
 use recorder::PolicySource;
 
@@ -68,13 +70,15 @@ impl Connection {
             self.send(error.answering(request));
             return;
         }
-        // A full disk has no room for the file until something goes.
-        if matches!(self.log, Log::Failed(_)) {
-            self.remove_surplus(choice, now);
-        }
         // The file first: a choice that it does not have would be gone with the next start, and
         // names would be told again.
-        if let Err(error) = self.privacy_file.store(&choice) {
+        let mut kept = self.privacy_file.store(&choice);
+        if kept.as_ref().is_err_and(is_for_want_of_room) {
+            // There is some once what is left out of the choice is gone.
+            self.remove_surplus(choice, now);
+            kept = self.privacy_file.store(&choice);
+        }
+        if let Err(error) = kept {
             let error = refusals::unkept_choice(&error);
             self.send(error.answering(request));
             return;
@@ -157,4 +161,11 @@ impl Connection {
             session.change_policy(policy, by, now, tools)
         })
     }
+}
+
+fn is_for_want_of_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
 }

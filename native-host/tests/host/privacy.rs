@@ -579,6 +579,26 @@ fn a_choice_that_cannot_be_read_removes_nothing() {
     assert!(logs.iter().all(|log| log.exists()));
 }
 
+#[test]
+fn a_choice_that_is_not_kept_removes_nothing() {
+    let home = Home::new();
+    let logs = [20, 4].map(|days| write_old_trace(&home, days, 9));
+    let choice = home.state().join("privacy.json");
+    let hidden = r#"{"privacy":"keyed-hash","keep_days":30,"keep_mib":256}"#;
+    fs::write(&choice, hidden).unwrap();
+    // Without a key there is no log.
+    fs::create_dir(home.state().join("host-key")).unwrap();
+    let mut host = Host::start(&home);
+    host.send(&crate::client::hello(&new_session()));
+    host.expect_error("log_unavailable");
+    fs::remove_file(&choice).unwrap();
+    std::os::unix::fs::symlink("nowhere/privacy.json", &choice).unwrap();
+    let error = host.ask(json!({"type": "set_privacy", "keep_days": 1}));
+    assert_eq!(error["code"], "bad_privacy", "{error}");
+    host.kill();
+    assert!(logs.iter().all(|log| log.exists()));
+}
+
 /// Runs `erase`, and returns its exit code, its stdout and its stderr.
 fn erase(home: &Home, args: &[&str]) -> (Option<i32>, String, String) {
     let output = home
