@@ -6,6 +6,7 @@ mod answers;
 mod choices;
 mod log;
 
+use std::mem;
 use std::sync::Arc;
 
 use engine::PolicyDocument;
@@ -205,8 +206,7 @@ impl Connection {
     /// Ends the connection: seals the log and keeps what was learnt.
     pub fn finish(mut self, now: Reading) -> Ending {
         let ending = self.ending.unwrap_or(Ending::Sealed);
-        let mut tools = self.outside.tools();
-        let (mut session, lost_samples) = match self.log {
+        let (mut session, lost_samples) = match mem::replace(&mut self.log, Log::Closed) {
             Log::Closed => return ending,
             Log::Open(session) => (session, None),
             Log::Failed(Failure { session: None, .. }) => return Ending::DataLost,
@@ -214,8 +214,16 @@ impl Connection {
                 session: Some(session),
                 lost_samples,
                 ..
-            }) => (session, Some(lost_samples)),
+            }) if self.may_go_on(&session) => (session, Some(lost_samples)),
+            Log::Failed(_) => {
+                crate::report(format_args!(
+                    "the log stays unsealed: its hosts have names or marks that are not chosen \
+                     any more"
+                ));
+                return Ending::DataLost;
+            }
         };
+        let mut tools = self.outside.tools();
         let recovered = match lost_samples {
             None => Ok(()),
             // A last try: the disk may have room again.

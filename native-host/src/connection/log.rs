@@ -111,6 +111,12 @@ impl Connection {
         }
     }
 
+    /// Whether a log that failed may be gone on with: neither the choice of privacy nor, where it
+    /// matters, the list of protected domains was changed meanwhile.
+    pub(super) fn may_go_on(&self, session: &Session) -> bool {
+        session.marks_hold(&self.policy) && session.privacy() == self.privacy.privacy
+    }
+
     pub(super) fn retry_log(&mut self, now: Reading) {
         if !matches!(&self.log, Log::Failed(failure) if now.boot_ms >= failure.retry_ms) {
             return;
@@ -122,11 +128,7 @@ impl Connection {
         let wait_ms = (failure.wait_ms * 2).min(LONGEST_RETRY_MS);
         match failure.session {
             None => self.try_to_open(failure.lost_samples, wait_ms, now),
-            // The list of protected domains or the choice of privacy was changed meanwhile.
-            Some(session)
-                if !session.marks_hold(&self.policy)
-                    || session.privacy() != self.privacy.privacy =>
-            {
+            Some(session) if !self.may_go_on(&session) => {
                 self.begin_after(session.acknowledged_n());
                 drop(session);
                 self.try_to_open(failure.lost_samples, wait_ms, now);
