@@ -115,5 +115,15 @@ mod tests {
         }
         std::fs::remove_file(&path).unwrap();
         assert_eq!(file.poll(), None);
+        // The disk that it leads to is away: nobody has taken the choice back.
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).unwrap();
+        let (mut file, choice) = open();
+        assert_eq!(choice, PrivacyChoice::when_unreadable().0);
+        std::fs::write(
+            folder.path().join("elsewhere"),
+            r#"{"privacy":"site","keep_days":7,"keep_mib":16}"#,
+        )
+        .unwrap();
+        assert_eq!(file.poll(), Some(chosen));
     }
 }
