@@ -253,8 +253,8 @@ impl Session {
     }
 
     /// Whether the marks on protected tabs are those of this policy's list. Under names of the log
-    /// they alone tell what is protected, and a line does not change them on tabs that are there;
-    /// so another list needs another log.
+    /// they alone tell what is protected, and until a tab loads or is told anew it has the one that
+    /// it had; so another list needs another log.
     pub fn marks_hold(&self, policy: &PolicyDocument) -> bool {
         self.naming == Naming::Hostname || self.policy.protected_domains == policy.protected_domains
     }
