@@ -614,6 +614,11 @@ mod tests {
 
     #[test]
     fn every_type_that_is_read_is_known() {
+        let error = serde_json::from_str::<Incoming>(r#"{"type":"sing"}"#).unwrap_err();
+        let error = error.to_string();
+        // unknown variant `sing`, expected one of `hello`, …
+        let read: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+        assert_eq!(read, INCOMING);
         for type_name in INCOMING {
             let message = format!(r#"{{"type":"{type_name}"}}"#);
             let error = Incoming::read(message.as_bytes()).unwrap_err();
