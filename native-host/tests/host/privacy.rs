@@ -582,6 +582,41 @@ fn what_is_too_old_or_too_much_goes_at_the_start_and_when_it_is_chosen() {
     );
 }
 
+#[test]
+fn a_choice_that_cannot_be_read_removes_nothing() {
+    let home = Home::new();
+    let logs = [400, 3].map(|days| write_old_trace(&home, days, 9));
+    fs::create_dir_all(home.state()).unwrap();
+    fs::write(home.state().join("privacy.json"), "{").unwrap();
+    let (mut host, _) = Host::connect(&home, &new_session());
+    let expect = json!({
+        "privacy": "keyed-hash", "keep_days": 3_650, "keep_mib": 1_048_576, "removed": null,
+    });
+    assert_eq!(host.status()["privacy"], expect);
+    host.close();
+    assert!(logs.iter().all(|log| log.exists()));
+}
+
+#[test]
+fn a_choice_that_is_not_kept_removes_nothing() {
+    let home = Home::new();
+    let logs = [20, 4].map(|days| write_old_trace(&home, days, 9));
+    let choice = home.state().join("privacy.json");
+    let hidden = r#"{"privacy":"keyed-hash","keep_days":30,"keep_mib":256}"#;
+    fs::write(&choice, hidden).unwrap();
+    // Without a key there is no log.
+    fs::create_dir(home.state().join("host-key")).unwrap();
+    let mut host = Host::start(&home);
+    host.send(&crate::client::hello(&new_session()));
+    host.expect_error("log_unavailable");
+    fs::remove_file(&choice).unwrap();
+    std::os::unix::fs::symlink("nowhere/privacy.json", &choice).unwrap();
+    let error = host.ask(json!({"type": "set_privacy", "keep_days": 1}));
+    assert_eq!(error["code"], "bad_privacy", "{error}");
+    host.kill();
+    assert!(logs.iter().all(|log| log.exists()));
+}
+
 /// Runs `erase`, and returns its exit code, its stdout and its stderr.
 fn erase(home: &Home, args: &[&str]) -> (Option<i32>, String, String) {
     let output = home
