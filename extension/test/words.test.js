@@ -11,6 +11,7 @@ import {
   healthText,
   healthTroubles,
   levelText,
+  numberText,
   observedText,
   onceText,
   outcomeText,
@@ -66,6 +67,8 @@ test("amounts and times as people say them", () => {
   assert.equal(durationText(72 * 60 * MINUTE), "3 days");
   assert.equal(countText(1, "tab"), "1 tab");
   assert.equal(countText(0, "tab"), "0 tabs");
+  assert.equal(countText(2_000, "tab"), "2,000 tabs");
+  assert.equal(numberText(1_234_567), "1,234,567");
   assert.equal(new Date(FOREVER_MS).getUTCFullYear(), 9999);
 });
 
@@ -124,6 +127,9 @@ test("why a tab is awake", () => {
     "Not used for 4 min, the limit is 15 min. Part of what you work on. A site you often return to.",
   );
   check({ verdict: "guarded", guards: ["PINNED", "PROTECTED"] }, "It is pinned, its site is protected.");
+  // The window may lie behind others for hours.
+  check({ verdict: "guarded", guards: ["ACTIVE"] }, "It is in front of its window.");
+  check({ verdict: "guarded", guards: ["LOADING"] }, "It is loading.");
   check(
     { verdict: "wait", idle_ms: 20 * MINUTE },
     "Memory is not short enough. Not used for 20 min, the limit is 15 min.",
