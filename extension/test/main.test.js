@@ -277,7 +277,8 @@ test("without a host the view says so, and a mark stands on the button", async (
   await assert.rejects(browser.listeners.asked({ ask: "policy" }), { code: "no_host" });
 });
 
-test("of a host that does not answer, or answers too late, the view says so", async () => {
+test("of a host that does not answer, or answers too late, the view says so", async (t) => {
+  const reported = t.mock.method(console, "error", () => {});
   const browser = await started();
   await browser.port.says(hello());
   const view = () => browser.listeners.asked({ ask: "view" });
@@ -295,6 +296,7 @@ test("of a host that does not answer, or answers too late, the view says so", as
   await browser.port.says({ type: "status", request: request + 1, score: 3 });
   const answered = await inTime;
   assert.deepEqual([answered.connection.state, answered.status.score], ["connected", 2]);
+  assert.equal(reported.mock.callCount(), 1, "an answer that comes late or twice is no fault");
 });
 
 test("who looks does not wait for the next attempt to connect", async () => {

@@ -38,6 +38,22 @@ test("the first message says who speaks", async () => {
   ]);
 });
 
+test("who connects twice has one port", async () => {
+  const browser = new FakeBrowser();
+  const { identity } = browser;
+  browser.identity = async () => {
+    await settle();
+    return identity();
+  };
+  const { port } = await connecting(browser);
+  port.connect();
+  await settle();
+  await settle();
+  port.connect();
+  await settle();
+  assert.equal(browser.ports.length, 1);
+});
+
 test("connected is who was answered, not who has a port", async () => {
   const { browser, port, heard } = await connecting();
   assert.equal(port.connection.state, "connecting");
