@@ -3,8 +3,9 @@
 //! At each sample, signal or request it passes the gate (pause, level, cooldown), finds the
 //! working context, and takes the first few of the ripe tabs that no hard guard holds.
 
-use std::borrow::Cow;
-use std::cmp::Reverse;
+mod choosing;
+mod following;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -12,18 +13,18 @@ use serde::{Deserialize, Serialize};
 use crate::event::{
     Decision, Event, Input, Level, Mode, Output, PressureChange, Reason, Seq, TabId,
 };
-use crate::facts::Change;
 use crate::focus::{cluster, ms_of};
-use crate::guard::{Guard, NOT_OBSERVABLE, is_guarded, silent_from_awake, standing_guards};
-use crate::hosts::FAMILIARITY_MAX;
+use crate::guard::{Guard, NOT_OBSERVABLE, silent_from_awake, standing_guards};
 use crate::policy::Policy;
 use crate::policy_document::PolicyDocument;
-use crate::pressure::{PressureState, as_f64};
+use crate::pressure::PressureState;
 use crate::projection::{Projection, known};
-use crate::recency::{Key, Place, Recency};
-use crate::settings::{ActFrom, Gate, Rank};
+use crate::recency::Recency;
+use crate::settings::{ActFrom, Gate};
 use crate::tab::Tab;
 use crate::world::World;
+
+use choosing::Candidate;
 
 /// How long the outcome of a decision is waited for: 30 s of the awake clock.
 const OUTCOME_MS: i64 = 30_000;
@@ -70,15 +71,6 @@ pub(crate) enum Standing {
     Refused { until_awake: i64 },
 }
 
-/// A tab that is ripe.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidate {
-    pub(crate) key: Key,
-    pub(crate) ttl_ms: i64,
-    pub(crate) in_focus: bool,
-    pub(crate) familiarity: u8,
-}
-
 /// Whether tabs are being discarded, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -114,14 +106,6 @@ pub enum Lapse {
     /// A hard guard holds.
     #[serde(untagged)]
     Guarded(Guard),
-}
-
-/// How many tabs an attempt takes.
-#[derive(Clone, Copy, Debug)]
-enum Batch {
-    All,
-    Count(usize),
-    Bytes { wanted: u64, at_most: usize },
 }
 
 impl Orchestrator {
@@ -272,51 +256,6 @@ impl Orchestrator {
         }
     }
 
-    /// The tabs that an attempt takes at a level, in order.
-    pub(crate) fn next_batch(&self, world: &World, level: Level) -> Vec<Candidate> {
-        let batch = match self.document.gate {
-            Gate::Always => Batch::All,
-            Gate::Pressure if self.is_reached(level) => self.batch(world, level),
-            Gate::Pressure => self.batch(world, Level::Medium),
-        };
-        self.take(world, batch, |at_most| self.ripe(world, at_most))
-    }
-
-    /// The ripe tabs in order of rank, or the first of them where the order costs no scan.
-    pub(crate) fn ripe(&self, world: &World, at_most: usize) -> Vec<Candidate> {
-        let now = world.moment().on(self.document.ttl_clock);
-        let members = cluster(world, &self.document);
-        let mut found = Vec::new();
-        for familiarity in 1..=FAMILIARITY_MAX {
-            let ttl_ms = self.ttl_ms(false, familiarity);
-            let ripe = (self.recency.candidates(familiarity))
-                .take_while(|key| now.saturating_sub(key.idle_since) >= ttl_ms)
-                .filter(|key| !members.contains(&key.tab))
-                .take(at_most);
-            found.extend(ripe.map(|&key| Candidate {
-                key,
-                ttl_ms,
-                in_focus: false,
-                familiarity,
-            }));
-        }
-        for &member in &members {
-            let Some(Place::Candidate { familiarity, key }) = self.recency.place(member) else {
-                continue;
-            };
-            let ttl_ms = self.ttl_ms(true, familiarity);
-            if now.saturating_sub(key.idle_since) >= ttl_ms {
-                found.push(Candidate {
-                    key,
-                    ttl_ms,
-                    in_focus: true,
-                    familiarity,
-                });
-            }
-        }
-        found
-    }
-
     fn minimum_ms(&self) -> i64 {
         i64::from(self.document.ttl_minimum_seconds) * 1_000
     }
@@ -342,170 +281,6 @@ impl Orchestrator {
         let last_active = world.last_in_front(tab).on(clock);
         let known_since = tab.known_since.on(clock);
         last_active.max(known_since.saturating_sub(ms_of(self.document.ttl_minutes)))
-    }
-
-    fn key(&self, world: &World, tab: &Tab) -> Key {
-        Key {
-            idle_since: self.idle_since(world, tab),
-            last_active: tab.last_active.on(self.document.ttl_clock),
-            tab: tab.id,
-        }
-    }
-
-    /// Puts a document into force.
-    pub(crate) fn adopt(&mut self, world: &World, document: PolicyDocument) {
-        self.hash = document.hash();
-        self.document = document;
-        self.displace_all(world);
-    }
-
-    /// Follows what an event did to the tabs.
-    fn follow(&mut self, world: &World, event: &Event) {
-        match &event.input {
-            Input::PolicyChanged(document) => self.adopt(world, (**document).clone()),
-            Input::ModeChanged(Mode::Enforce) => {
-                // What was only noted so far is to be done now.
-                self.shadowed.clear();
-                self.displace_all(world);
-            }
-            Input::TabNavigated { tab, .. } => {
-                self.shadowed.remove(tab);
-                self.lift_refusal(*tab);
-            }
-            Input::TabChanged { tab, .. } | Input::TabMoved { tab, .. } => {
-                self.lift_refusal(*tab);
-            }
-            Input::DiscardOutcome { tab, ok, .. } => self.note_outcome(world, *tab, *ok),
-            _ => {}
-        }
-        for &change in world.changes() {
-            match change {
-                Change::Tab(tab) => self.touch(world, tab),
-                Change::Renamed { old, new } => {
-                    self.recency.remove(old);
-                    if let Some(order) = self.orders.remove(&old) {
-                        self.orders.insert(new, order);
-                    }
-                    if self.shadowed.remove(&old) {
-                        self.shadowed.insert(new);
-                    }
-                }
-                Change::Gone(tab) => {
-                    self.recency.remove(tab);
-                    self.orders.remove(&tab);
-                    self.shadowed.remove(&tab);
-                }
-            }
-        }
-        for &host in world.newly_familiar() {
-            for tab in world.on_host(host) {
-                self.recency.displace(tab.id);
-            }
-        }
-    }
-
-    /// The outcome names the tab by the id it had in the decision. A success changes nothing
-    /// here: the tab is held until the log tells that it is discarded, which may come later.
-    fn note_outcome(&mut self, world: &World, decided: TabId, ok: bool) {
-        if ok {
-            return;
-        }
-        let present = self.orders.iter().find_map(|(&tab, order)| match order {
-            Order::Awaiting { decided_as, .. } if *decided_as == decided => Some(tab),
-            _ => None,
-        });
-        if let Some(tab) = present {
-            let until_awake = world.moment().awake.saturating_add(REFUSED_MS);
-            self.orders.insert(tab, Order::Refused { until_awake });
-            self.recency.displace(tab);
-        }
-    }
-
-    fn lift_refusal(&mut self, tab: TabId) {
-        if let Some(Order::Refused { .. }) = self.orders.get(&tab) {
-            self.orders.remove(&tab);
-            self.recency.displace(tab);
-        }
-    }
-
-    fn displace_all(&mut self, world: &World) {
-        for tab in world.tabs() {
-            self.recency.displace(tab.id);
-        }
-    }
-
-    /// Takes in that something happened to a tab.
-    fn touch(&mut self, world: &World, id: TabId) {
-        if !(self.orders.is_empty() && self.shadowed.is_empty()) {
-            self.review(world, id);
-        }
-        self.recency.displace(id);
-    }
-
-    /// Lets go what was decided on a tab, if it has been used again, or is discarded.
-    fn review(&mut self, world: &World, id: TabId) {
-        let Some(tab) = world.tab(id) else {
-            return;
-        };
-        if tab.is_shown() || tab.is_discarded {
-            self.shadowed.remove(&id);
-            self.lift_refusal(id);
-        }
-        if tab.is_discarded {
-            self.orders.remove(&id);
-        }
-    }
-
-    /// Gives every tab its place, where another was due.
-    fn settle(&mut self, world: &World) {
-        while let Some(tab) = self.recency.next_displaced() {
-            self.place(world, tab);
-        }
-        while let Some(tab) = self.recency.released(world.moment().awake) {
-            self.place(world, tab);
-        }
-    }
-
-    /// The same policy, with every tab in its place.
-    pub(crate) fn settled(&self, world: &World) -> Cow<'_, Self> {
-        let mut settled = Cow::Borrowed(self);
-        if !self.recency.is_settled(world.moment().awake) {
-            settled.to_mut().settle(world);
-        }
-        settled
-    }
-
-    /// Puts a tab where it belongs now.
-    fn place(&mut self, world: &World, id: TabId) {
-        let Some(tab) = world.tab(id) else {
-            self.recency.remove(id);
-            return;
-        };
-        if is_guarded(world, tab, &self.document) {
-            self.recency.put(id, Place::Guarded);
-            return;
-        }
-        let standing = self.standing(world, id);
-        let held_by_order = match standing {
-            Some(Standing::Awaiting { until_awake } | Standing::Refused { until_awake }) => {
-                Some(until_awake)
-            }
-            Some(Standing::Shadowed) | None => None,
-        };
-        let held_by_sound = silent_from_awake(tab).filter(|&from| from > world.moment().awake);
-        let place = if let Some(until_awake) = held_by_order.max(held_by_sound) {
-            Place::Held { until_awake }
-        } else if standing.is_some() {
-            Place::Shadowed {
-                key: self.key(world, tab),
-            }
-        } else {
-            Place::Candidate {
-                familiarity: world.familiarity(tab),
-                key: self.key(world, tab),
-            }
-        };
-        self.recency.put(id, place);
     }
 
     fn attempt(&mut self, world: &World, event: &Event, outputs: &mut Vec<Output>) {
@@ -540,18 +315,7 @@ impl Orchestrator {
             return;
         }
         self.settle(world);
-        let batch = match tab {
-            Some(_) => Batch::Count(1),
-            // Who asks wants something to happen, though the target be reached.
-            None => match self.batch(world, Level::High) {
-                Batch::Bytes { wanted: 0, .. } => self.batch_of(Level::High),
-                batch => batch,
-            },
-        };
-        let chosen = self.take(world, batch, |at_most| match tab {
-            Some(tab) => self.requested_tab(world, tab).into_iter().collect(),
-            None => self.requestable(world, at_most),
-        });
+        let chosen = self.requested_batch(world, tab);
         self.decide(
             world,
             event.seq,
@@ -560,113 +324,6 @@ impl Orchestrator {
             Mode::Enforce,
             outputs,
         );
-    }
-
-    fn requested_tab(&self, world: &World, tab: TabId) -> Option<Candidate> {
-        let members = cluster(world, &self.document);
-        match self.recency.place(tab)? {
-            Place::Candidate { key, .. } | Place::Shadowed { key } => {
-                self.requested(world, key, &members)
-            }
-            Place::Held { .. } | Place::Guarded | Place::Displaced => None,
-        }
-    }
-
-    /// All tabs that are out of the front for the minimum, shadowed or not, or the first of them
-    /// where the order costs no scan.
-    fn requestable(&self, world: &World, at_most: usize) -> Vec<Candidate> {
-        let members = cluster(world, &self.document);
-        let of = |keys: &mut dyn Iterator<Item = &Key>| -> Vec<Candidate> {
-            keys.map_while(|key| self.requested(world, *key, &members))
-                .take(at_most)
-                .collect()
-        };
-        let mut found = of(&mut self.recency.shadowed());
-        for familiarity in 1..=FAMILIARITY_MAX {
-            found.extend(of(&mut self.recency.candidates(familiarity)));
-        }
-        found
-    }
-
-    fn requested(&self, world: &World, key: Key, members: &[TabId]) -> Option<Candidate> {
-        let now = world.moment().on(self.document.ttl_clock);
-        let ttl_ms = self.minimum_ms();
-        let tab = world.tab(key.tab)?;
-        (now.saturating_sub(key.idle_since) >= ttl_ms).then(|| Candidate {
-            key,
-            ttl_ms,
-            in_focus: members.contains(&key.tab),
-            familiarity: world.familiarity(tab),
-        })
-    }
-
-    fn batch(&self, world: &World, level: Level) -> Batch {
-        let metrics = world.metrics();
-        let target = self.document.target_free_percent;
-        if let (Some(target), Some(total), Some(free)) =
-            (target, metrics.ram_total, metrics.free_bytes())
-        {
-            let wanted = as_f64(total) * target / 100.0 - as_f64(free);
-            return Batch::Bytes {
-                wanted: to_bytes(wanted),
-                at_most: self.document.batch_max as usize,
-            };
-        }
-        self.batch_of(level)
-    }
-
-    fn batch_of(&self, level: Level) -> Batch {
-        let count = match level {
-            Level::High => self.document.batch_high,
-            Level::Medium | Level::Low => self.document.batch_medium,
-        };
-        Batch::Count(count as usize)
-    }
-
-    /// Orders what `find` finds and takes the batch from its head.
-    fn take(
-        &self,
-        world: &World,
-        batch: Batch,
-        find: impl FnOnce(usize) -> Vec<Candidate>,
-    ) -> Vec<Candidate> {
-        let at_most = match batch {
-            Batch::All => usize::MAX,
-            Batch::Count(count) | Batch::Bytes { at_most: count, .. } => count,
-        };
-        let mut found = match self.document.rank {
-            Rank::Lru => find(at_most),
-            Rank::Largest => find(usize::MAX),
-        };
-        self.sort(world, &mut found);
-        found.truncate(at_most);
-        if let Batch::Bytes { mut wanted, .. } = batch {
-            let needed = found.iter().take_while(|candidate| {
-                let is_needed = wanted > 0;
-                wanted = wanted.saturating_sub(self.expected_bytes_of(world, candidate));
-                is_needed
-            });
-            let count = needed.count();
-            found.truncate(count);
-        }
-        found
-    }
-
-    pub(crate) fn sort(&self, world: &World, found: &mut [Candidate]) {
-        match self.document.rank {
-            Rank::Lru => found.sort_unstable_by_key(|candidate| candidate.key),
-            Rank::Largest => found.sort_by_cached_key(|candidate| {
-                (
-                    Reverse(self.expected_bytes_of(world, candidate)),
-                    candidate.key.tab,
-                )
-            }),
-        }
-    }
-
-    fn expected_bytes_of(&self, world: &World, candidate: &Candidate) -> u64 {
-        let tab = world.tab(candidate.key.tab);
-        tab.map_or(DEFAULT_TAB_BYTES, |tab| self.expected_bytes(world, tab))
     }
 
     fn decide(
@@ -791,13 +448,4 @@ impl Policy for Orchestrator {
     fn not_observable(&self) -> &[&str] {
         &NOT_OBSERVABLE
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a share of the machine's memory; what is negative becomes 0"
-)]
-fn to_bytes(bytes: f64) -> u64 {
-    bytes as u64
 }

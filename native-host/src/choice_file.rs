@@ -44,7 +44,9 @@ impl<T: Choice> ChoiceFile<T> {
             watched: WatchedFile::new(path),
             choice: PhantomData,
         };
-        let choice = file.poll().unwrap_or_default();
+        // What is read here counts as seen.
+        file.watched.has_changed();
+        let choice = file.take().unwrap_or_default();
         (file, choice)
     }
 
@@ -53,10 +55,13 @@ impl<T: Choice> ChoiceFile<T> {
         if !self.watched.has_changed() {
             return None;
         }
+        self.take()
+    }
+
+    /// Reads the file: what was chosen, or what holds where that cannot be told.
+    fn take(&self) -> Option<T> {
         match Self::read(self.watched.path()) {
-            // It is gone since it was looked at.
-            Ok(None) => None,
-            Ok(Some(choice)) => Some(choice),
+            Ok(choice) => choice,
             Err(problem) => {
                 let path = self.watched.path().display();
                 let (choice, consequence) = T::when_unreadable();

@@ -20,7 +20,6 @@ pub struct History {
     recent: Recent,
     /// The decisions to be carried out of which no outcome was told, with their tabs.
     open: BTreeMap<Seq, TabId>,
-    metrics: Metrics,
     has_metrics: bool,
     offset_ms: i64,
     first_t_ms: Option<i64>,
@@ -37,7 +36,6 @@ impl Default for History {
             scratch: Vec::new(),
             recent: Recent::default(),
             open: BTreeMap::new(),
-            metrics: Metrics::default(),
             has_metrics: false,
             offset_ms: 0,
             first_t_ms: None,
@@ -80,7 +78,7 @@ impl History {
         }
         self.recent.note(&line.body, &self.engine.world());
         match &line.body {
-            Body::Metrics(metrics) => self.note_metrics(metrics),
+            Body::Metrics(_) => self.has_metrics = true,
             Body::ClockStepped(it) => self.offset_ms = it.by_ms,
             Body::ModeChanged(_) => self.is_begun = true,
             Body::DiscardOutcome(it) => drop(self.open.remove(&it.decision)),
@@ -95,16 +93,6 @@ impl History {
             }
             _ => {}
         }
-    }
-
-    /// The browser's memory is measured once a minute: what was last known of it stays.
-    fn note_metrics(&mut self, metrics: &Metrics) {
-        let before = std::mem::replace(&mut self.metrics, *metrics);
-        let now = &mut self.metrics;
-        now.browser_rss = now.browser_rss.or(before.browser_rss);
-        now.browser_pss = now.browser_pss.or(before.browser_pss);
-        now.browser_processes = now.browser_processes.or(before.browser_processes);
-        self.has_metrics = true;
     }
 
     /// The engine, after the last line.
@@ -128,8 +116,8 @@ impl History {
     }
 
     /// The last sample of the machine, with the browser's memory as it was last measured.
-    pub fn metrics(&self) -> Option<&Metrics> {
-        self.has_metrics.then_some(&self.metrics)
+    pub fn metrics(&self) -> Option<Metrics> {
+        (self.has_metrics).then(|| (*self.engine.world().metrics()).into())
     }
 
     /// The wall clock less `t_ms`.

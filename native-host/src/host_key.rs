@@ -140,7 +140,12 @@ mod tests {
     #[test]
     fn without_a_key_there_is_an_error_and_no_plain_name() {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("host-key")).unwrap();
-        assert!(read_or_make(&folder.path().join("host-key")).is_err());
+        let path = folder.path().join("host-key");
+        fs::create_dir(&path).unwrap();
+        read_or_make(&path).unwrap_err();
+        fs::remove_dir(&path).unwrap();
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        let error = read_or_make(&path).unwrap_err();
+        assert_eq!(error.to_string(), "it is a link that leads nowhere");
     }
 }

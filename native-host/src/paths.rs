@@ -162,7 +162,7 @@ pub fn create_private_file(path: &Path, content: &[u8]) -> io::Result<()> {
 
 fn write_where_it_leads(link: &Path, content: &[u8]) -> io::Result<()> {
     let path = fs::canonicalize(link).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => io::Error::new(error.kind(), "it is a link that leads nowhere"),
+        io::ErrorKind::NotFound => leads_nowhere(),
         _ => error,
     })?;
     let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
@@ -183,13 +183,24 @@ fn draft(folder: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
+fn leads_nowhere() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "it is a link that leads nowhere")
+}
+
 /// Reads a text file; `None` where there is none.
 ///
 /// # Errors
-/// What the system says; no regular file; more than `max_bytes`; no UTF-8.
+/// What the system says; a link that leads nowhere, as to a disk that is away; no regular file; more
+/// than `max_bytes`; no UTF-8.
 pub fn read_file(path: &Path, max_bytes: usize) -> io::Result<Option<String>> {
     match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return if path.is_symlink() {
+                Err(leads_nowhere())
+            } else {
+                Ok(None)
+            };
+        }
         Err(error) => return Err(error),
         // Opening a pipe would wait for somebody to write to it.
         Ok(metadata) if !metadata.is_file() => {
@@ -266,6 +277,10 @@ mod tests {
     fn what_is_no_text_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read_file(&folder.path().join("none"), 9).unwrap(), None);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("none", &link).unwrap();
+        let error = read_file(&link, 9).unwrap_err();
+        assert_eq!(error.to_string(), "it is a link that leads nowhere");
         assert!(read_file(folder.path(), 9).is_err());
         let long = folder.path().join("long");
         fs::File::create(&long).unwrap().set_len(10).unwrap();

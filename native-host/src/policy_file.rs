@@ -152,10 +152,7 @@ impl PolicyFile {
 /// Whether the last good policy serves in place of a file: it is refused, or a link that leads
 /// nowhere. One that was deleted is neither.
 pub fn is_out_of_force(path: &Path) -> bool {
-    match read(path) {
-        Ok(policy) => policy.is_none() && path.is_symlink(),
-        Err(_) => true,
-    }
+    read(path).is_err()
 }
 
 /// Reads a policy; `None` where there is no file.

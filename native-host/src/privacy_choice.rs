@@ -45,14 +45,16 @@ impl PrivacyChoice {
     }
 }
 
-/// What somebody may have wanted hidden is not told for a slip of an editor.
+/// For a slip of an editor nothing is told that somebody may have wanted hidden, and nothing removed
+/// that somebody may have wanted kept.
 impl Choice for PrivacyChoice {
     fn when_unreadable() -> (Self, &'static str) {
-        let hidden = Self {
+        let careful = Self {
             privacy: Privacy::KeyedHash,
-            ..Self::default()
+            keep_days: *KEEP_DAYS.end(),
+            keep_mib: *KEEP_MIB.end(),
         };
-        (hidden, "hostnames are hashed")
+        (careful, "hostnames are hashed, and logs are kept")
     }
 
     /// Checks that each number is within its range.
@@ -76,7 +78,7 @@ mod tests {
     use crate::choice_file::ChoiceFile;
 
     #[test]
-    fn a_choice_is_kept_and_seen_and_one_that_cannot_be_read_hides_the_names() {
+    fn a_choice_is_kept_and_seen_and_one_that_cannot_be_read_hides_the_names_and_keeps_the_logs() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("privacy.json");
         let open = || ChoiceFile::open(path.clone());
@@ -103,10 +105,25 @@ mod tests {
         ] {
             std::fs::write(&path, damaged).unwrap();
             let found = file.poll().unwrap();
-            assert_eq!(found.privacy, Privacy::KeyedHash, "{damaged}");
+            let expect = PrivacyChoice {
+                privacy: Privacy::KeyedHash,
+                keep_days: 3_650,
+                keep_mib: 1_048_576,
+            };
+            assert_eq!(found, expect, "{damaged}");
             assert_eq!(open().1, found);
         }
         std::fs::remove_file(&path).unwrap();
         assert_eq!(file.poll(), None);
+        // The disk that it leads to is away: nobody has taken the choice back.
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).unwrap();
+        let (mut file, choice) = open();
+        assert_eq!(choice, PrivacyChoice::when_unreadable().0);
+        std::fs::write(
+            folder.path().join("elsewhere"),
+            r#"{"privacy":"site","keep_days":7,"keep_mib":16}"#,
+        )
+        .unwrap();
+        assert_eq!(file.poll(), Some(chosen));
     }
 }

@@ -110,13 +110,12 @@ impl Incoming {
     /// # Errors
     /// The error to answer it with.
     pub fn read(message: &[u8]) -> Result<Self, Box<ErrorMessage>> {
-        let fix = "report it as a bug of the extension";
         let value: Value = serde_json::from_slice(message)
-            .map_err(|error| ErrorMessage::new(ErrorCode::NotJson, error.to_string(), fix))?;
+            .map_err(|error| ErrorMessage::bug(ErrorCode::NotJson, error.to_string()))?;
         let request = value.get("request").and_then(Value::as_u64);
         let Some(type_name) = value.get("type").and_then(Value::as_str) else {
             let problem = "found no object with a `type`";
-            return Err(ErrorMessage::new(ErrorCode::BadMessage, problem, fix).answering(request));
+            return Err(ErrorMessage::bug(ErrorCode::BadMessage, problem).answering(request));
         };
         if !INCOMING.contains(&type_name) {
             let problem = format!("found the type {type_name:?}, which this host does not know");
@@ -126,7 +125,7 @@ impl Incoming {
         let type_name = type_name.to_owned();
         serde_json::from_value(value).map_err(|error| {
             let problem = format!("{type_name}: {error}");
-            ErrorMessage::new(ErrorCode::BadMessage, problem, fix).answering(request)
+            ErrorMessage::bug(ErrorCode::BadMessage, problem).answering(request)
         })
     }
 
@@ -506,6 +505,11 @@ impl ErrorMessage {
         })
     }
 
+    /// Creates an error for what no extension of ours sends.
+    pub fn bug(code: ErrorCode, message: impl Into<String>) -> Box<Self> {
+        Self::new(code, message, "report it as a bug of the extension")
+    }
+
     /// Names the request that it answers.
     #[must_use]
     pub fn answering(mut self: Box<Self>, request: impl Into<Option<u64>>) -> Box<Self> {
@@ -610,6 +614,11 @@ mod tests {
 
     #[test]
     fn every_type_that_is_read_is_known() {
+        let error = serde_json::from_str::<Incoming>(r#"{"type":"sing"}"#).unwrap_err();
+        let error = error.to_string();
+        // unknown variant `sing`, expected one of `hello`, …
+        let read: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+        assert_eq!(read, INCOMING);
         for type_name in INCOMING {
             let message = format!(r#"{{"type":"{type_name}"}}"#);
             let error = Incoming::read(message.as_bytes()).unwrap_err();

@@ -8,9 +8,6 @@ use recorder::WriteError;
 use crate::policy_file::{Refusal, StoreError};
 use crate::protocol::{ErrorCode, ErrorMessage, ExtensionHello, PROTOCOL};
 
-/// What to do about what no extension of ours sends.
-pub const EXTENSION_BUG: &str = "report it as a bug of the extension";
-
 /// What to do about a policy file that was refused.
 const CORRECT_THE_FILE: &str = "correct the file; the policy before stays in force";
 

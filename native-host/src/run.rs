@@ -4,7 +4,7 @@
 //! else, in the order in which it comes.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -171,6 +171,5 @@ impl Port for StdoutPort {
                 }
             }
         }
-        let _ = self.stdout.flush();
     }
 }

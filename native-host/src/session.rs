@@ -97,8 +97,7 @@ impl Session {
         for event in events {
             let Some(n) = event.get("n").and_then(Value::as_u64).filter(|&n| n > 0) else {
                 let problem = "events: found one without an `n` of 1 or more";
-                let fix = "report it as a bug of the extension";
-                let error = ErrorMessage::new(ErrorCode::BadMessage, problem, fix);
+                let error = ErrorMessage::bug(ErrorCode::BadMessage, problem);
                 tools.port.send(&error.into());
                 break;
             };
@@ -121,46 +120,8 @@ impl Session {
         now: Reading,
         tools: &mut Tools<'_>,
     ) -> Result<(), WriteError> {
-        let problem = match ExtEvent::from_value(event) {
-            _ if is_private(event) => {
-                "found an event of a private window, and private windows are never recorded".into()
-            }
-            Err(error) => error.to_string(),
-            // One that was on its way while another log was begun names a decision of that before.
-            Ok(ExtEvent {
-                body: Body::DiscardOutcome(it),
-                ..
-            }) if !self.history.awaits(&it) => {
-                "found the outcome of a decision that this log does not await".into()
-            }
-            Ok(ExtEvent {
-                at_ms, body: told, ..
-            }) => {
-                let mut body = told.clone();
-                self.naming.rename(&mut body, &self.policy);
-                // It waited in the outbox and keeps its time; a clock that is ahead of ours does
-                // not take the log ahead.
-                let t_ms = self.clock.t_ms_of_wall(at_ms).min(self.clock.t_ms(now));
-                // Before the engine decides, whose orders name the host.
-                self.names.note(&told);
-                let event = Entry {
-                    n: Some(n),
-                    at_ms: Some(at_ms),
-                    ..Entry::of(Source::Ext, t_ms, body)
-                };
-                match self.record_entry(event) {
-                    Ok(()) => {
-                        self.orders.note(&told, now.boot_ms);
-                        return Ok(());
-                    }
-                    Err(
-                        error @ (WriteError::BadLine(_)
-                        | WriteError::TooLong { .. }
-                        | WriteError::OutOfOrder(_)),
-                    ) => error.to_string(),
-                    Err(error) => return Err(error),
-                }
-            }
+        let Err(problem) = self.record_event(event, n, now)? else {
+            return Ok(());
         };
         let dropped = Dropped {
             from: Some(n),
@@ -168,10 +129,56 @@ impl Session {
             why: "bad_event".to_owned(),
         };
         self.record(now, Body::Dropped(dropped))?;
-        let fix = "report it as a bug of the extension";
-        let error = ErrorMessage::new(ErrorCode::BadEvent, problem, fix).adding("n", n);
+        let error = ErrorMessage::bug(ErrorCode::BadEvent, problem).adding("n", n);
         tools.port.send(&error.into());
         Ok(())
+    }
+
+    /// Logs an event of the extension's; or says what keeps it from being one of this log's.
+    fn record_event(
+        &mut self,
+        event: &Value,
+        n: u64,
+        now: Reading,
+    ) -> Result<Result<(), String>, WriteError> {
+        let refuse = |problem: &str| Ok(Err(problem.to_owned()));
+        if is_private(event) {
+            return refuse(
+                "found an event of a private window, and private windows are never recorded",
+            );
+        }
+        let (at_ms, told) = match ExtEvent::from_value(event) {
+            Ok(ExtEvent { at_ms, body, .. }) => (at_ms, body),
+            Err(error) => return refuse(&error.to_string()),
+        };
+        // One that was on its way while another log was begun names a decision of that before.
+        if matches!(&told, Body::DiscardOutcome(it) if !self.history.awaits(it)) {
+            return refuse("found the outcome of a decision that this log does not await");
+        }
+        let mut body = told.clone();
+        self.naming.rename(&mut body, &self.policy);
+        // It waited in the outbox and keeps its time; a clock that is ahead of ours does not take
+        // the log ahead.
+        let t_ms = self.clock.t_ms_of_wall(at_ms).min(self.clock.t_ms(now));
+        // Before the engine decides, whose orders name the host.
+        self.names.note(&told);
+        let event = Entry {
+            n: Some(n),
+            at_ms: Some(at_ms),
+            ..Entry::of(Source::Ext, t_ms, body)
+        };
+        match self.record_entry(event) {
+            Ok(()) => {
+                self.orders.note(&told, now.boot_ms);
+                Ok(Ok(()))
+            }
+            Err(
+                error @ (WriteError::BadLine(_)
+                | WriteError::TooLong { .. }
+                | WriteError::OutOfOrder(_)),
+            ) => refuse(&error.to_string()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes in that events are lost.
@@ -203,8 +210,7 @@ impl Session {
         };
         match self.record(now, Body::Dropped(dropped)) {
             Err(error @ (WriteError::BadLine(_) | WriteError::TooLong { .. })) => {
-                let fix = "report it as a bug of the extension";
-                let error = ErrorMessage::new(ErrorCode::BadMessage, error.to_string(), fix);
+                let error = ErrorMessage::bug(ErrorCode::BadMessage, error.to_string());
                 tools.port.send(&error.into());
                 Ok(())
             }
@@ -247,8 +253,8 @@ impl Session {
     }
 
     /// Whether the marks on protected tabs are those of this policy's list. Under names of the log
-    /// they alone tell what is protected, and a line does not change them on tabs that are there;
-    /// so another list needs another log.
+    /// they alone tell what is protected, and until a tab loads or is told anew it has the one that
+    /// it had; so another list needs another log.
     pub fn marks_hold(&self, policy: &PolicyDocument) -> bool {
         self.naming == Naming::Hostname || self.policy.protected_domains == policy.protected_domains
     }

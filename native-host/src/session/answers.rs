@@ -64,7 +64,7 @@ impl Session {
             score: Some(pressure.score),
             level: Some(pressure.level),
             reasons: pressure.reasons.clone(),
-            metrics: self.history.metrics().copied(),
+            metrics: self.history.metrics(),
             policy_hash: policy.policy_hash().to_owned(),
             tabs: world.tab_count(),
             discarded: world.tabs().filter(|tab| tab.is_discarded).count(),

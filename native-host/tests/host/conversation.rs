@@ -410,6 +410,32 @@ fn a_log_that_is_begun_anew_waits_for_what_the_one_before_did_not_acknowledge() 
 }
 
 #[test]
+fn at_its_end_a_host_writes_no_name_that_is_to_be_hidden_by_now() {
+    let mut host = Alone::new(1);
+    host.send_event(1);
+    host.pass(600);
+    let event = json!({
+        "type": "tab_opened", "tab": 2, "win": 1, "host": "hidden.example", "n": 2,
+        "at_ms": now_ms(),
+    });
+    host.line
+        .carry(&json!({"type": "events", "events": [event]}));
+    host.faults.set(|plan| plan.sync_fails = true);
+    host.pass(600);
+    let choice = json!({"type": "set_privacy", "request": 1, "privacy": "keyed-hash"});
+    host.line.carry(&choice);
+    host.faults.set(|plan| plan.sync_fails = false);
+    let Alone { home, line, .. } = host;
+    // It was not acknowledged: the next host has it from the extension, under the other name.
+    assert_eq!(line.connection.finish(line.now), Ending::DataLost);
+    for file in std::fs::read_dir(home.traces()).unwrap() {
+        let log = std::fs::read(file.unwrap().path()).unwrap();
+        let log = String::from_utf8_lossy(&log);
+        assert!(!log.contains("hidden.example"), "{log}");
+    }
+}
+
+#[test]
 fn what_passes_in_sleep_is_neither_late_nor_old() {
     let mut host = Alone::new(1);
     host.pass(15_000);

@@ -642,6 +642,17 @@ const FAULTS: &[Fault] = &[
         false,
     ),
     (
+        "a log of a newer host before one of this",
+        |fake| {
+            let [_, log] = fake.write_log(99);
+            let text = fs::read_to_string(&log).unwrap();
+            fs::write(&log, text.replacen("\"engine\":99", "\"engine\":1", 1)).unwrap();
+        },
+        "host.versions",
+        State::Degraded,
+        false,
+    ),
+    (
         "a log of a newer format",
         |fake| {
             let [_, log] = fake.write_log(1);

@@ -529,6 +529,24 @@ fn what_is_packed_of_a_log_goes_with_it() {
 }
 
 #[test]
+fn a_log_stays_until_what_is_packed_of_it_can_go() {
+    let home = Home::new();
+    write_old_trace(&home, 2, 9);
+    let old = write_old_trace(&home, 40, 9);
+    let [packed, unfinished] = pack(&home, &old);
+    fs::remove_file(&packed).unwrap();
+    fs::create_dir_all(packed.join("in the way")).unwrap();
+    let (mut host, _) = Host::connect(&home, &new_session());
+    host.await_status("what can go", |_| !unfinished.exists());
+    host.log_events(&[session_started(1)]);
+    assert!(old.exists(), "whoever looked next would not know of it");
+    fs::remove_dir_all(&packed).unwrap();
+    host.ask(json!({"type": "set_privacy", "keep_days": 29}));
+    host.await_status("removal", |_| !old.exists());
+    host.close();
+}
+
+#[test]
 fn what_is_too_old_or_too_much_goes_at_the_start_and_when_it_is_chosen() {
     let home = Home::new();
     for (days, bytes) in [(33, 9 << 20), (31, 9 << 20), (4, 9 << 20), (2, 9)] {
@@ -562,6 +580,41 @@ fn what_is_too_old_or_too_much_goes_at_the_start_and_when_it_is_chosen() {
         read_trace(&last.files[0]).is_sealed,
         "the one that was written stayed"
     );
+}
+
+#[test]
+fn a_choice_that_cannot_be_read_removes_nothing() {
+    let home = Home::new();
+    let logs = [400, 3].map(|days| write_old_trace(&home, days, 9));
+    fs::create_dir_all(home.state()).unwrap();
+    fs::write(home.state().join("privacy.json"), "{").unwrap();
+    let (mut host, _) = Host::connect(&home, &new_session());
+    let expect = json!({
+        "privacy": "keyed-hash", "keep_days": 3_650, "keep_mib": 1_048_576, "removed": null,
+    });
+    assert_eq!(host.status()["privacy"], expect);
+    host.close();
+    assert!(logs.iter().all(|log| log.exists()));
+}
+
+#[test]
+fn a_choice_that_is_not_kept_removes_nothing() {
+    let home = Home::new();
+    let logs = [20, 4].map(|days| write_old_trace(&home, days, 9));
+    let choice = home.state().join("privacy.json");
+    let hidden = r#"{"privacy":"keyed-hash","keep_days":30,"keep_mib":256}"#;
+    fs::write(&choice, hidden).unwrap();
+    // Without a key there is no log.
+    fs::create_dir(home.state().join("host-key")).unwrap();
+    let mut host = Host::start(&home);
+    host.send(&crate::client::hello(&new_session()));
+    host.expect_error("log_unavailable");
+    fs::remove_file(&choice).unwrap();
+    std::os::unix::fs::symlink("nowhere/privacy.json", &choice).unwrap();
+    let error = host.ask(json!({"type": "set_privacy", "keep_days": 1}));
+    assert_eq!(error["code"], "bad_privacy", "{error}");
+    host.kill();
+    assert!(logs.iter().all(|log| log.exists()));
 }
 
 /// Runs `erase`, and returns its exit code, its stdout and its stderr.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::SEMANTICS;
-use recorder::{FileEnd, Flaw, ReadError, Segment};
+use recorder::{FileEnd, Flaw, ReadError, Segment, is_named_as_segment};
 
 use crate::health::{Check, Face, Finding, Subject};
 use crate::protocol::PROTOCOL;
@@ -34,7 +34,7 @@ pub(super) const TORN: Check<Subject> = Check {
         let files = files_in(&subject.machine.paths.traces());
         let mut left_bytes = READ_BYTES_MAX;
         let (mut bad, mut is_damaged, mut unread) = (Vec::new(), false, 0);
-        for path in files.iter().rev().filter(|path| is_segment(path)) {
+        for path in files.iter().rev().filter(|path| is_named_as_segment(path)) {
             let shown = subject.machine.show(path);
             match FileEnd::of(path, &mut left_bytes) {
                 Ok(FileEnd::Whole) => {}
@@ -87,13 +87,14 @@ pub(super) const VERSIONS: Check<Subject> = Check {
     fix: "install the newest host, and remove the older one",
     run: |subject| {
         let files = files_in(&subject.machine.paths.traces());
-        let newest = files.iter().rev().find(|path| is_segment(path));
         let version = env!("CARGO_PKG_VERSION");
         let format = recorder::FORMAT_VERSION;
         let protocol = PROTOCOL[1];
         let ours =
             format!("host {version}, protocol {protocol}, engine {SEMANTICS}, format {format}");
-        let newer = newest.and_then(|path| match Segment::open(path) {
+        let segments = files.iter().rev().filter(|path| is_named_as_segment(path));
+        // Not the newest alone: this host may have written since.
+        let mut newer = segments.filter_map(|path| match Segment::open(path) {
             Ok(it) if it.header.engine > SEMANTICS => {
                 Some((path, format!("engine {}", it.header.engine)))
             }
@@ -104,7 +105,7 @@ pub(super) const VERSIONS: Check<Subject> = Check {
             // A first line that cannot be read is for `log.torn` and `sim check`.
             _ => None,
         });
-        match newer {
+        match newer.next() {
             Some((path, version)) => {
                 let shown = subject.machine.show(path);
                 Finding::degraded(format!("{ours}; {shown} was written with {version}"))
@@ -121,10 +122,6 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
     files.sort();
     files
-}
-
-fn is_segment(path: &Path) -> bool {
-    has_suffix(path, ".jsonl") || has_suffix(path, COMPRESSED)
 }
 
 fn has_suffix(path: &Path, suffix: &str) -> bool {

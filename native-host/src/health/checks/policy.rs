@@ -29,9 +29,6 @@ pub(super) const LOADED: Check<Subject> = Check {
         let shown = subject.machine.show(&path);
         match read_file(&path, MAX_POLICY_BYTES) {
             Err(error) => Finding::degraded(format!("{shown}: {error}")),
-            Ok(None) if path.is_symlink() => {
-                Finding::degraded(format!("{shown}: it is a link that leads nowhere"))
-            }
             Ok(None) => Finding::healthy("there is none yet: the defaults will be written"),
             Ok(Some(text)) => match PolicyDocument::from_toml(&text) {
                 Ok(_) => Finding::healthy("it can be read"),

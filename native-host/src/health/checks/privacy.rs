@@ -17,12 +17,13 @@ pub(super) const CHOICE: Check<Subject> = Check {
     id: "privacy.choice",
     about: "the choice of privacy can be read",
     faces: &[Face::Doctor],
-    // What may have been chosen is not told: hostnames are hashed.
+    // Nothing is told that may have been hidden, and nothing goes that may have been kept.
     is_required: false,
     timeout: Duration::from_secs(2),
     degraded_ms: None,
     may_flap: false,
-    fix: "make the choice anew on the settings page; hostnames are hashed until then",
+    fix: "make the choice anew on the settings page; until then hostnames are hashed, and logs are \
+          kept",
     run: |subject| {
         let path = subject.machine.paths.privacy();
         match ChoiceFile::<PrivacyChoice>::read(&path) {
