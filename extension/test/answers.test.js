@@ -83,11 +83,39 @@ test("what makes no sense in a status counts as not known", () => {
     privacy: null,
     policy_error: "odd",
   });
-  assert.deepEqual(statusFrom({ ...STATUS, observed: {} }).observed, {
-    decisions: 0,
-    bytes_expected: null,
-    since_ms: null,
+  const bare = statusFrom({
+    ...STATUS,
+    cluster: {},
+    observed: {},
+    health: {},
+    privacy: { ...STATUS.privacy, removed: {} },
+    recent: [null, { decision: 4 }, { tab: 7 }, { decision: 0, tab: 0 }],
   });
+  assert.deepEqual([bare.cluster, bare.health], [null, null]);
+  assert.deepEqual(bare.observed, { decisions: 0, bytes_expected: null, since_ms: null });
+  assert.deepEqual(bare.privacy?.removed, { traces: 0, bytes: 0, at_ms: 0 });
+  assert.deepEqual(bare.recent, [
+    {
+      decision: 0,
+      tab: 0,
+      host: null,
+      t_ms: 0,
+      mode: "observe",
+      outcome: null,
+      why: null,
+      reasons: [],
+      level: "",
+      score: 0,
+      idle_ms: 0,
+      ttl_ms: 0,
+      in_focus: false,
+      familiarity: 1,
+      bytes: null,
+    },
+  ]);
+  for (const odd of [{ privacy: "odd" }, { keep_days: "odd" }, { keep_mib: "odd" }]) {
+    assert.equal(statusFrom({ ...STATUS, privacy: { ...STATUS.privacy, ...odd } }).privacy, null);
+  }
   assert.throws(() => statusFrom({ type: "pong" }), /found "pong" for a status/);
 });
 

@@ -41,13 +41,17 @@ test("the first message says who speaks", async () => {
 test("who connects twice has one port", async () => {
   const browser = new FakeBrowser();
   const { identity } = browser;
+  let goOn = () => {};
   browser.identity = async () => {
-    await settle();
+    await new Promise((resolve) => (goOn = () => resolve(undefined)));
     return identity();
   };
   const { port } = await connecting(browser);
+  const first = goOn;
   port.connect();
   await settle();
+  goOn();
+  first();
   await settle();
   port.connect();
   await settle();
