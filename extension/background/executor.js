@@ -17,6 +17,9 @@ import { Sequence } from "./sequence.js";
 /** A page that is frozen or busy does not answer; what it said before is taken then. */
 const FORM_ANSWER_MS = 300;
 
+/** How long a discard is waited for. The host waits 30 s for its outcome. */
+const DISCARD_MS = 20_000;
+
 /** How long a new worker waits for the events that the death of the last one held up. */
 const INHERITED_MS = 1_000;
 
@@ -139,8 +142,8 @@ export class Executor {
     const why = found === null ? "GONE" : await this.#guard(found, order.host, touched);
     if (why !== null) return why;
     this.#intents.calling(id);
-    const after = await this.#browser.discard(tab);
-    return after.discarded ? after : "NOT_DISCARDED";
+    const after = await this.#within(DISCARD_MS, this.#browser.discard(tab));
+    return after?.discarded ? after : "NOT_DISCARDED";
   }
 
   /**
@@ -173,15 +176,31 @@ export class Executor {
    */
   async #formTouched(id) {
     if (this.#known.unsaved(id) === true) return true;
-    /** @type {unknown} */
-    let timer;
-    const silence = new Promise((resolve) => {
-      timer = this.#browser.setTimeout(() => resolve(false), FORM_ANSWER_MS);
-    });
-    const answer = await Promise.race([this.#browser.askForms(id), silence]);
-    this.#browser.clearTimeout(timer);
+    const answer = await this.#within(FORM_ANSWER_MS, this.#browser.askForms(id));
     // It may have told while it was asked.
     return answer === true || this.#known.unsaved(id) === true;
+  }
+
+  /**
+   * What the browser answers in a time; null where it does not.
+   *
+   * @template T
+   * @param {number} ms
+   * @param {Promise<T>} answer
+   * @returns {Promise<T | null>}
+   */
+  async #within(ms, answer) {
+    /** @type {unknown} */
+    let timer;
+    /** @type {Promise<null>} */
+    const silence = new Promise((resolve) => {
+      timer = this.#browser.setTimeout(() => resolve(null), ms);
+    });
+    try {
+      return await Promise.race([answer, silence]);
+    } finally {
+      this.#browser.clearTimeout(timer);
+    }
   }
 
   /**

@@ -71,6 +71,9 @@ const GUARDS = /** @type {Record<string, string>} */ ({
   error: "the browser refused",
 });
 
+/** What holds now, where that is said in other words. @type {Record<string, string>} */
+const HOLDING = { ...GUARDS, ACTIVE: "it is in front of its window", LOADING: "it is loading" };
+
 /** Why a tab is awake whose time is over. @type {Record<string, string>} */
 const GATES = {
   open: "Others were unused for longer.",
@@ -270,7 +273,7 @@ export function whyText({ reasons, level, idle_ms, ttl_ms, in_focus, familiarity
 export function awakeText({ verdict, guards, gate, ...use }) {
   switch (verdict) {
     case "guarded":
-      return sentence(guards.map(guardText).join(", "));
+      return sentence(guards.map((guard) => wordFor(HOLDING, guard)).join(", "));
     case "keep":
       return useTexts(use).join(" ");
     case "wait":

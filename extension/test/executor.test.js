@@ -290,6 +290,23 @@ test("an order on which the browser fails to answer is told as refused, and the 
   ]);
 });
 
+test("a discard that the browser never ends holds up no other order", async () => {
+  const { browser, events, executor } = await openTab();
+  browser.haveTab(3);
+  const { discard } = browser;
+  // Firefox waits for the page to save its state, and a page may hang.
+  browser.discard = (id) => (id === 2 ? new Promise(() => {}) : discard(id));
+  executor.discard(ORDER);
+  executor.discard({ ...ORDER, decision: 8, tab: 3, host: "host3.example" });
+  // As long as the host waits for the first.
+  await browser.pass(30_000);
+  assert.deepEqual(browser.discarded, [3]);
+  assert.deepEqual(outcomes(events), [
+    { decision: 7, tab: 2, ok: false, why: "NOT_DISCARDED" },
+    { decision: 8, tab: 3, ok: true },
+  ]);
+});
+
 test("an order that cannot be stored is not carried out", async () => {
   const { browser, events, executor } = await openTab();
   await settle();

@@ -124,6 +124,9 @@ test("why a tab is awake", () => {
     "Not used for 4 min, the limit is 15 min. Part of what you work on. A site you often return to.",
   );
   check({ verdict: "guarded", guards: ["PINNED", "PROTECTED"] }, "It is pinned, its site is protected.");
+  // The window may lie behind others for hours.
+  check({ verdict: "guarded", guards: ["ACTIVE"] }, "It is in front of its window.");
+  check({ verdict: "guarded", guards: ["LOADING"] }, "It is loading.");
   check(
     { verdict: "wait", idle_ms: 20 * MINUTE },
     "Memory is not short enough. Not used for 20 min, the limit is 15 min.",

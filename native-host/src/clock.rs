@@ -22,7 +22,7 @@ const SLEEP_MS: i64 = 1_000;
 pub struct Reading {
     /// Unix time, as the machine has it now.
     pub wall_ms: i64,
-    /// Since some moment before the host started; runs through sleep.
+    /// Since the machine booted; runs through sleep.
     pub boot_ms: i64,
     /// Since some moment before the host started; stands still in sleep.
     pub awake_ms: i64,
@@ -95,9 +95,12 @@ impl TraceClock {
     }
 
     /// Goes on with a trace, which ended at `last_t_ms` and has the wall clock ahead of it by
-    /// `offset_ms`. A wall clock that was set back meanwhile does not take the log back.
+    /// `offset_ms`. A wall clock that was set back meanwhile does not take the log back, and one
+    /// that was set ahead takes it on by no more than the machine is up: a trace is gone on with
+    /// only in the browser session that began it.
     pub fn resume(last_t_ms: i64, offset_ms: i64, now: Reading) -> Self {
-        let t_ms = last_t_ms.max(now.wall_ms - offset_ms);
+        let latest_ms = last_t_ms.saturating_add(now.boot_ms);
+        let t_ms = (now.wall_ms - offset_ms).clamp(last_t_ms, latest_ms);
         Self {
             base_ms: t_ms - now.boot_ms,
             offset_ms,
@@ -146,8 +149,8 @@ mod tests {
 
     const START: Reading = Reading {
         wall_ms: 1_000_000,
-        boot_ms: 5_000,
-        awake_ms: 3_000,
+        boot_ms: 50_000,
+        awake_ms: 48_000,
     };
 
     fn later(ms: i64) -> Reading {
@@ -222,6 +225,10 @@ mod tests {
         );
         // A little behind: within what a machine corrects slowly.
         check(1_000_500, 0, 1_000_500, None);
+        // Set ahead by a year while no host ran: the machine has been up for 50 s.
+        const YEAR_MS: i64 = 365 * 86_400_000;
+        let last_t_ms = START.wall_ms - 1_000 - YEAR_MS;
+        check(last_t_ms, 0, last_t_ms + 50_000, Some(YEAR_MS - 49_000));
     }
 
     #[test]

@@ -324,7 +324,8 @@ impl Connection {
     /// Removes logs that are too old for a choice, and the oldest of what is too much.
     fn remove_surplus(&mut self, choice: PrivacyChoice, now: Reading) {
         let traces = self.outside.paths.traces();
-        let removal = match choice.retention().apply(&traces, now.wall_ms) {
+        let packed = self.outside.paths.packed();
+        let removal = match choice.retention().apply(&traces, packed, now.wall_ms) {
             Ok(removal) => removal,
             Err(error) => {
                 let path = traces.display();
@@ -337,13 +338,6 @@ impl Connection {
         }
         if removal.removed.is_empty() {
             return;
-        }
-        for trace in &removal.removed {
-            let packed = self.outside.paths.packed();
-            if let Err(error) = packed.remove_of(trace.session) {
-                let path = packed.path().display();
-                crate::report(format_args!("{path}: what is packed of it stays: {error}"));
-            }
         }
         let bytes = removal.removed.iter().map(|trace| trace.bytes).sum();
         let removed = RemovedTraces {

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::compress::compress;
 use crate::line::Line;
 use crate::lock::TraceLock;
+use crate::packed_folder::PackedFolder;
 use crate::segment::parse_file_name;
 use crate::storage::sync_folder;
 use crate::wire::Body;
@@ -181,7 +182,28 @@ impl StoredTrace {
     /// [`WriteError::Locked`] where somebody writes it, and it is as it was; what the file system
     /// says, and the files before that one are there still.
     pub fn remove(&self) -> Result<(), WriteError> {
+        self.remove_after(|| Ok(()))
+    }
+
+    /// Removes what is packed of it, and then all its files: while there are any, whoever looks
+    /// next finds what is left of both.
+    fn remove_with(&self, packed: &PackedFolder) -> Result<(), WriteError> {
+        self.remove_after(|| {
+            packed
+                .remove_of(self.session)
+                .map_err(|error| WriteError::Io {
+                    path: packed.path().to_owned(),
+                    error,
+                })
+        })
+    }
+
+    fn remove_after(
+        &self,
+        first: impl FnOnce() -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
         let _lock = TraceLock::take(&self.folder, self.session, Duration::ZERO)?;
+        first()?;
         for path in self.files.iter().rev() {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -220,8 +242,8 @@ pub struct Removal {
 
 impl Removal {
     /// Removes a trace. False if it stays.
-    fn remove(&mut self, trace: StoredTrace) -> bool {
-        let is_removed = self.note(trace.remove());
+    fn remove(&mut self, trace: StoredTrace, packed: &PackedFolder) -> bool {
+        let is_removed = self.note(trace.remove_with(packed));
         if is_removed {
             self.removed.push(trace);
         }
@@ -241,11 +263,12 @@ impl Removal {
 
 impl Retention {
     /// Removes the traces that are too old, compresses what is left, and then removes the oldest
-    /// until the rest is small enough. One that is being written stays and counts.
+    /// until the rest is small enough. One that is being written stays and counts. What is packed of
+    /// a trace goes with it, or both stay.
     ///
     /// # Errors
     /// If the folder cannot be listed.
-    pub fn apply(&self, folder: &Path, now_ms: i64) -> io::Result<Removal> {
+    pub fn apply(&self, folder: &Path, packed: &PackedFolder, now_ms: i64) -> io::Result<Removal> {
         let traces = StoredTrace::list(folder)?;
         let times = traces.iter().flat_map(|trace| &trace.times);
         let day_ago_ms = now_ms.saturating_sub(DAY_MS);
@@ -255,7 +278,7 @@ impl Retention {
         let mut removal = Removal::default();
         for trace in traces {
             if trace.ended_ms(now_ms).is_some_and(|it| it < oldest_ms) {
-                removal.remove(trace);
+                removal.remove(trace, packed);
             } else {
                 removal.note(trace.compress());
             }
@@ -268,7 +291,7 @@ impl Retention {
                 break;
             }
             let bytes_of_trace = trace.bytes;
-            if removal.remove(trace) {
+            if removal.remove(trace, packed) {
                 bytes -= bytes_of_trace;
             }
         }

@@ -298,9 +298,14 @@ impl Anonymizer {
     /// Takes the next line in, and returns what may be told of it.
     pub fn take(&mut self, line: Line) -> Option<Piece> {
         let Line {
-            seq, t_ms, body, ..
+            seq,
+            t_ms,
+            mut body,
+            ..
         } = line;
-        let mut body = self.body(body)?;
+        if !self.clean(&mut body) {
+            return None;
+        }
         let (ids, counts) = (&mut self.ids, &mut self.counts);
         renumber(&mut body, &mut |named, id| {
             *ids.entry((named, id)).or_insert_with(|| {
@@ -322,86 +327,66 @@ impl Anonymizer {
         })
     }
 
-    fn body(&mut self, body: Body) -> Option<Body> {
-        Some(match body {
+    /// Takes out of a line what tells too much. Whether the line may stay at all.
+    fn clean(&mut self, body: &mut Body) -> bool {
+        match body {
             Body::LogOpened(_)
             | Body::LogResumed(_)
             | Body::Checkpoint(_)
             | Body::LogClosed(_)
-            | Body::Unknown { .. } => return None,
+            | Body::Unknown { .. } => return false,
             Body::ClockStepped(it) => {
                 self.wall_offset_ms = it.by_ms;
-                return None;
+                return false;
             }
-            Body::Dropped(mut it) => {
+            Body::Dropped(it) => {
                 if !LOSSES.contains(&&*it.why) {
                     it.why = "other".to_owned();
                 }
-                Body::Dropped(it)
             }
-            Body::Suspended(mut it) => {
+            Body::Suspended(it) => {
                 let ms = i64::try_from(it.ms).unwrap_or(i64::MAX);
                 it.ms = on_grid(ms, TIME_GRID_MS).unsigned_abs();
-                Body::Suspended(it)
             }
-            Body::SessionStarted(mut it) => {
-                it.browser = it.browser.map(|name| common_browser(&name).to_owned());
-                it.browser_version = it.browser_version.map(|version| major(&version));
+            Body::SessionStarted(it) => {
+                it.browser = (it.browser.take()).map(|name| common_browser(&name).to_owned());
+                it.browser_version = it.browser_version.take().map(|version| major(&version));
                 it.extension_version = None;
                 for tab in &mut it.tabs {
                     self.tab(tab);
                 }
-                Body::SessionStarted(it)
             }
-            Body::TabOpened(mut it) => {
-                self.tab(&mut it);
-                Body::TabOpened(it)
+            Body::TabOpened(it) => self.tab(it),
+            Body::TabNavigated(it) => self.page(&mut it.host, &mut it.scheme, &mut it.protected),
+            Body::TabLoaded(it) => it.ms = it.ms.map(|ms| ms / LOAD_GRID_MS * LOAD_GRID_MS),
+            Body::DiscardOutcome(it) => it.why = it.why.take().map(|why| common_refusal(&why)),
+            Body::OrderDropped(it) => {
+                if DropReason::named(&it.why).is_none() {
+                    it.why = "error".to_owned();
+                }
             }
-            Body::TabNavigated(mut it) => {
-                self.page(&mut it.host, &mut it.scheme, &mut it.protected);
-                Body::TabNavigated(it)
-            }
-            Body::TabLoaded(mut it) => {
-                it.ms = it.ms.map(|ms| ms / LOAD_GRID_MS * LOAD_GRID_MS);
-                Body::TabLoaded(it)
-            }
-            Body::DiscardOutcome(mut it) => {
-                it.why = it.why.map(|why| common_refusal(&why));
-                Body::DiscardOutcome(it)
-            }
-            Body::OrderDropped(mut it) => {
-                let is_known = DropReason::named(&it.why).is_some();
-                it.why = if is_known { it.why } else { "error".to_owned() };
-                Body::OrderDropped(it)
-            }
-            Body::PolicyChanged(mut it) => {
+            Body::PolicyChanged(it) => {
                 self.policy = (*it.policy).clone();
-                let mut settings = engine::Settings::from(*it.policy);
+                let mut settings = engine::Settings::from(self.policy.clone());
                 settings.protected_domains = Vec::new();
-                it.policy = Box::new(PolicyDocument::new(settings).ok()?);
+                let Ok(policy) = PolicyDocument::new(settings) else {
+                    return false;
+                };
+                *it.policy = policy;
                 it.policy_hash = self.policy_hash(&it.policy_hash);
-                Body::PolicyChanged(it)
             }
-            Body::Paused(mut it) => {
-                it.until_ms = it.until_ms.map(|until| self.time(until));
-                Body::Paused(it)
+            Body::Paused(it) => it.until_ms = it.until_ms.map(|until| self.time(until)),
+            Body::KnowledgeCarried(it) => {
+                it.hosts = self.knowledge(std::mem::take(&mut it.hosts));
             }
-            Body::KnowledgeCarried(mut it) => {
-                it.hosts = self.knowledge(it.hosts);
-                Body::KnowledgeCarried(it)
-            }
-            Body::Metrics(it) => Body::Metrics(self.metrics(it)),
-            Body::TabMemory(mut it) => {
-                it.bytes = nearest(it.bytes, BYTES_GRID);
-                Body::TabMemory(it)
-            }
-            Body::Decision(mut it) => {
+            Body::Metrics(it) => *it = self.metrics(*it),
+            Body::TabMemory(it) => it.bytes = nearest(it.bytes, BYTES_GRID),
+            Body::Decision(it) => {
                 it.idle_ms = on_grid(it.idle_ms, TIME_GRID_MS);
                 it.ttl_ms = on_grid(it.ttl_ms, TIME_GRID_MS);
                 it.policy_hash = self.policy_hash(&it.policy_hash);
-                Body::Decision(it)
             }
-            body @ (Body::TabActivated(_)
+            Body::TabActivated(_)
             | Body::TabChanged(_)
             | Body::TabMoved(_)
             | Body::TabReplaced(_)
@@ -415,8 +400,9 @@ impl Anonymizer {
             | Body::PruneRequested(_)
             | Body::ModeChanged(_)
             | Body::PressureSignal(_)
-            | Body::PressureChanged(_)) => body,
-        })
+            | Body::PressureChanged(_) => {}
+        }
+        true
     }
 
     fn tab(&mut self, tab: &mut Tab) {

@@ -529,6 +529,24 @@ fn what_is_packed_of_a_log_goes_with_it() {
 }
 
 #[test]
+fn a_log_stays_until_what_is_packed_of_it_can_go() {
+    let home = Home::new();
+    write_old_trace(&home, 2, 9);
+    let old = write_old_trace(&home, 40, 9);
+    let [packed, unfinished] = pack(&home, &old);
+    fs::remove_file(&packed).unwrap();
+    fs::create_dir_all(packed.join("in the way")).unwrap();
+    let (mut host, _) = Host::connect(&home, &new_session());
+    host.await_status("what can go", |_| !unfinished.exists());
+    host.log_events(&[session_started(1)]);
+    assert!(old.exists(), "whoever looked next would not know of it");
+    fs::remove_dir_all(&packed).unwrap();
+    host.ask(json!({"type": "set_privacy", "keep_days": 29}));
+    host.await_status("removal", |_| !old.exists());
+    host.close();
+}
+
+#[test]
 fn what_is_too_old_or_too_much_goes_at_the_start_and_when_it_is_chosen() {
     let home = Home::new();
     for (days, bytes) in [(33, 9 << 20), (31, 9 << 20), (4, 9 << 20), (2, 9)] {

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use recorder::{Opening, Removal, Retention, StoredTrace, TraceWriter, WriteError, new_session};
+use recorder::{
+    Opening, PackedFolder, Removal, Retention, StoredTrace, TraceWriter, WriteError, new_session,
+};
 
 use crate::support::{START_MS, append_events, files, files_ending, folder, opening, read};
 
@@ -16,6 +18,11 @@ const FOREVER: Retention = Retention {
     days: 10_000,
     bytes: u64::MAX,
 };
+
+/// Where nothing is packed.
+fn unpacked() -> PackedFolder {
+    PackedFolder::below(Path::new("/nowhere"))
+}
 
 /// Begins a trace so many days after the start.
 fn begin(folder: &Path, day: i64) -> TraceWriter {
@@ -56,7 +63,7 @@ fn removed_on(folder: &Path, day: i64) -> Vec<i64> {
         ..FOREVER
     };
     let now_ms = START_MS + day * DAY_MS + 600_000;
-    days(&retention.apply(folder, now_ms).unwrap())
+    days(&retention.apply(folder, &unpacked(), now_ms).unwrap())
 }
 
 fn days(removal: &Removal) -> Vec<i64> {
@@ -93,11 +100,17 @@ fn traces_go_by_age_with_everything_that_is_theirs() {
         days: 30,
         ..FOREVER
     };
-    assert_eq!(days(&retention.apply(folder, now_ms).unwrap()), [0, 9]);
+    assert_eq!(
+        days(&retention.apply(folder, &unpacked(), now_ms).unwrap()),
+        [0, 9]
+    );
     assert_eq!(days_left(folder), [40]);
     let left = files(folder);
     assert_eq!(left.len(), 3, "{left:?}");
-    assert_eq!(days(&retention.apply(folder, now_ms).unwrap()), NONE);
+    assert_eq!(
+        days(&retention.apply(folder, &unpacked(), now_ms).unwrap()),
+        NONE
+    );
 }
 
 #[test]
@@ -128,11 +141,17 @@ fn the_oldest_go_until_the_rest_is_small_enough() {
         write(folder, day);
     }
     let now_ms = START_MS + 4 * DAY_MS;
-    assert_eq!(days(&FOREVER.apply(folder, now_ms).unwrap()), NONE);
+    assert_eq!(
+        days(&FOREVER.apply(folder, &unpacked(), now_ms).unwrap()),
+        NONE
+    );
     let each = StoredTrace::list(folder).unwrap()[0].bytes;
     let bytes = each * 5 / 2;
     let retention = Retention { bytes, ..FOREVER };
-    assert_eq!(days(&retention.apply(folder, now_ms).unwrap()), [0, 1]);
+    assert_eq!(
+        days(&retention.apply(folder, &unpacked(), now_ms).unwrap()),
+        [0, 1]
+    );
     assert_eq!(days_left(folder), [2, 3]);
 }
 
@@ -154,7 +173,10 @@ fn what_stays_is_compressed_if_it_is_sealed_and_not_written() {
 
     let retention = Retention { days: 5, ..FOREVER };
     let now_ms = START_MS + 15 * DAY_MS;
-    assert_eq!(days(&retention.apply(folder, now_ms).unwrap()), [0]);
+    assert_eq!(
+        days(&retention.apply(folder, &unpacked(), now_ms).unwrap()),
+        [0]
+    );
     let plain = files_ending(folder, ".jsonl");
     assert_eq!(plain, [unsealed, written.path().to_owned()]);
     assert_eq!(files_ending(folder, ".zst").len(), 3);
@@ -175,7 +197,9 @@ fn a_trace_that_is_written_stays_and_counts() {
     let writer = begin(folder, 0);
     write(folder, 1);
     let nothing = Retention { days: 1, bytes: 0 };
-    let removal = nothing.apply(folder, START_MS + 90 * DAY_MS).unwrap();
+    let removal = nothing
+        .apply(folder, &unpacked(), START_MS + 90 * DAY_MS)
+        .unwrap();
     assert_eq!(days(&removal), [1]);
     assert_eq!(days_left(folder), [0]);
     let stored = StoredTrace::list(folder).unwrap().remove(0);
@@ -184,7 +208,9 @@ fn a_trace_that_is_written_stays_and_counts() {
         other => panic!("{other:?}"),
     }
     drop(writer);
-    let removal = nothing.apply(folder, START_MS + 90 * DAY_MS).unwrap();
+    let removal = nothing
+        .apply(folder, &unpacked(), START_MS + 90 * DAY_MS)
+        .unwrap();
     assert_eq!(days(&removal), [0]);
     assert_eq!(files(folder).len(), 0, "no lock is left either");
 }
@@ -207,7 +233,10 @@ fn a_folder_that_is_not_there_has_no_traces() {
     let folder = folder();
     let none = folder.path().join("none");
     assert_eq!(StoredTrace::list(&none).unwrap(), []);
-    assert_eq!(days(&FOREVER.apply(&none, START_MS).unwrap()), NONE);
+    assert_eq!(
+        days(&FOREVER.apply(&none, &unpacked(), START_MS).unwrap()),
+        NONE
+    );
 }
 
 // ---- What a clock says ------------------------------------------------------------------------
@@ -328,11 +357,14 @@ fn too_much_goes_by_when_it_was_written_whatever_the_clock_said_at_first() {
     write(folder, today);
     write_and_end(folder, today + 365, today + 1);
     let now_ms = START_MS + (today + 3) * DAY_MS;
-    assert_eq!(days(&FOREVER.apply(folder, now_ms).unwrap()), NONE);
+    assert_eq!(
+        days(&FOREVER.apply(folder, &unpacked(), now_ms).unwrap()),
+        NONE
+    );
     let bytes = StoredTrace::list(folder).unwrap()[0].bytes * 3 / 2;
     let retention = Retention { bytes, ..FOREVER };
     assert_eq!(
-        days(&retention.apply(folder, now_ms).unwrap()),
+        days(&retention.apply(folder, &unpacked(), now_ms).unwrap()),
         [today, today + 365]
     );
 }

@@ -96,104 +96,110 @@ fn write_table(table: &Table, console: &mut Console) -> anyhow::Result<()> {
         .try_for_each(|line| console.line(line.trim_end()))
 }
 
+/// A label and what it stands beside.
+type Row = (&'static str, String);
+
 fn facts(report: &Report<'_>) -> Table {
-    let Report { contents, end, .. } = report;
+    let Report { contents, .. } = report;
+    let rows = [
+        provenance(contents),
+        use_of_the_browser(contents),
+        pressure_and_memory(contents),
+        decisions(contents),
+        whole(report),
+    ];
     let mut table = table();
-    let mut row = |label: &str, text: String| {
+    for (label, text) in rows.into_iter().flatten() {
         table.add_row(vec![label.to_owned(), text]);
-    };
+    }
+    table
+}
+
+fn provenance(contents: &Contents) -> Vec<Row> {
+    let mut rows = Vec::new();
+    if let Some(header) = &contents.header {
+        let session = format!("{}, {}", header.session, origin(header.origin));
+        let writer = format!(
+            "host {} on {}, engine {}, {}",
+            Safe(&header.host_version),
+            Safe(&header.platform),
+            header.engine,
+            privacy(header.privacy),
+        );
+        rows.extend([("session", session), ("written by", writer)]);
+    }
     let or_unknown = |text: &Option<String>| match text {
         Some(text) => Safe(text).to_string(),
         None => "unknown".to_owned(),
     };
-    if let Some(header) = &contents.header {
-        row(
-            "session",
-            format!("{}, {}", header.session, origin(header.origin)),
-        );
-        row(
-            "written by",
-            format!(
-                "host {} on {}, engine {}, {}",
-                Safe(&header.host_version),
-                Safe(&header.platform),
-                header.engine,
-                privacy(header.privacy),
-            ),
-        );
-    }
     let browser = &contents.browser;
-    row(
+    let idleness = if browser.tells_idleness {
+        "told"
+    } else {
+        "not told"
+    };
+    rows.push((
         "browser",
         format!(
-            "{} {}, extension {}, idleness {}",
+            "{} {}, extension {}, idleness {idleness}",
             or_unknown(&browser.name),
             or_unknown(&browser.version),
             or_unknown(&browser.extension_version),
-            if browser.tells_idleness {
-                "told"
-            } else {
-                "not told"
-            },
         ),
-    );
-    if let Some(from) = contents.span.from_ms {
-        let to = date(from.saturating_add(contents.span.wall_ms));
-        row("from, to", format!("{}, {to} UTC", date(from)));
-    }
-    row(
-        "time",
-        format!(
-            "{}, awake {}, the user there {}",
-            span(contents.span.wall_ms),
-            span(contents.span.awake_ms),
-            span(contents.span.active_ms),
-        ),
-    );
-    let tabs = &contents.tabs;
-    row(
-        "tabs",
-        format!(
-            "{} at most, {} in all, on {}",
-            number(tabs.most_open as u64),
-            number(tabs.seen),
-            count(tabs.hosts as u64, "host"),
-        ),
-    );
-    row(
-        "windows",
-        format!("{} at most", number(tabs.most_windows as u64)),
-    );
-    for (label, text) in pressure_and_memory(contents) {
-        row(label, text);
-    }
-    for (label, text) in decisions(contents) {
-        row(label, text);
-    }
-    row(
-        "policies",
-        changes(&contents.policies, |policy| {
-            format!("{} from seq {}", Safe(&policy.policy_hash), policy.seq)
-        }),
-    );
-    row("modes", modes(contents));
-    row("holes", holes(&contents.gaps));
-    row(
-        "integrity",
-        format!(
-            "{}, {} of them sealed, {}, digest {}",
-            count(report.segments as u64, "segment"),
-            number(contents.sealed_segments),
-            count(contents.checkpoints, "checkpoint"),
-            end.digest,
-        ),
-    );
-    row("end", ending(end));
-    row("anomalies", number(contents.anomalies));
-    table
+    ));
+    rows
 }
 
-fn pressure_and_memory(contents: &Contents) -> Vec<(&'static str, String)> {
+fn use_of_the_browser(contents: &Contents) -> Vec<Row> {
+    let Contents {
+        span: time, tabs, ..
+    } = contents;
+    let mut rows = Vec::new();
+    if let Some(from) = time.from_ms {
+        let to = date(from.saturating_add(time.wall_ms));
+        rows.push(("from, to", format!("{}, {to} UTC", date(from))));
+    }
+    let time = format!(
+        "{}, awake {}, the user there {}",
+        span(time.wall_ms),
+        span(time.awake_ms),
+        span(time.active_ms),
+    );
+    let windows = format!("{} at most", number(tabs.most_windows as u64));
+    let tabs = format!(
+        "{} at most, {} in all, on {}",
+        number(tabs.most_open as u64),
+        number(tabs.seen),
+        count(tabs.hosts as u64, "host"),
+    );
+    rows.extend([("time", time), ("tabs", tabs), ("windows", windows)]);
+    rows
+}
+
+/// Under what policies it was recorded, and whether all of it is there.
+fn whole(report: &Report<'_>) -> Vec<Row> {
+    let Report { contents, end, .. } = report;
+    let policies = changes(&contents.policies, |policy| {
+        format!("{} from seq {}", Safe(&policy.policy_hash), policy.seq)
+    });
+    let integrity = format!(
+        "{}, {} of them sealed, {}, digest {}",
+        count(report.segments as u64, "segment"),
+        number(contents.sealed_segments),
+        count(contents.checkpoints, "checkpoint"),
+        end.digest,
+    );
+    vec![
+        ("policies", policies),
+        ("modes", modes(contents)),
+        ("holes", holes(&contents.gaps)),
+        ("integrity", integrity),
+        ("end", ending(end)),
+        ("anomalies", number(contents.anomalies)),
+    ]
+}
+
+fn pressure_and_memory(contents: &Contents) -> Vec<Row> {
     let Contents {
         pressure, memory, ..
     } = contents;
@@ -237,7 +243,7 @@ fn pressure_and_memory(contents: &Contents) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn decisions(contents: &Contents) -> Vec<(&'static str, String)> {
+fn decisions(contents: &Contents) -> Vec<Row> {
     let Contents {
         decisions,
         discards,

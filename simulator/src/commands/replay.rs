@@ -1,6 +1,7 @@
 //! `sim replay`: what would a policy have decided?
 
 mod args;
+mod decisions;
 mod score_in_words;
 mod start;
 mod state_file;
@@ -10,20 +11,22 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
-use engine::{Reason, Seq};
+use engine::Seq;
 use recorder::Trace;
 use serde::Serialize;
-use simulator::replay::{Clairvoyance, Frontier, Replayed, Score, Step};
+use simulator::baselines::AnyPolicy;
+use simulator::replay::{Clairvoyance, Foresight, Frontier, Replay, Score, Step};
 use simulator::state::State;
 
 use super::{each_trace, note_what_is_not_scored};
-use crate::console::{Console, Safe, count, cut, date, span};
+use crate::console::{Console, count};
 use crate::named_traces::{Distinct, NamedTrace, named_traces};
 use crate::outcome::Outcome;
 use crate::policy;
-use crate::reading::{Show, read_with, shown};
+use crate::reading::{Ending, Show, read_with, shown};
 use crate::writing::{Readers, WholeFile};
 
+use decisions::Decisions;
 use score_in_words::{time, write_scores};
 use start::Start;
 use summary::{PolicyName, Summary};
@@ -103,21 +106,7 @@ pub(crate) fn run(args: ReplayArgs, console: &mut Console) -> anyhow::Result<Out
         pooled.score.measure_pooled(frontier);
     }
     if plan.summary && pooled.traces > 1 {
-        if plan.json {
-            console.json(&PooledLine {
-                type_name: "pooled",
-                traces: pooled.traces,
-                policy: PolicyName::of(&plan.start),
-                score: &pooled.score,
-            })?;
-        } else {
-            console.line("")?;
-            let mut row =
-                |label: &str, text: String| console.line(format_args!("{label:<10}  {text}"));
-            row("pooled", count(pooled.traces, "trace"))?;
-            row("time", time(&pooled.score))?;
-            write_scores(&pooled.score, &mut row)?;
-        }
+        pooled.write(&plan, console)?;
     }
     Ok(outcome)
 }
@@ -143,6 +132,33 @@ struct PooledLine<'a> {
     score: &'a Score,
 }
 
+impl Pooled {
+    fn write(&self, plan: &Plan, console: &mut Console) -> anyhow::Result<()> {
+        if plan.json {
+            return console.json(&PooledLine {
+                type_name: "pooled",
+                traces: self.traces,
+                policy: PolicyName::of(&plan.start),
+                score: &self.score,
+            });
+        }
+        console.line("")?;
+        let mut row = |label: &str, text: String| console.line(format_args!("{label:<10}  {text}"));
+        row("pooled", count(self.traces, "trace"))?;
+        row("time", time(&self.score))?;
+        write_scores(&self.score, &mut row)
+    }
+
+    fn take(&mut self, score: &Score, foresight: Option<&Foresight>) {
+        self.traces += 1;
+        self.score.pool(score);
+        if let Some(foresight) = foresight {
+            let frontier = self.frontier.take().unwrap_or_default();
+            self.frontier = Some(frontier.pooled(&foresight.frontier()));
+        }
+    }
+}
+
 fn replay(
     path: &Path,
     trace: &Trace,
@@ -150,107 +166,41 @@ fn replay(
     pooled: &mut Pooled,
     console: &mut Console,
 ) -> anyhow::Result<Outcome> {
-    let session = trace.header().session.to_string();
     let start = &plan.start;
-    let from = start.from.as_ref();
-    if let Some(from) = from.filter(|from| from.session != session) {
-        bail!(
-            "{} is of session {session}, and the state was saved in session {}",
-            shown(path),
-            Safe(&from.session)
-        );
-    }
-    let mut replay = start.replay.clone();
-    let protected_domains = &start.protected_domains;
-    let mut clairvoyance = plan.frontier.then(|| Clairvoyance::new(protected_domains));
-    if plan.frontier {
-        replay = replay.keeping_holds();
-    }
-    let mut last_seq = None;
-    let mut decided = Vec::new();
-    if plan.decisions && !plan.json {
-        console.line(HEADER)?;
-    }
-    let write_all = |decided: &mut Vec<Replayed>, console: &mut Console| {
-        for decision in decided.drain(..).filter(|_| plan.decisions) {
-            if plan.json {
-                console.json(&DecisionLine {
-                    type_name: "decision",
-                    trace: &session,
-                    decision: &decision,
-                })?;
-            } else {
-                console.line(decision_line(&decision))?;
-            }
-        }
-        anyhow::Ok(())
+    start.check_is_of(trace, path)?;
+    let decisions = Decisions {
+        session: trace.header().session.to_string(),
+        are_shown: plan.decisions,
+        json: plan.json,
     };
-    let show = if plan.decisions && console.is_terminal() {
-        Show::Nothing
-    } else {
-        Show::Progress
-    };
-    let end = read_with(trace, show, console, |line, reader, console| {
-        let seq = line.seq;
-        last_seq = Some(seq);
-        let is_new = !start.has_seen(seq, path, reader)?;
-        if let Some(step) = Step::of(line) {
-            if let Some(clairvoyance) = &mut clairvoyance {
-                clairvoyance.take_step(&step);
-            }
-            if is_new {
-                replay.take_step(&step, &mut decided);
-                write_all(&mut decided, console)?;
-            }
-        }
-        Ok(if plan.until == last_seq {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
-    })?;
+    decisions.begin(console)?;
+    let Passed {
+        replay,
+        clairvoyance,
+        last_seq,
+        end,
+    } = pass(path, trace, plan, &decisions, console)?;
     pooled.distinct.take(path, &end.digest)?;
-    for (what, wanted) in [
-        ("--until", plan.until),
-        ("the state", from.map(|from| from.seq)),
-    ] {
-        if let Some(wanted) = wanted.filter(|&wanted| last_seq < Some(wanted)) {
-            bail!(
-                "{}: {what} is at seq {wanted}, and the trace goes as far as {}",
-                shown(path),
-                last_seq.map_or("no line at all".to_owned(), |seq| format!("seq {seq}"))
-            );
-        }
-    }
+    check_reach(path, plan, last_seq)?;
     if let (Some(file), Some(seq)) = (&plan.save_state, last_seq) {
         let state = State {
-            about: start.about(session.clone(), seq, end.digest.clone()),
+            about: start.about(decisions.session.clone(), seq, end.digest.clone()),
             replay: replay.clone(),
         };
-        WholeFile::begin(file, Readers::Owner)?.end_with(&state.to_bytes())?;
-        let open = match replay.open_decisions() as u64 {
-            0 => String::new(),
-            open => format!(", with {} on that line", count(open, "decision")),
-        };
-        console.note(format_args!(
-            "the state after seq {seq} is saved in {}{open}",
-            shown(file)
-        ));
+        save(file, &state, console)?;
     }
+    let mut decided = Vec::new();
     let (mut score, holds) = replay.finish_with_holds(&mut decided);
-    if let Some(foresight) = clairvoyance.map(Clairvoyance::finish) {
+    let foresight = clairvoyance.map(Clairvoyance::finish);
+    if let Some(foresight) = &foresight {
         foresight.measure(&mut score, &holds);
-        let frontier = pooled.frontier.take().unwrap_or_default();
-        pooled.frontier = Some(frontier.pooled(&foresight.frontier()));
     }
     note_what_is_not_scored(path, trace, &score, console);
-    pooled.traces += 1;
-    pooled.score.pool(&score);
-    if plan.save_state.is_some() {
-        // Whoever goes on writes them.
-        decided.clear();
+    pooled.take(&score, foresight.as_ref());
+    // Of a state that is saved, whoever goes on writes the last ones.
+    if plan.save_state.is_none() {
+        decisions.write(&mut decided, console)?;
     }
-    write_all(&mut decided, console)?;
     if plan.summary {
         let summary = Summary::new(path, trace, start, &end, &score);
         if plan.json {
@@ -262,48 +212,108 @@ fn replay(
             summary::write(&summary, console)?;
         }
     }
-    // What others discard is for their own guards to say; ours are held to ours.
-    let violations = score.violations.saturating_sub(start.violations_before);
-    if violations > 0 && start.policy.is_ours() {
-        let guards: Vec<&str> = score.violated.keys().copied().collect();
-        console.error(&anyhow!(
-            "{}: {} of tabs that a hard guard protects ({})",
-            shown(path),
-            count(violations, "discard"),
-            guards.join(", ")
-        ));
-        return Ok(Outcome::No);
+    Ok(verdict(path, start, &score, console))
+}
+
+/// A replay that has gone through the lines of a trace.
+struct Passed {
+    replay: Replay<Box<dyn AnyPolicy>>,
+    /// Where the frontier is asked for.
+    clairvoyance: Option<Clairvoyance>,
+    last_seq: Option<Seq>,
+    end: Ending,
+}
+
+/// Goes through the lines, and writes what is decided on the way.
+fn pass(
+    path: &Path,
+    trace: &Trace,
+    plan: &Plan,
+    decisions: &Decisions,
+    console: &mut Console,
+) -> anyhow::Result<Passed> {
+    let start = &plan.start;
+    let mut replay = start.replay.clone();
+    let mut clairvoyance = None;
+    if plan.frontier {
+        replay = replay.keeping_holds();
+        clairvoyance = Some(Clairvoyance::new(&start.protected_domains));
     }
-    Ok(Outcome::Yes)
+    let mut last_seq = None;
+    let mut decided = Vec::new();
+    let show = if plan.decisions && console.is_terminal() {
+        Show::Nothing
+    } else {
+        Show::Progress
+    };
+    let end = read_with(trace, show, console, |line, reader, console| {
+        last_seq = Some(line.seq);
+        let is_new = !start.has_seen(line.seq, path, reader)?;
+        if let Some(step) = Step::of(line) {
+            if let Some(clairvoyance) = &mut clairvoyance {
+                clairvoyance.take_step(&step);
+            }
+            if is_new {
+                replay.take_step(&step, &mut decided);
+                decisions.write(&mut decided, console)?;
+            }
+        }
+        Ok(if plan.until == last_seq {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    Ok(Passed {
+        replay,
+        clairvoyance,
+        last_seq,
+        end,
+    })
 }
 
-/// A decision as JSON.
-#[derive(Serialize)]
-struct DecisionLine<'a> {
-    #[serde(rename = "type")]
-    type_name: &'static str,
-    trace: &'a str,
-    #[serde(flatten)]
-    decision: &'a Replayed,
+/// Refuses a line that the trace does not reach.
+fn check_reach(path: &Path, plan: &Plan, last_seq: Option<Seq>) -> anyhow::Result<()> {
+    let from = plan.start.from.as_ref().map(|from| from.seq);
+    for (what, wanted) in [("--until", plan.until), ("the state", from)] {
+        if let Some(wanted) = wanted.filter(|&wanted| last_seq < Some(wanted)) {
+            bail!(
+                "{}: {what} is at seq {wanted}, and the trace goes as far as {}",
+                shown(path),
+                last_seq.map_or("no line at all".to_owned(), |seq| format!("seq {seq}"))
+            );
+        }
+    }
+    Ok(())
 }
 
-const HEADER: &str = "  time (UTC)                  tab  host                                 \
-                      idle           TTL  fam  level   reasons";
+fn save(file: &Path, state: &State, console: &mut Console) -> anyhow::Result<()> {
+    WholeFile::begin(file, Readers::Owner)?.end_with(&state.to_bytes())?;
+    let open = match state.replay.open_decisions() as u64 {
+        0 => String::new(),
+        open => format!(", with {} on that line", count(open, "decision")),
+    };
+    console.note(format_args!(
+        "the state after seq {} is saved in {}{open}",
+        state.about.seq,
+        shown(file)
+    ));
+    Ok(())
+}
 
-/// A decision for people. The first column says whether the recording has it, too.
-fn decision_line(replayed: &Replayed) -> String {
-    let Replayed { decision, .. } = replayed;
-    let reasons: Vec<String> = decision.reasons.iter().map(Reason::to_string).collect();
-    format!(
-        "{} {}  {:>10}  {:<28}  {:>12}  {:>12}  {:>3}  {:<6}  {}",
-        if replayed.as_recorded { '=' } else { '+' },
-        date(replayed.t_ms),
-        decision.tab,
-        cut(replayed.host.as_deref().unwrap_or("-"), 28),
-        span(decision.idle_ms),
-        span(decision.ttl_ms),
-        decision.familiarity,
-        decision.level,
-        reasons.join(" "),
-    )
+/// Whether a policy of ours has kept to our guards. What others discard is for their own guards to
+/// say.
+fn verdict(path: &Path, start: &Start, score: &Score, console: &mut Console) -> Outcome {
+    let violations = score.violations.saturating_sub(start.violations_before);
+    if violations == 0 || !start.policy.is_ours() {
+        return Outcome::Yes;
+    }
+    let guards: Vec<&str> = score.violated.keys().copied().collect();
+    console.error(&anyhow!(
+        "{}: {} of tabs that a hard guard protects ({})",
+        shown(path),
+        count(violations, "discard"),
+        guards.join(", ")
+    ));
+    Outcome::No
 }

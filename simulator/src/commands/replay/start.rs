@@ -5,11 +5,12 @@ use std::path::Path;
 
 use anyhow::bail;
 use engine::{SEMANTICS, Seq};
-use recorder::TraceReader;
+use recorder::{Trace, TraceReader};
 use simulator::baselines::AnyPolicy;
 use simulator::replay::Replay;
 use simulator::state::{About, Before, PolicyLabel, State};
 
+use crate::console::Safe;
 use crate::policy::NamedPolicy;
 use crate::reading::shown;
 
@@ -84,6 +85,19 @@ impl Start {
             }
             _ => self.replay.hand_over(policy.policy),
         }
+    }
+
+    /// Refuses a trace that a saved state is not of.
+    pub(super) fn check_is_of(&self, trace: &Trace, path: &Path) -> anyhow::Result<()> {
+        let session = trace.header().session.to_string();
+        if let Some(from) = (self.from.as_ref()).filter(|from| from.session != session) {
+            bail!(
+                "{} is of session {session}, and the state was saved in session {}",
+                shown(path),
+                Safe(&from.session)
+            );
+        }
+        Ok(())
     }
 
     /// Where a state belongs that is saved on the way.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use simulator::comparison::Loop;
-use simulator::sweep::{Conditions, Design, Dimension, MOST_VARIANTS, Space, Unit, UnitTrace};
+use simulator::sweep::{
+    Conditions, Design, Dimension, MOST_VARIANTS, Space, Task, Unit, UnitTrace, Variant,
+};
 
 use super::args::SweepSpace;
 use super::workshop::Workshop;
@@ -123,81 +125,81 @@ impl Plan {
         console: &mut Console,
     ) -> anyhow::Result<Self> {
         let asked = Asked::of(args)?;
-        let (_, base_document) = policy::find_ours(&asked.base, asked.seed, "vary")?;
+        let (_, base) = policy::find_ours(&asked.base, asked.seed, "vary")?;
         let dimensions = asked.vary.iter().map(|text| Dimension::parse(text));
-        let space = Space::new(base_document.clone(), dimensions.collect::<Result<_, _>>()?)?;
-        let design = asked.design()?;
-        let points = design.point_count(&space)?;
-        let Some(points) = points.filter(|points| (1..=MOST_VARIANTS).contains(points)) else {
-            let found = points.map_or("more than can be counted".to_owned(), |it| it.to_string());
-            bail!(
-                "found {found} variants, expected 1 to {MOST_VARIANTS}; take fewer steps, or samples \
-                 with --sobol"
-            );
-        };
-        let variants = design.variants(&space, asked.seed)?;
-        if variants.is_empty() {
-            let document = space.document(&first_values(&space)?);
-            let why = document
-                .err()
-                .map_or(String::new(), |error| format!(": {error}"));
-            bail!("none of the {points} variants is a valid policy{why}");
-        }
-        if variants.len() < points {
-            console.note(format_args!(
-                "{} of {} are left out: they are no valid policy, or the same as another",
-                points - variants.len(),
-                count(points as u64, "variant")
-            ));
-        }
-
-        let conditions = Conditions {
-            loop_: if asked.open_loop {
-                Loop::Open
-            } else {
-                Loop::Closed
-            },
-            frontier: asked.frontier,
-            seed: asked.seed,
-            base: base_document,
-        };
-        let mut tasks = Vec::new();
-        if conditions.frontier {
-            tasks.push(conditions.frontier_task());
-        }
-        let mut names = vec![asked.base.as_str()];
-        for name in ALWAYS
-            .into_iter()
-            .chain(asked.with.iter().map(String::as_str))
-        {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        for name in names {
-            let policy = policy::find(name, asked.seed)?;
-            tasks.push(conditions.reference_task(&space, name, policy.document.as_ref()));
-        }
-        let of_variants = variants
-            .iter()
-            .map(|it| conditions.variant_task(&space, it));
-        tasks.extend(of_variants);
-
+        let space = Space::new(base, dimensions.collect::<Result<_, _>>()?)?;
+        let variants = variants(asked.design()?, &space, asked.seed, console)?;
+        let tasks = tasks(&asked, &space, &variants)?;
         let mut units = Vec::with_capacity(asked.traces.len() * tasks.len());
         for trace in unit_traces(&asked.traces, workshop, console)? {
-            units.extend(
-                tasks
-                    .iter()
-                    .map(|task| Unit::new(trace.clone(), task.clone())),
-            );
+            let of_trace = |task: &Task| Unit::new(trace.clone(), task.clone());
+            units.extend(tasks.iter().map(of_trace));
         }
         Ok(Self { asked, units })
     }
 }
 
-/// The values of the first variant, for an example of what is wrong.
-fn first_values(space: &Space) -> anyhow::Result<Vec<serde_json::Value>> {
-    Ok(space.dimensions().iter().map(|it| it.at(0.0)).collect())
+/// Chooses the variants.
+fn variants(
+    design: Design,
+    space: &Space,
+    seed: u64,
+    console: &mut Console,
+) -> anyhow::Result<Vec<Variant>> {
+    let points = design.point_count(space)?;
+    let Some(points) = points.filter(|points| (1..=MOST_VARIANTS).contains(points)) else {
+        let found = points.map_or("more than can be counted".to_owned(), |it| it.to_string());
+        bail!(
+            "found {found} variants, expected 1 to {MOST_VARIANTS}; take fewer steps, or samples \
+             with --sobol"
+        );
+    };
+    let variants = design.variants(space, seed)?;
+    if variants.is_empty() {
+        let first: Vec<_> = space.dimensions().iter().map(|it| it.at(0.0)).collect();
+        let error = space.document(&first).err();
+        let why = error.map_or(String::new(), |error| format!(": {error}"));
+        bail!("none of the {points} variants is a valid policy{why}");
+    }
+    if variants.len() < points {
+        console.note(format_args!(
+            "{} of {} are left out: they are no valid policy, or the same as another",
+            points - variants.len(),
+            count(points as u64, "variant")
+        ));
+    }
+    Ok(variants)
+}
+
+/// What is done with each trace: the frontier, the policies that are held beside, the variants.
+fn tasks(asked: &Asked, space: &Space, variants: &[Variant]) -> anyhow::Result<Vec<Task>> {
+    let conditions = Conditions {
+        loop_: if asked.open_loop {
+            Loop::Open
+        } else {
+            Loop::Closed
+        },
+        frontier: asked.frontier,
+        seed: asked.seed,
+        base: space.base().clone(),
+    };
+    let with = asked.with.iter().map(String::as_str);
+    let mut names = vec![asked.base.as_str()];
+    for name in ALWAYS.into_iter().chain(with) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut tasks = Vec::new();
+    if conditions.frontier {
+        tasks.push(conditions.frontier_task());
+    }
+    for name in names {
+        let policy = policy::find(name, asked.seed)?;
+        tasks.push(conditions.reference_task(space, name, policy.document.as_ref()));
+    }
+    tasks.extend(variants.iter().map(|it| conditions.variant_task(space, it)));
+    Ok(tasks)
 }
 
 /// Opens the traces and finds a short name for each that no other has.

@@ -1,7 +1,7 @@
 //! Puts rows together: in the order of the plan, whatever order they came in, so that the same
 //! rows make the same bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 #[cfg(feature = "analysis")]
 use std::fs::File;
 use std::io::Write as _;
@@ -9,9 +9,10 @@ use std::io::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use comfy_table::{CellAlignment, Table, presets};
 use engine::hex;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -58,23 +59,10 @@ impl<'a> Results<'a> {
         let Some(first) = units.first() else {
             bail!("there is no unit in the plan");
         };
-        let known: BTreeMap<&str, &Unit> = units.iter().map(|it| (&*it.unit, it)).collect();
+        let known: BTreeSet<&str> = units.iter().map(|it| &*it.unit).collect();
         for file in files {
-            if let Some(other) = file.versions().find(|version| **version != first.version) {
-                let Version { engine, sim, rows } = other;
-                bail!(
-                    "{}: found rows of engine {engine}, sim {sim}, rows {rows}, expected engine {}, \
-                     sim {}, rows {}: rows of different versions cannot be compared",
-                    shown(file.path()),
-                    first.version.engine,
-                    first.version.sim,
-                    first.version.rows
-                );
-            }
-            let strangers = file
-                .units()
-                .filter(|unit| !known.contains_key(unit))
-                .count();
+            check_versions(file, &first.version)?;
+            let strangers = file.units().filter(|unit| !known.contains(unit)).count();
             if strangers > 0 {
                 console.note(format_args!(
                     "{}: {} of units that are not in the plan are left out",
@@ -83,32 +71,21 @@ impl<'a> Results<'a> {
                 ));
             }
         }
-        let this = Self { units, files };
-        let mut missing = Vec::new();
-        for unit in units {
-            if !this.files.iter().any(|file| file.has(&unit.unit)) {
-                missing.push(unit);
-            }
-        }
+        let is_missing = |unit: &&Unit| !files.iter().any(|file| file.has(&unit.unit));
+        let missing: Vec<&Unit> = units.iter().filter(is_missing).collect();
         if missing.is_empty() {
-            return Ok(Some(this));
+            return Ok(Some(Self { units, files }));
         }
-        let named: Vec<String> = missing
-            .iter()
-            .take(MISSING_NAMED)
-            .map(|it| told(it))
-            .collect();
-        let more = missing.len() - named.len();
-        console.error(&anyhow::anyhow!(
-            "{} of {} are missing: {}{}",
+        let named = missing.iter().take(MISSING_NAMED);
+        let mut named: Vec<String> = named.map(|it| told(it)).collect();
+        if missing.len() > MISSING_NAMED {
+            named.push(format!("and {} more", missing.len() - MISSING_NAMED));
+        }
+        console.error(&anyhow!(
+            "{} of {} are missing: {}",
             count(missing.len() as u64, "row"),
             units.len(),
-            named.join("; "),
-            if more > 0 {
-                format!("; and {more} more")
-            } else {
-                String::new()
-            }
+            named.join("; ")
         ));
         Ok(None)
     }
@@ -135,7 +112,7 @@ impl<'a> Results<'a> {
     /// Writes the results into a folder, each file beside and then renamed.
     pub(super) fn write(&self, out: &Path, recheck: Option<Recheck>) -> anyhow::Result<Told> {
         let mut frontier = Frontier::default();
-        let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
+        let mut pools: BTreeMap<&str, Pool> = BTreeMap::new();
         let mut order = Vec::new();
         let mut hash = Sha256::new();
         let mut row_count = 0_u64;
@@ -144,17 +121,16 @@ impl<'a> Results<'a> {
         for unit in self.units {
             let row = self.row(unit)?;
             let Task::Score { policy, .. } = &unit.task else {
-                let row: FrontierRow =
-                    serde_json::from_str(&row).map_err(|error| self.damaged(unit, &error))?;
+                let row: FrontierRow = self.read(unit, &row)?;
                 frontier = frontier.pooled(&row.frontier);
                 continue;
             };
-            let summed: Summed =
-                serde_json::from_str(&row).map_err(|error| self.damaged(unit, &error))?;
-            if !pools.contains_key(policy) {
-                order.push(policy.clone());
-            }
-            pools.entry(policy.clone()).or_default().add(unit, &summed);
+            let summed: Summed = self.read(unit, &row)?;
+            let pool = pools.entry(policy).or_insert_with(|| {
+                order.push(&**policy);
+                Pool::default()
+            });
+            pool.add(unit, &summed);
             hash.update(&row);
             hash.update(b"\n");
             writeln!(file, "{row}").with_context(|| format!("cannot write {}", shown(&results)))?;
@@ -163,32 +139,35 @@ impl<'a> Results<'a> {
         file.end()?;
         #[cfg(feature = "analysis")]
         write_table(out, self.units)?;
+
         let points: Vec<Point> = frontier.points().collect();
         let has_frontier = points.last().is_some_and(|last| last.saved_gib_h > 0.0);
-        let points = thinned(&points, FRONTIER_POINTS);
-        write_whole(
-            &out.join("frontier.json"),
-            serde_json::to_string(&points)?.as_bytes(),
-        )?;
-        let summaries = order.iter().map(|policy| {
-            let pool = &pools[policy];
-            pool.summary(policy, has_frontier.then_some(&frontier))
-        });
-        let summaries: Vec<Summary> = summaries.collect();
+        let points = serde_json::to_string(&thinned(&points, FRONTIER_POINTS))?;
+        write_whole(&out.join("frontier.json"), points.as_bytes())?;
         let manifest = Manifest::new(self.units, row_count, &hex(&hash.finalize()));
-        let mut text = serde_json::to_string_pretty(&manifest)?;
-        text.push('\n');
+        let text = serde_json::to_string_pretty(&manifest)? + "\n";
         write_whole(&out.join("manifest.json"), text.as_bytes())?;
+
+        let frontier = has_frontier.then_some(&frontier);
+        let summary = |policy: &str| pools[policy].summary(policy, frontier);
+        let policies: Vec<Summary> = order.into_iter().map(summary).collect();
+        let front = front(&policies)
+            .iter()
+            .map(|it| it.policy.clone())
+            .collect();
         Ok(Told {
             type_name: "sweep",
             out: out.display().to_string(),
             recheck,
-            front: (front(&summaries).iter())
-                .map(|it| it.policy.clone())
-                .collect(),
+            front,
             manifest,
-            policies: summaries,
+            policies,
         })
+    }
+
+    /// Reads what stands in a row.
+    fn read<T: DeserializeOwned>(&self, unit: &Unit, row: &str) -> anyhow::Result<T> {
+        serde_json::from_str(row).map_err(|error| self.damaged(unit, &error))
     }
 
     fn damaged(&self, unit: &Unit, error: &serde_json::Error) -> anyhow::Error {
@@ -200,6 +179,22 @@ impl<'a> Results<'a> {
         )
         .into()
     }
+}
+
+/// Refuses rows of another version than the plan's.
+fn check_versions(file: &RowFile, ours: &Version) -> anyhow::Result<()> {
+    if let Some(other) = file.versions().find(|version| *version != ours) {
+        let Version { engine, sim, rows } = other;
+        bail!(
+            "{}: found rows of engine {engine}, sim {sim}, rows {rows}, expected engine {}, sim {}, \
+             rows {}: rows of different versions cannot be compared",
+            shown(file.path()),
+            ours.engine,
+            ours.sim,
+            ours.rows
+        );
+    }
+    Ok(())
 }
 
 /// A unit, for people.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use simulator::pareto;
-use simulator::replay::{Frontier, Tally};
+use simulator::replay::{Frontier, Point, Tally};
 use simulator::sweep::{Variant, Version};
 use simulator::tune::{Cells, Part, Split, SplitKind, objectives};
 
@@ -35,125 +35,130 @@ pub(super) fn judge(
     others: &[Arc<Cells>],
     bench: &mut Bench,
 ) -> anyhow::Result<Tuned> {
-    let whole = whole(splits)?;
+    let whole = &whole(splits)?.training;
     let last = searches.last().context("each split was searched")?;
-    // Whoever chose nothing keeps the base.
-    let cells_of = |search: &Searched| {
-        search
-            .chosen
-            .as_ref()
-            .map_or(against.base.clone(), |it| it.cells.clone())
-    };
-    let held_out = |kind: SplitKind, of: &dyn Fn(usize) -> Arc<Cells>| -> Vec<Tally> {
-        let parts = splits
-            .iter()
-            .enumerate()
-            .filter(|(_, split)| split.kind == kind);
-        let tallies = parts.map(|(index, split)| {
-            let tallies = of(index).by_person(&split.held_out).collect::<Vec<_>>();
-            (split.held_out.people.clone(), tallies)
-        });
-        by_person(tallies, bench.people.len())
-    };
     let told = splits.iter().zip(searches);
     let told = told.map(|(split, search)| split_told(task, split, search, against.base, bench));
     let told: Vec<SplitTold> = told.collect();
-    let kinds = [SplitKind::ByPerson, SplitKind::WalkForward];
-    let [on_people, forward] = kinds.map(|kind| {
-        let tuned = held_out(kind, &|index| cells_of(&searches[index]));
-        let compare = |policy: &NamedPolicy, cells: &Arc<Cells>| {
-            let theirs = held_out(kind, &|_| cells.clone());
-            Judged::new(&policy.name, &theirs, &tuned, task.seed)
-        };
-        let base = compare(&task.base, against.base);
-        let original = compare(&task.original, against.original);
-        let others = task.others.iter().zip(others);
-        let others = others.map(|(policy, cells)| compare(policy, cells));
-        (!base.is_empty()).then(|| HeldOut {
-            limits: task.limits_held_out([base.rates, original.rates]),
-            tuned: tuned.iter().copied().sum::<Tally>().rates(),
-            against: [base, original].into_iter().chain(others).collect(),
-            gap_saved_share: found::gap(&told, kind),
-        })
-    });
+    let trial = Trial {
+        task,
+        splits,
+        searches,
+        against,
+        others,
+        people: bench.people.len(),
+    };
+    let on_held_out_people = trial.where_held_out(SplitKind::ByPerson, &told);
+    let walking_forward = trial.where_held_out(SplitKind::WalkForward, &told);
     let Verdict { recommended, why } = match last.chosen {
         None => Verdict::no("no variant that was tried keeps the limits"),
-        Some(_) => Verdict::of(on_people.as_ref(), forward.as_ref()),
+        Some(_) => Verdict::of(on_held_out_people.as_ref(), walking_forward.as_ref()),
     };
     let sensitivity = match &last.chosen {
-        Some(chosen) => sensitivity(task, &whole.training, &chosen.variant, bench)?,
+        Some(chosen) => sensitivity(task, whole, &chosen.variant, bench)?,
         None => Vec::new(),
     };
-    let domains = &task.space.base().protected_domains;
-    let mut frontier = Frontier::default();
-    for foresight in bench.foresee(domains)? {
-        frontier = frontier.pooled(&foresight.frontier());
-    }
-    let points: Vec<_> = frontier.points().collect();
-    let sums = against.base.sum(&whole.training).sums();
-    let member = |(variant, cells): &(Variant, Arc<Cells>)| {
-        Member::new(
-            &task.space,
-            variant,
-            cells.sum(&whole.training).rates(),
-            None,
-        )
+    let sums = against.base.sum(whole).sums();
+    let member = |variant: &Variant, cells: &Cells| {
+        Member::new(&task.space, variant, cells.sum(whole).rates(), None)
     };
+    let tried = |(variant, cells): &(Variant, Arc<Cells>)| member(variant, cells);
+    let chosen = last.chosen.as_ref();
+    let dimensions = task.space.dimensions().iter();
+    let people = bench.people.iter();
     Ok(Tuned {
         type_name: TUNED.to_owned(),
         version: Version::ours(),
         seed: task.seed,
         base: task.base.name.clone(),
         base_hash: task.base.hash.clone(),
-        vary: task
-            .space
-            .dimensions()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        vary: dimensions.map(ToString::to_string).collect(),
         asked_limits: task.limits,
         margin: task.margin,
         variants_tried: bench.policies_run(),
-        people: bench
-            .people
-            .iter()
+        people: people
             .map(|it| PersonTold::new(it, &bench.traces))
             .collect(),
         traces: bench.traces.iter().map(TraceTold::new).collect(),
-        windows: whole.training.windows.1,
+        windows: whole.windows.1,
         recommended,
         why,
-        nearest: last.nearest.map(|index| member(&last.tried[index])),
-        chosen: last
-            .chosen
-            .as_ref()
-            .map(|it| member(&(it.variant.clone(), it.cells.clone()))),
-        changed: last
-            .chosen
-            .as_ref()
-            .map(|it| found::changed(task.space.base(), &it.variant.document)),
-        in_training: found::in_training(task, &whole.training, against, others),
-        on_held_out_people: on_people,
-        walking_forward: forward,
-        evaluations: last.tried.iter().map(member).collect(),
+        nearest: last.nearest.map(|index| tried(&last.tried[index])),
+        chosen: chosen.map(|it| member(&it.variant, &it.cells)),
+        changed: chosen.map(|it| found::changed(task.space.base(), &it.variant.document)),
+        in_training: found::in_training(task, whole, against, others),
+        on_held_out_people,
+        walking_forward,
+        evaluations: last.tried.iter().map(tried).collect(),
         sensitivity,
-        frontier: thinned(&points, FRONTIER_POINTS),
+        frontier: frontier(task, bench)?,
         background_gib_h: sums.background_gib_h,
         active_hours: sums.active_hours,
         splits: told,
     })
 }
 
-/// Adds up what each person came to; leaves out those who were never held out.
-fn by_person(parts: impl Iterator<Item = (Vec<usize>, Vec<Tally>)>, people: usize) -> Vec<Tally> {
-    let mut all = vec![None; people];
-    for (people, tallies) in parts {
-        for (person, tally) in people.into_iter().zip(tallies) {
-            let sum: &mut Option<Tally> = &mut all[person];
-            *sum = Some(sum.unwrap_or_default() + tally);
-        }
+/// What the searches chose, beside what it is held against.
+struct Trial<'a> {
+    task: &'a Task,
+    splits: &'a [Split],
+    searches: &'a [Searched],
+    against: HeldAgainst<&'a Arc<Cells>>,
+    others: &'a [Arc<Cells>],
+    people: usize,
+}
+
+impl Trial<'_> {
+    /// What came of it where splits of a kind held out; nothing where none did.
+    fn where_held_out(&self, kind: SplitKind, told: &[SplitTold]) -> Option<HeldOut> {
+        // Whoever chose nothing keeps the base.
+        let tuned = self.by_person(kind, |search| match &search.chosen {
+            Some(chosen) => &chosen.cells,
+            None => self.against.base,
+        });
+        let judged = |(policy, cells): (&NamedPolicy, &Arc<Cells>)| {
+            let theirs = self.by_person(kind, |_| cells);
+            Judged::new(&policy.name, &theirs, &tuned, self.task.seed)
+        };
+        let base = judged((&self.task.base, self.against.base));
+        let original = judged((&self.task.original, self.against.original));
+        let others = self.task.others.iter().zip(self.others).map(judged);
+        (!base.is_empty()).then(|| HeldOut {
+            limits: self.task.limits_held_out([base.rates, original.rates]),
+            tuned: tuned.iter().copied().sum::<Tally>().rates(),
+            against: [base, original].into_iter().chain(others).collect(),
+            gap_saved_share: found::gap(told, kind),
+        })
     }
-    all.into_iter().flatten().collect()
+
+    /// What each person came to where splits of a kind held them out. Those who never were are not
+    /// among them.
+    fn by_person<'b>(
+        &'b self,
+        kind: SplitKind,
+        cells_of: impl Fn(&'b Searched) -> &'b Arc<Cells>,
+    ) -> Vec<Tally> {
+        let mut all: Vec<Option<Tally>> = vec![None; self.people];
+        for (split, search) in self.splits.iter().zip(self.searches) {
+            if split.kind == kind {
+                let tallies = cells_of(search).by_person(&split.held_out);
+                for (&person, tally) in split.held_out.people.iter().zip(tallies) {
+                    all[person] = Some(all[person].unwrap_or_default() + tally);
+                }
+            }
+        }
+        all.into_iter().flatten().collect()
+    }
+}
+
+/// What a clairvoyant saves at most on all traces, thinned.
+fn frontier(task: &Task, bench: &Bench) -> anyhow::Result<Vec<Point>> {
+    let mut all = Frontier::default();
+    for foresight in bench.foresee(&task.space.base().protected_domains)? {
+        all = all.pooled(&foresight.frontier());
+    }
+    let points: Vec<Point> = all.points().collect();
+    Ok(thinned(&points, FRONTIER_POINTS))
 }
 
 /// What a split tells: what was chosen and the front, in training and where it was held out.
