@@ -78,7 +78,7 @@ impl PolicyDocument {
         Self::new(settings)
     }
 
-    /// Returns one of the [`PRESETS`] by its name, with the defaults where it sets nothing.
+    /// Returns one of the [`PRESETS`](crate::PRESETS) by its name, with the defaults where it sets nothing.
     pub fn preset(name: &str) -> Option<Self> {
         Preset::named(name).map(|preset| preset.over(&Self::default()))
     }
