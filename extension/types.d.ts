@@ -104,6 +104,8 @@ export interface Identity {
 export type ConnectionState =
   | "connecting"
   | "connected"
+  /** Connected, and a question was not answered. */
+  | "silent"
   | "host_missing"
   | "forbidden"
   | "protocol_mismatch"

@@ -16,8 +16,12 @@ BLUE, ORANGE, GREEN, PINK, OCHRE, VIOLET = (
     "#8a6fd1",
 )
 
-# The levels of pressure, and the states of a tab.
-LEVELS = alt.Scale(domain=["LOW", "MEDIUM", "HIGH"], range=[GREEN, OCHRE, ORANGE])
+# The levels of pressure, which lie behind a line. They differ in strength: green, ochre and orange,
+# as faint as they have to be there, are one colour to every twelfth man.
+LEVELS = alt.Scale(
+    domain=["LOW", "MEDIUM", "HIGH"], range=[f"{INK}1a", f"{ORANGE}4d", f"{ORANGE}b3"]
+)
+# The states of a tab.
 STATES = alt.Scale(domain=["front", "background", "discarded"], range=[ORANGE, BLUE, FAINT])
 
 

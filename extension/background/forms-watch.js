@@ -10,6 +10,7 @@
 
 import { isOutside } from "./facts.js";
 import { report } from "./report.js";
+import { Sequence } from "./sequence.js";
 
 const FILES = ["content/forms.js"];
 
@@ -20,6 +21,8 @@ export class FormsWatch {
   #browser;
   /** @type {Tracker} */
   #tracker;
+  /** The browser wants a script registered once; the start of a worker and a grant both do so. */
+  #refreshes = new Sequence();
   /** The last question to a tab, while its answer counts. @type {Map<number, symbol>} */
   #asked = new Map();
 
@@ -33,13 +36,15 @@ export class FormsWatch {
   }
 
   /**
-   * Makes what is watched what is allowed.
+   * Makes what is watched what is allowed, soon.
    *
    * @param {boolean} isNew whether the extension's session has just begun
    */
-  async refresh(isNew) {
-    if (await this.#browser.mayReadPages()) await this.#browser.watchForms(FILES, isNew);
-    else await this.#browser.unwatchForms();
+  refresh(isNew) {
+    this.#refreshes.run(async () => {
+      if (await this.#browser.mayReadPages()) await this.#browser.watchForms(FILES, isNew);
+      else await this.#browser.unwatchForms();
+    });
   }
 
   /**

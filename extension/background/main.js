@@ -145,7 +145,7 @@ async function open(browser, sequence) {
     }
   }
   executor.settleInherited();
-  forms.refresh(session.isNew).catch(report);
+  forms.refresh(session.isNew);
   port.connect();
   return { tracker, outbox, port, executor, forms };
 }
@@ -177,11 +177,14 @@ async function answer(browser, { outbox, port }, question) {
     case "view": {
       // While somebody looks, waiting for the next attempt helps nobody.
       port.connect();
+      const isAsked = port.isReachable;
       const [status, forms_seen] = await Promise.all([
-        port.isReachable ? port.request({ type: "status" }).then(statusFrom).catch(noStatus) : null,
+        isAsked ? port.request({ type: "status" }).then(statusFrom).catch(noStatus) : null,
         browser.mayReadPages(),
       ]);
-      const { connection } = port;
+      const { state } = port.connection;
+      const isSilent = isAsked && status === null && state === "connected";
+      const connection = { ...port.connection, state: isSilent ? "silent" : state };
       return /** @type {View} */ ({ connection, status, forms_seen, waiting: outbox.waiting });
     }
     case "explain":

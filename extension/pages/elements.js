@@ -1,6 +1,10 @@
 /**
  * Small helpers for pages. Text goes in by `textContent` only.
+ *
+ * @import {ConnectionState} from "../types"
  */
+
+import { isTrouble } from "./words.js";
 
 /**
  * The element with this id.
@@ -39,6 +43,38 @@ export function make(tag, options = {}) {
  */
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
+}
+
+/**
+ * Shows the state of the connection as a dot, beside the words for it.
+ *
+ * @param {HTMLElement} dot
+ * @param {ConnectionState | null} state null where the worker itself does not answer
+ */
+export function showDot(dot, state) {
+  dot.classList.toggle("trouble", state === null || isTrouble(state));
+  dot.classList.toggle("waiting", state === "connecting");
+}
+
+/** What lists show, as JSON of their lines. @type {WeakMap<HTMLElement, string>} */
+const shown = new WeakMap();
+
+/**
+ * Draws a list, and only if its lines are other ones: what is drawn anew loses the selection, and
+ * screen readers hear it again.
+ *
+ * @template T
+ * @param {HTMLElement} list
+ * @param {T[]} lines
+ * @param {(line: T) => HTMLElement} draw
+ * @returns {boolean} whether it was drawn
+ */
+export function drawList(list, lines, draw) {
+  const json = JSON.stringify(lines);
+  if (shown.get(list) === json) return false;
+  shown.set(list, json);
+  list.replaceChildren(...lines.map(draw));
+  return true;
 }
 
 /**

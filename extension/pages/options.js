@@ -5,12 +5,13 @@
  * kept but what is being edited.
  *
  * @import {PolicyAnswer, PrivacyStatus, View} from "../types"
+ * @import {Value} from "./policy-form.js"
  */
 
 import { Refused, ask, giveUpPages, requestPages } from "./bridge.js";
-import { element, make, setText } from "./elements.js";
+import { element, make, setText, showDot, timeText } from "./elements.js";
 import { PolicyForm, documentOf } from "./policy-form.js";
-import { countText, isTrouble, removedText, stateText } from "./words.js";
+import { countText, removedText, stateText } from "./words.js";
 
 const EVERY_MS = 2_000;
 
@@ -51,11 +52,11 @@ let privacyNews = "";
 async function refresh() {
   /** @type {View} */
   const { connection, status, forms_seen } = await ask({ ask: "view" });
-  const trouble = isTrouble(connection.state);
-  page.dot.className = `inline dot${trouble ? " trouble" : status === null ? " waiting" : ""}`;
+  showDot(page.dot, connection.state);
   setText(page.state, stateText(connection.state));
 
-  page.mode.disabled = status === null;
+  // A host that cannot write its log takes no other mode.
+  page.mode.disabled = status?.log.state !== "writing";
   for (const radio of page.mode.querySelectorAll("input")) {
     radio.checked = radio.value === status?.mode;
   }
@@ -80,9 +81,9 @@ async function refresh() {
     const where = [file, line && `line ${line}`, field].filter(Boolean).join(", ");
     setText(page.fileError, `The file was refused, the policy before it holds: ${where}: ${problem}`);
   }
-  // Somebody changed the file, or another page did. What is being edited here stays.
+  // Somebody changed the file, or another page did.
   const isStale = form === null || (status.policy_hash ?? shownHash) !== shownHash;
-  if (isStale && (form?.changes().length ?? 0) === 0) show(await ask({ ask: "policy" }));
+  if (isStale) show(await ask({ ask: "policy" }));
 }
 
 /** @param {PrivacyStatus | null} present null without a host, or with one that knows no choice */
@@ -121,11 +122,6 @@ function tellPrivacy() {
   setText(page.privacyAnswer, `${news} ${removedText(privacy?.removed ?? null, timeText)}`.trim());
 }
 
-/** @param {number} ms */
-function timeText(ms) {
-  return new Date(ms).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-}
-
 /** Asks the host for what is chosen, and shows what it says. */
 async function usePrivacy() {
   try {
@@ -136,8 +132,11 @@ async function usePrivacy() {
   }
 }
 
-/** @param {PolicyAnswer} answer */
-function show({ policy: saved, defaults, settings, presets, policy_hash, file }) {
+/**
+ * @param {PolicyAnswer} answer
+ * @param {[string, Value][]} [sent] the changes that it answers
+ */
+function show({ policy: saved, defaults, settings, presets, policy_hash, file }, sent = []) {
   shownHash = policy_hash;
   setText(page.file, file === null ? "" : `Kept in ${file}, which you can edit as well.`);
   if (form === null) {
@@ -145,7 +144,7 @@ function show({ policy: saved, defaults, settings, presets, policy_hash, file })
     page.presets.replaceChildren(...presets.map(presetButton));
   } else {
     // In the same controls, so that the focus stays where it is.
-    form.take(saved);
+    form.take(saved, sent);
   }
   countChanges();
 }
@@ -170,18 +169,19 @@ function countChanges() {
 }
 
 /**
- * Asks the host for a change, and shows what it says.
+ * Asks the host for what was changed, and shows what it says.
  *
- * @param {Record<string, unknown>} policy what is to be changed of it
+ * @param {PolicyForm} form
  */
-async function change(policy) {
+async function save(form) {
+  const sent = form.changes();
   try {
-    show(await ask({ ask: "change_policy", policy }));
-    setText(page.answer, "Saved.");
+    show(await ask({ ask: "change_policy", policy: documentOf(sent) }), sent);
+    if (page.save.disabled) setText(page.answer, "Saved.");
   } catch (error) {
     const field = error instanceof Refused ? error.field : null;
     const text = error instanceof Error ? error.message : String(error);
-    const isShown = field !== null && (form?.complain(field, text) ?? false);
+    const isShown = field !== null && form.complain(field, text);
     setText(page.answer, isShown ? "Not saved: see above." : `Not saved: ${text}`);
   }
 }
@@ -198,7 +198,7 @@ async function run(action) {
 
 /** @param {unknown} error */
 function showFailure(error) {
-  page.dot.className = "inline dot trouble";
+  showDot(page.dot, null);
   setText(page.state, error instanceof Error ? error.message : String(error));
 }
 
@@ -231,7 +231,7 @@ page.policy.addEventListener(
 );
 page.policy.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (form !== null) void change(documentOf(form.changes()));
+  if (form !== null) void save(form);
 });
 window.addEventListener("beforeunload", (event) => {
   if ((form?.changes().length ?? 0) > 0) event.preventDefault();

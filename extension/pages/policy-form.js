@@ -192,13 +192,23 @@ export class PolicyForm {
   }
 
   /**
-   * Takes another policy for the saved one, and shows it.
+   * Takes another policy for the saved one, and shows it, but for what is being edited.
    *
    * @param {Record<string, unknown>} saved
+   * @param {[string, Value][]} sent the changes of which it was made: edits of others, and later ones
+   * of these, stay
    */
-  take(saved) {
+  take(saved, sent) {
+    const before = this.#saved;
+    const asked = new Map(sent);
     this.#saved = saved;
-    this.revert();
+    for (const field of this.#fields) {
+      const { path, takes } = field.setting;
+      const known = asked.has(path) ? asked.get(path) : valueAt(before, path);
+      const value = parse(takes, /** @type {HTMLInputElement} */ (field.control));
+      if (isSame(value, known ?? null)) this.#show(field, valueAt(saved, path));
+      else this.#mark(field);
+    }
   }
 
   /** The values that differ from the saved ones. */
@@ -258,6 +268,7 @@ export class PolicyForm {
     facts.id = `${id}-facts`;
     const note = make("button", { class: "changed", text: "set to default" });
     note.type = "button";
+    note.setAttribute("aria-label", `set to default: ${path}`);
     const byDefault = valueAt(this.#defaults, path);
     facts.append(make("code", { text: path }), ` · ${factsText(takes, byDefault)} `);
 
@@ -296,8 +307,9 @@ export class PolicyForm {
   }
 
   /** @param {Field} field */
-  #mark({ setting, control, problem, note }) {
+  #mark({ setting, root, control, problem, note }) {
     const value = parse(setting.takes, /** @type {HTMLInputElement} */ (control));
+    root.classList.toggle("edited", !isSame(value, valueAt(this.#saved, setting.path)));
     note.hidden = isSame(value, valueAt(this.#defaults, setting.path));
     problem.textContent = "";
     control.removeAttribute("aria-invalid");

@@ -7,7 +7,7 @@
  */
 
 import { ask, bringBack, longestUnused, openOptions, requestPages, titleOf } from "./bridge.js";
-import { element, make, setText, timeText } from "./elements.js";
+import { drawList, element, make, setText, showDot, timeText } from "./elements.js";
 import {
   FOREVER_MS,
   awakeText,
@@ -17,6 +17,7 @@ import {
   healthTroubles,
   isTrouble,
   levelText,
+  numberText,
   observedText,
   onceText,
   outcomeText,
@@ -85,21 +86,21 @@ const page = {
   connection: element("connection"),
 };
 
-/** What the list shows, so that it is drawn anew only when that changes. */
-let shownRecent = "";
 let recentLimit = 5;
-
-/** Likewise of the list of what is not well. */
-let shownTroubles = "";
-
-/** And of why tabs are awake. */
-let shownAwake = "";
 
 /** Whether it only observes, so that putting tabs to sleep all the same wants a second word. */
 let isObserving = true;
 
-/** When memory was asked for, until it is known what came of it. */
-let askedForMemoryAt = /** @type {number | null} */ (null);
+/** The decisions that were told of last. @type {number[]} */
+let decided = [];
+
+/**
+ * When memory was asked for, until it is known what came of it, and what was decided by then: the
+ * log's clock may be a second behind this one, so it tells of no decision that it came after.
+ *
+ * @type {{ at: number, decided: number[] } | null}
+ */
+let askedForMemory = null;
 
 async function refresh() {
   /** @type {View} */
@@ -107,16 +108,17 @@ async function refresh() {
   showConnection(view);
   page.forms.hidden = view.forms_seen;
   setText(page.onceText, onceText(view.forms_seen));
-  for (const section of [page.pressure, page.control, page.recent]) {
-    section.hidden = view.status === null;
-  }
   showHealth(view.status?.health ?? null);
-  page.awake.hidden = view.status?.log.state !== "writing";
-  if (view.status === null) return;
-  showPressure(view.status);
-  showControl(view.status);
-  showPruned(view.status);
-  await showRecent(view.status);
+  // A host that cannot write its log knows nothing of tabs, and takes no wish.
+  const status = view.status?.log.state === "writing" ? view.status : null;
+  for (const section of [page.pressure, page.control, page.recent, page.awake]) {
+    section.hidden = status === null;
+  }
+  if (status === null) return;
+  showPressure(status);
+  showControl(status);
+  showPruned(status);
+  await showRecent(status);
   await showAwake();
 }
 
@@ -128,11 +130,7 @@ function showConnection({ connection, waiting }) {
     setText(page.troubleTitle, stateText(connection.state));
     setText(page.troubleText, troubleText(connection));
   }
-  page.dot.className = trouble
-    ? "dot trouble"
-    : connection.state === "connected"
-      ? "dot"
-      : "dot waiting";
+  showDot(page.dot, connection.state);
   const version = connection.host_version === null ? "" : `, host ${connection.host_version}`;
   const kept = trouble && waiting > 0 ? `, ${countText(waiting, "event")} kept` : "";
   const text = stateText(connection.state);
@@ -148,24 +146,18 @@ function showConnection({ connection, waiting }) {
 function showHealth(health) {
   page.health.hidden = health === null;
   if (health === null) return;
-  const troubles = healthTroubles(health);
   setText(page.healthState, health.state);
   page.healthState.className = `chip ${HEALTH_COLOURS.get(health.state) ?? ""}`;
   setText(page.healthText, healthText(health.state));
-  const shown = JSON.stringify(troubles);
-  if (shown === shownTroubles) return;
-  shownTroubles = shown;
-  page.healthList.replaceChildren(
-    ...troubles.map(({ name, state, detail, fix }) => {
-      const item = make("li");
-      item.append(
-        make("strong", { text: `${name}: ${state}` }),
-        make("span", { class: "block", text: detail }),
-        make("span", { class: "block muted", text: fix }),
-      );
-      return item;
-    }),
-  );
+  drawList(page.healthList, healthTroubles(health), ({ name, state, detail, fix }) => {
+    const item = make("li");
+    item.append(
+      make("strong", { text: `${name}: ${state}` }),
+      make("span", { class: "block", text: detail }),
+      make("span", { class: "block muted", text: fix }),
+    );
+    return item;
+  });
 }
 
 /** @param {Status} status */
@@ -175,7 +167,7 @@ function showPressure({ level, score, reasons, metrics, tabs, discarded, cluster
   setText(page.levelWord, level ?? "");
   page.levelWord.className = `chip ${kind}`;
   page.levelWord.hidden = level === null;
-  page.reasons.replaceChildren(...reasonTexts(reasons).map((text) => make("li", { text })));
+  drawList(page.reasons, reasonTexts(reasons), (text) => make("li", { text }));
   page.score.value = score ?? 0;
   page.score.className = kind;
   setText(page.scoreText, score === null ? "not known yet" : `${score} of 100`);
@@ -193,8 +185,8 @@ function showPressure({ level, score, reasons, metrics, tabs, discarded, cluster
 
   const parts = [];
   if (tabs !== null) parts.push(countText(tabs, "tab"));
-  if (discarded !== null) parts.push(`${discarded} asleep`);
-  if (cluster !== null) parts.push(`${cluster.tabs.length} in your working context`);
+  if (discarded !== null) parts.push(`${numberText(discarded)} asleep`);
+  if (cluster !== null) parts.push(`${numberText(cluster.tabs.length)} in your working context`);
   setText(page.tabs, parts.join(" · "));
 }
 
@@ -236,11 +228,14 @@ function showControl(status) {
  * @param {Status} status
  */
 function showPruned({ recent }) {
-  if (askedForMemoryAt === null) return;
-  const since = askedForMemoryAt;
-  const came = recent.some(({ reasons, t_ms }) => reasons.includes("REQUESTED") && t_ms >= since);
-  if (!came && Date.now() - since < ANSWERED_AFTER_MS) return;
-  askedForMemoryAt = null;
+  decided = recent.map(({ decision }) => decision);
+  if (askedForMemory === null) return;
+  const { at, decided: before } = askedForMemory;
+  const came = recent.some(
+    ({ decision, reasons }) => reasons.includes("REQUESTED") && !before.includes(decision),
+  );
+  if (!came && Date.now() - at < ANSWERED_AFTER_MS) return;
+  askedForMemory = null;
   setText(page.answer, came ? "" : "No tab can go to sleep now.");
 }
 
@@ -280,10 +275,10 @@ function isFocusIn(...elements) {
 }
 
 function prune() {
-  const now = Date.now();
+  const asked = { at: Date.now(), decided };
   const action = async () => {
     await ask({ ask: "prune" });
-    askedForMemoryAt = now;
+    askedForMemory = asked;
   };
   void run(action, "Asked for. What can go to sleep is listed below in a moment.");
 }
@@ -306,13 +301,9 @@ async function showRecent({ recent: all }) {
     title: titles[index] ?? null,
     outcome: outcomeText(decision, now),
   }));
-  const shown = JSON.stringify(lines);
-  if (shown === shownRecent) return;
-  shownRecent = shown;
   // The one with the focus must not lose it because a minute has passed.
   const focused = document.activeElement?.closest("li")?.dataset["decision"];
-  page.recentList.replaceChildren(...lines.map((line) => recentLine(line)));
-  if (focused === undefined) return;
+  if (!drawList(page.recentList, lines, recentLine) || focused === undefined) return;
   for (const item of page.recentList.querySelectorAll("li")) {
     if (item.dataset["decision"] === focused) item.querySelector("button")?.focus();
   }
@@ -324,7 +315,7 @@ function recentLine({ decision, title, outcome }) {
   item.dataset["decision"] = String(decision.decision);
   const name = title || decision.host || "A tab";
   item.append(
-    make("span", { class: "title", text: name }),
+    titleLine(name),
     make("span", { class: "outcome small", text: outcome }),
     make("span", { class: "why small muted", text: whyText(decision) }),
   );
@@ -339,6 +330,17 @@ function recentLine({ decision, title, outcome }) {
   return item;
 }
 
+/**
+ * A title on one line. Where it is cut off, its end is, in the direction in which it is written.
+ *
+ * @param {string} text
+ */
+function titleLine(text) {
+  const line = make("span", { class: "title", text });
+  line.dir = "auto";
+  return line;
+}
+
 /** Asks the host of each of a few tabs why it is awake, while somebody wants to know. */
 async function showAwake() {
   if (page.awake.hidden || !page.awake.open) return;
@@ -349,21 +351,13 @@ async function showAwake() {
     const explanation = explanations[index];
     return explanation ? { title, why: awakeText(explanation) } : [];
   });
+  drawList(page.awakeList, lines, ({ title, why }) => {
+    const item = make("li");
+    item.title = title;
+    item.append(titleLine(title || "A tab"), make("span", { class: "small muted", text: why }));
+    return item;
+  });
   const unseen = explanations.find((it) => it !== null)?.not_observable ?? [];
-  const shown = JSON.stringify([lines, unseen]);
-  if (shown === shownAwake) return;
-  shownAwake = shown;
-  page.awakeList.replaceChildren(
-    ...lines.map(({ title, why }) => {
-      const item = make("li");
-      item.title = title;
-      item.append(
-        make("span", { class: "title", text: title || "A tab" }),
-        make("span", { class: "small muted", text: why }),
-      );
-      return item;
-    }),
-  );
   setText(
     page.awakeNote,
     lines.length === 0
@@ -393,7 +387,7 @@ const wish = (question, done) => void run(() => ask(question), done);
 
 /** @param {unknown} error */
 function showFailure(error) {
-  page.dot.className = "dot trouble";
+  showDot(page.dot, null);
   setText(page.connection, error instanceof Error ? error.message : String(error));
 }
 
@@ -423,7 +417,9 @@ page.recentMore.addEventListener("click", () => {
 });
 page.awake.addEventListener("toggle", () => void showAwake().catch(showFailure));
 page.seeForms.addEventListener("click", () => void run(requestPages));
-element("settings").addEventListener("click", () => void openOptions().then(() => window.close()));
+element("settings").addEventListener("click", () => {
+  openOptions().then(() => window.close(), showFailure);
+});
 
 async function keepRefreshing() {
   await refresh().catch(showFailure);

@@ -5,7 +5,7 @@
  */
 
 import { ask, extensionId, giveUpPages, requestPages } from "./bridge.js";
-import { element, setText } from "./elements.js";
+import { element, setText, showDot } from "./elements.js";
 import { isTrouble, stateText, troubleText } from "./words.js";
 
 const EVERY_MS = 2_000;
@@ -34,7 +34,7 @@ async function refresh() {
   const { connection, forms_seen } = await ask({ ask: "view" });
   const { state } = connection;
   const trouble = isTrouble(state);
-  page.dot.className = trouble ? "dot trouble" : state === "connected" ? "dot" : "dot waiting";
+  showDot(page.dot, state);
   const version = connection.host_version === null ? "" : ` to host ${connection.host_version}`;
   setText(page.state, state === "connected" ? `Connected${version}` : stateText(state));
   setText(
@@ -57,7 +57,7 @@ async function refresh() {
 
 /** @param {unknown} error */
 function showFailure(error) {
-  page.dot.className = "dot trouble";
+  showDot(page.dot, null);
   setText(page.state, "The extension does not answer");
   setText(page.stateText, error instanceof Error ? error.message : String(error));
 }

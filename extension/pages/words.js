@@ -94,6 +94,7 @@ const VERDICTS = {
 const STATES = {
   connecting: "Connecting to the host…",
   connected: "Connected",
+  silent: "The host does not answer",
   host_missing: "The host is not installed",
   forbidden: "The host does not know this extension",
   protocol_mismatch: "Host and extension do not fit together",
@@ -105,6 +106,7 @@ const STATES = {
 const STATE_TEXTS = {
   connecting: "",
   connected: "",
+  silent: "It runs, and is busy or hangs. What happens meanwhile is kept.",
   host_missing:
     "The host is the small program on this computer that measures memory and decides. Without it nothing is put to sleep.",
   forbidden: "It was installed for another extension. Nothing is put to sleep until that is set right.",
@@ -245,7 +247,12 @@ export function durationText(ms) {
  * @param {string} [many]
  */
 export function countText(count, one, many = `${one}s`) {
-  return `${count} ${count === 1 ? one : many}`;
+  return `${numberText(count)} ${count === 1 ? one : many}`;
+}
+
+/** @param {number} number a whole one */
+export function numberText(number) {
+  return number.toLocaleString("en");
 }
 
 /**

@@ -277,6 +277,26 @@ test("without a host the view says so, and a mark stands on the button", async (
   await assert.rejects(browser.listeners.asked({ ask: "policy" }), { code: "no_host" });
 });
 
+test("of a host that does not answer, or answers too late, the view says so", async () => {
+  const browser = await started();
+  await browser.port.says(hello());
+  const view = () => browser.listeners.asked({ ask: "view" });
+  const late = view();
+  await settle();
+  const { request } = browser.port.sent.at(-1);
+  await browser.pass(5_000);
+  const { connection, status } = await late;
+  assert.deepEqual({ state: connection.state, status }, { state: "silent", status: null });
+
+  await browser.port.says({ type: "status", request, score: 1 });
+  const inTime = view();
+  await settle();
+  await browser.port.says({ type: "status", request: request + 1, score: 2 });
+  await browser.port.says({ type: "status", request: request + 1, score: 3 });
+  const answered = await inTime;
+  assert.deepEqual([answered.connection.state, answered.status.score], ["connected", 2]);
+});
+
 test("who looks does not wait for the next attempt to connect", async () => {
   const browser = new FakeBrowser();
   browser.refusal = "Specified native messaging host not found.";
@@ -333,6 +353,24 @@ test("forms are watched when access is granted, and no longer when it is taken b
   assert.equal(browser.watched, true);
   browser.grantsPages = false;
   browser.listeners.permissionsChanged();
+  await settle();
+  assert.equal(browser.watched, false);
+});
+
+test("access that is taken back while pages are still being gone through leaves none watched", async () => {
+  const browser = await started();
+  const { watchForms } = browser;
+  let goOn = () => {};
+  browser.watchForms = async (...args) => {
+    await new Promise((resolve) => (goOn = () => resolve(undefined)));
+    return watchForms(...args);
+  };
+  for (const grantsPages of [true, false]) {
+    browser.grantsPages = grantsPages;
+    browser.listeners.permissionsChanged();
+    await settle();
+  }
+  goOn();
   await settle();
   assert.equal(browser.watched, false);
 });

@@ -11,6 +11,7 @@ import {
   healthText,
   healthTroubles,
   levelText,
+  numberText,
   observedText,
   onceText,
   outcomeText,
@@ -66,6 +67,8 @@ test("amounts and times as people say them", () => {
   assert.equal(durationText(72 * 60 * MINUTE), "3 days");
   assert.equal(countText(1, "tab"), "1 tab");
   assert.equal(countText(0, "tab"), "0 tabs");
+  assert.equal(countText(2_000, "tab"), "2,000 tabs");
+  assert.equal(numberText(1_234_567), "1,234,567");
   assert.equal(new Date(FOREVER_MS).getUTCFullYear(), 9999);
 });
 

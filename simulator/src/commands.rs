@@ -26,7 +26,6 @@ use anyhow::bail;
 use clap::Subcommand;
 use engine::SEMANTICS;
 use recorder::{Origin, Trace};
-use simulator::replay::Score;
 
 use crate::console::Console;
 use crate::named_traces::NamedTrace;
@@ -129,10 +128,11 @@ fn refuse_beside(out: &Path, files: &[&str], whose: &str) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Tells what a trace leaves open that a score should say.
-fn note_what_is_not_scored(path: &Path, trace: &Trace, score: &Score, console: &mut Console) {
+/// Tells what a trace leaves open that a score should say. `is_sampled` is whether it has a sample of
+/// the machine.
+fn note_what_is_not_scored(path: &Path, trace: &Trace, is_sampled: bool, console: &mut Console) {
     let path = shown(path);
-    if score.samples == 0 {
+    if !is_sampled {
         console.note_of_many(
             format_args!("{path}: there is no sample of the machine in it"),
             "what was saved under pressure, the minutes of pressure and the most memory in use are \

@@ -24,7 +24,7 @@ pub mod visits;
 pub use error::ImportError;
 pub use machine::PoweredTrace;
 pub use page::{Page, PageError};
-pub use staging::{Dates, Person, Progress, Skips, Source, Staged, Staging, Visit};
+pub use staging::{Dates, Details, Person, Progress, Skips, Source, Staged, Staging, Visit};
 pub use telling::{Rules, Told, weave};
 
 /// A map by hash, for what is looked up for each visit. Its order is another in each run, so that

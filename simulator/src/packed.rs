@@ -16,6 +16,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::mem;
 use std::sync::Arc;
 
+use engine::Input;
 use recorder::Line;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -241,6 +242,22 @@ impl PackedTrace {
     /// The times of the first and the last line, in Unix milliseconds.
     pub fn span_ms(&self) -> Option<(i64, i64)> {
         self.head.span_ms
+    }
+
+    /// Whether there is a sample of the machine in it.
+    ///
+    /// # Errors
+    /// A trace that is damaged.
+    pub fn is_sampled(&self) -> Result<bool, Damaged> {
+        let mut steps = self.steps();
+        while let Some(step) = steps.lend()? {
+            if let Step::Event(event) = step
+                && let Input::Metrics(_) = event.input
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How many bytes the steps take.

@@ -22,8 +22,24 @@ impl PersonArgs {
     /// # Errors
     /// A name that the expression does not match.
     pub(crate) fn of_each(&self, names: &[String]) -> anyhow::Result<Vec<String>> {
-        let person = |name: &String| person_of(name, self.person.as_ref());
-        names.iter().map(person).collect()
+        self.of_those_that_are_there(names, |_| true)
+    }
+
+    /// The same where some could not be opened, by their places: those are nobody's, whatever they are
+    /// called, and told when their turn comes.
+    ///
+    /// # Errors
+    /// The name of another that the expression does not match.
+    pub(crate) fn of_those_that_are_there(
+        &self,
+        names: &[String],
+        is_there: impl Fn(usize) -> bool,
+    ) -> anyhow::Result<Vec<String>> {
+        let person = |(place, name): (usize, &String)| {
+            let pattern = self.person.as_ref().filter(|_| is_there(place));
+            person_of(name, pattern)
+        };
+        names.iter().enumerate().map(person).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 
 use crate::steps::{Steps, is_ci, release, root};
 
-const SUBJECTS: [&str; 5] = ["canonical", "packing", "step", "replay", "sweep"];
+const SUBJECTS: [&str; 6] = ["canonical", "packing", "step", "replay", "sweep", "import"];
 
 /// By how much a count may go up.
 const TOLERANCE: f64 = 0.10;

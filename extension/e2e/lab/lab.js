@@ -33,7 +33,7 @@ chrome.tabs.onCreated.addListener(({ id }) => chrome.storage.session.set({ ['${E
 const CALL_SECONDS = 60;
 
 /** Whether there is a browser to test with. */
-export const hasBrowser = () => existsSync(CHROMIUM);
+const hasBrowser = () => existsSync(CHROMIUM);
 
 /** The end of a policy under which any real reading of this machine counts as HIGH. */
 export const ALWAYS_HIGH = `

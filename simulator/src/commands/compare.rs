@@ -158,7 +158,9 @@ pub(crate) fn run(args: CompareArgs, console: &mut Console) -> anyhow::Result<Ou
     let mut distinct = Distinct::default();
     let named = named_traces(&plan.traces, console);
     let names = short_names(named.iter().map(|it| &*it.path));
-    let mut whose = plan.person.of_each(&names)?.into_iter();
+    let is_there = |place: usize| named[place].trace.is_ok();
+    let whose = plan.person.of_those_that_are_there(&names, is_there)?;
+    let mut whose = whose.into_iter();
     let mut outcome = each_trace(named, console, |path, trace, console| {
         let person = whose.next().unwrap_or_default();
         let one = run_trace(path, trace?, person, &plan, &entrants, console)?;
@@ -237,7 +239,7 @@ fn run_trace(
     })?;
     take(&mut batch);
     let heat = heat.finish();
-    note_what_is_not_scored(path, &trace, &heat.scores[plan.base], console);
+    note_what_is_not_scored(path, &trace, heat.scores[plan.base].samples > 0, console);
     let header = trace.header();
     Ok(Finished {
         provenance: Provenance {

@@ -167,7 +167,7 @@ fn diff(
     })?;
     distinct.take(path, &end.digest)?;
     let answer = diff.finish();
-    note_what_is_not_scored(path, trace, &answer.scores[0], console);
+    note_what_is_not_scored(path, trace, answer.scores[0].samples > 0, console);
     if plan.json {
         write_json(path, trace, plan, &end, &answer, console)?;
     } else {

@@ -195,7 +195,7 @@ fn replay(
     if let Some(foresight) = &foresight {
         foresight.measure(&mut score, &holds);
     }
-    note_what_is_not_scored(path, trace, &score, console);
+    note_what_is_not_scored(path, trace, score.samples > 0, console);
     pooled.take(&score, foresight.as_ref());
     // Of a state that is saved, whoever goes on writes the last ones.
     if plan.save_state.is_none() {

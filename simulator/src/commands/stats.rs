@@ -62,7 +62,8 @@ pub(crate) fn run(args: &StatsArgs, console: &mut Console) -> anyhow::Result<Out
     let mut distinct = Distinct::default();
     let named = named_traces(&args.traces, console);
     let names = short_names(named.iter().map(|it| &*it.path));
-    let mut people = people(args.person.of_each(&names)?);
+    let is_there = |place: usize| named[place].trace.is_ok();
+    let mut people = people(args.person.of_those_that_are_there(&names, is_there)?);
     people.sort_by_key(|person| person.traces.first().copied());
     let mut named: Vec<Option<NamedTrace>> = named.into_iter().map(Some).collect();
     let mut of = |person: &Person| -> Vec<NamedTrace> {

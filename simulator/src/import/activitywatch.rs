@@ -23,7 +23,7 @@ use super::bounded::{Allowance, Bounded};
 use super::error::ImportError;
 use super::page::{Pages, page_key};
 use super::sorter::{Sortable, Sorter};
-use super::staging::{Dates, Progress, ROWS_A_TICK, Source, Staging, Visit};
+use super::staging::{Dates, Details, Progress, ROWS_A_TICK, Source, Staging, Visit};
 
 const WEB_WATCHER: &str = "aw-watcher-web";
 const AFK_WATCHER: &str = "aw-watcher-afk";
@@ -223,9 +223,13 @@ impl Importer<'_, '_> {
                 let url = event.data.url.as_deref().unwrap_or_default();
                 match self.pages.of_url(url) {
                     Ok(page) => {
+                        let details = Details {
+                            until_ms: Some(until_ms),
+                            ..Details::default()
+                        };
                         let visit = Visit {
                             page_key: Some(page_key(url)),
-                            until_ms: Some(until_ms),
+                            details: Some(Box::new(details)),
                             ..Visit::new(t_ms, page)
                         };
                         self.staging.add(person, None, visit)?;

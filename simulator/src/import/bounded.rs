@@ -1,9 +1,9 @@
 //! A reader that gives up on a source which hides too much between two places where it should have
 //! been told that all is well: an open quote must not read a whole disk into memory.
 
-use std::cell::Cell;
 use std::io::{self, Read};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// So much may be read without a renewal: far more than any row or event holds.
 pub(super) const ITEM_BYTES_MAX: u64 = 1 << 20;
@@ -17,27 +17,27 @@ pub(super) struct Bounded<R> {
 /// What is left to read, and the means to renew it.
 #[derive(Clone, Debug)]
 pub(super) struct Allowance {
-    left: Rc<Cell<u64>>,
-    read: Rc<Cell<u64>>,
+    left: Arc<AtomicU64>,
+    read: Arc<AtomicU64>,
 }
 
 impl Allowance {
     /// Allows as much again.
     pub(super) fn renew(&self) {
-        self.left.set(ITEM_BYTES_MAX);
+        self.left.store(ITEM_BYTES_MAX, Relaxed);
     }
 
     /// How many bytes were read in all.
     pub(super) fn bytes_read(&self) -> u64 {
-        self.read.get()
+        self.read.load(Relaxed)
     }
 }
 
 impl<R> Bounded<R> {
     pub(super) fn new(inner: R) -> (Self, Allowance) {
         let allowance = Allowance {
-            left: Rc::new(Cell::new(ITEM_BYTES_MAX)),
-            read: Rc::new(Cell::new(0)),
+            left: Arc::new(AtomicU64::new(ITEM_BYTES_MAX)),
+            read: Arc::new(AtomicU64::new(0)),
         };
         let reader = Self {
             inner,
@@ -49,7 +49,7 @@ impl<R> Bounded<R> {
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.allowance.left.get();
+        let left = self.allowance.left.load(Relaxed);
         if left == 0 {
             return Err(io::Error::other(format!(
                 "found more than {ITEM_BYTES_MAX} bytes in one row or event"
@@ -59,10 +59,8 @@ impl<R: Read> Read for Bounded<R> {
             .unwrap_or(usize::MAX)
             .min(buffer.len());
         let count = self.inner.read(&mut buffer[..room])?;
-        self.allowance.left.set(left - count as u64);
-        self.allowance
-            .read
-            .set(self.allowance.read.get() + count as u64);
+        self.allowance.left.store(left - count as u64, Relaxed);
+        self.allowance.read.fetch_add(count as u64, Relaxed);
         Ok(count)
     }
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 use super::error::ImportError;
 use super::page::Pages;
 use super::sqlite::{Copy, integer, page};
-use super::staging::{Dates, Progress, ROWS_A_TICK, Source, Staging, Visit};
+use super::staging::{Dates, Details, Progress, ROWS_A_TICK, Source, Staging, Visit};
 
 /// The newest schema that this importer was written for. The database says itself which is the
 /// oldest that can still read it.
@@ -132,13 +132,17 @@ pub fn read(
             .filter(|_| is_closed)
             .map(|ms| t_ms.saturating_add(ms))
             .filter(|&closed_ms| dates.have(closed_ms));
-        let visit = Visit {
+        let details = Details {
             is_behind: ms(number(9)?) == Some(0),
+            until_ms: None,
             closed_ms,
             win: positive(10)?,
             tab: positive(11)?,
             from,
             opener: positive(5)?,
+        };
+        let visit = Visit {
+            details: Some(Box::new(details)),
             ..Visit::new(t_ms, page)
         };
         staging.add(person, Some(id), visit)?;

@@ -10,7 +10,7 @@ use std::path::Path;
 use super::error::ImportError;
 use super::page::Pages;
 use super::sqlite::{Copy, integer, page};
-use super::staging::{Dates, Progress, ROWS_A_TICK, Source, Staging, Visit};
+use super::staging::{Dates, Details, Progress, ROWS_A_TICK, Source, Staging, Visit};
 
 /// `nsINavHistoryService`: how a visit came about.
 const EMBED: i64 = 4;
@@ -126,9 +126,13 @@ pub fn read(
                 continue;
             }
         };
-        let visit = Visit {
+        let details = Details {
             is_behind: number(6)? == Some(0),
             from,
+            ..Details::default()
+        };
+        let visit = Visit {
+            details: Some(Box::new(details)),
             ..Visit::new(t_ms, page)
         };
         staging.add(person, Some(id), visit)?;

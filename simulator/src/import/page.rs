@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroUsize;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use lru::LruCache;
@@ -17,8 +18,13 @@ const HOST_BYTES_MAX: usize = 253;
 const PAGES_MAX: NonZeroUsize = NonZeroUsize::new(1 << 14).unwrap();
 
 /// A page, without its path, query, title or user.
+///
+/// It is handed round several times a visit, by one thread: counting who has it must cost nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
+pub struct Page(Rc<Named>);
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Named {
     /// The host, lower case and punycode; of a page of the browser, an extension or the disk the
     /// scheme.
     name: Arc<str>,
@@ -81,27 +87,27 @@ impl Page {
             return Err(PageError::NoHost);
         }
         let site_at = name.len() - recorder::site_of(&name).len();
-        Ok(Self {
+        Ok(Self(Rc::new(Named {
             site_at: Some(u8::try_from(site_at).expect("a host has at most 253 bytes")),
             name,
-        })
+        })))
     }
 
     fn internal(scheme: &str) -> Self {
-        Self {
+        Self(Rc::new(Named {
             name: scheme.into(),
             site_at: None,
-        }
+        }))
     }
 
     /// The host, where there is one.
     pub fn host(&self) -> Option<&Arc<str>> {
-        self.site_at.and(Some(&self.name))
+        self.0.site_at.and(Some(&self.0.name))
     }
 
     /// The scheme of a page without a host.
     pub fn scheme(&self) -> Option<&str> {
-        self.site_at.is_none().then_some(&*self.name)
+        self.0.site_at.is_none().then_some(&*self.0.name)
     }
 
     /// The site that it belongs to.
@@ -110,7 +116,7 @@ impl Page {
     }
 
     pub(super) fn name_bytes(&self) -> usize {
-        self.name.len()
+        self.0.name.len()
     }
 }
 
@@ -122,7 +128,7 @@ pub(super) struct Site(Page);
 
 impl Site {
     fn name(&self) -> (bool, &str) {
-        let Page { name, site_at } = &self.0;
+        let Named { name, site_at } = &*self.0.0;
         let start = site_at.map_or(0, usize::from);
         (site_at.is_some(), &name[start..])
     }
@@ -130,7 +136,7 @@ impl Site {
 
 impl PartialEq for Site {
     fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
+        Rc::ptr_eq(&self.0.0, &other.0.0) || self.name() == other.name()
     }
 }
 

@@ -130,10 +130,11 @@ impl Placer<'_> {
             self.end(tab);
         }
         let site = visit.page.site();
-        let opener = self.came_from(visit.opener)?.map(|(_, tab)| tab);
-        let from = self.came_from(visit.from)?;
+        let details = visit.details();
+        let opener = self.came_from(details.opener)?.map(|(_, tab)| tab);
+        let from = self.came_from(details.from)?;
         let left_by = from.and_then(|(visit, tab)| Some((visit, tab, self.threads.get(tab)?)));
-        let goes_on = match (visit.tab, opener, left_by) {
+        let goes_on = match (details.tab, opener, left_by) {
             (Some(real), _, _) => self.threads.by_real.get(&real).copied(),
             (None, Some(_), _) => None,
             (None, None, Some((visit, tab, thread))) => (thread.shows == visit).then_some(tab),
@@ -152,17 +153,17 @@ impl Placer<'_> {
             let mut add = self.db.prepare_cached("INSERT INTO placed VALUES (?, ?)")?;
             add.execute(params![id, tab.0])?;
         }
-        if !visit.is_behind {
+        if !details.is_behind {
             let front = Front {
                 tab,
                 site: site.clone(),
-                is_real: visit.tab.is_some(),
+                is_real: details.tab.is_some(),
             };
             if let Some(left) = self.front.replace(front) {
                 self.end(left.tab);
             }
         }
-        let kept_ms = match visit.tab {
+        let kept_ms = match details.tab {
             Some(_) => REAL_TAB_MS.max(self.close_after_ms),
             None => self.close_after_ms,
         };
@@ -170,7 +171,7 @@ impl Placer<'_> {
             site,
             shows: id,
             until_ms: visit.t_ms.saturating_add(kept_ms),
-            real: visit.tab,
+            real: details.tab,
             used: 0,
         };
         self.threads.show(tab, thread);

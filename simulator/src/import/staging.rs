@@ -22,8 +22,8 @@ const EARLIEST_MS: i64 = 631_152_000_000;
 /// How far the clock of a source may run ahead: a day, which also covers any time zone.
 const AHEAD_MS: i64 = 86_400_000;
 
-/// How many bytes of visits may wait in memory.
-const MEMORY_BYTES: usize = 48 << 20;
+/// How many bytes of visits may wait in memory. To sort them takes half as much again.
+const MEMORY_BYTES: usize = 40 << 20;
 
 /// What is kept in memory of the temporary database, in KiB.
 const CACHE_KIB: i64 = 32 << 10;
@@ -119,6 +119,13 @@ pub struct Visit {
     /// Tells this page from others of its host, within the source: the same number, the same
     /// page, and coming back to it is no load. `None` where every visit is a load.
     pub page_key: Option<i64>,
+    /// What else is known. Most tables know no more, and a visit that waits shall be small.
+    pub details: Option<Box<Details>>,
+}
+
+/// What a browser knows of a visit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Details {
     /// Whether it was in front for no time at all.
     pub is_behind: bool,
     /// Until when it was in front without a break.
@@ -142,6 +149,13 @@ impl Visit {
             t_ms,
             page,
             page_key: None,
+            details: None,
+        }
+    }
+
+    /// What else is known, which may be nothing.
+    pub(super) fn details(&self) -> &Details {
+        const NONE: &Details = &Details {
             is_behind: false,
             until_ms: None,
             closed_ms: None,
@@ -149,7 +163,8 @@ impl Visit {
             win: None,
             from: None,
             opener: None,
-        }
+        };
+        self.details.as_deref().unwrap_or(NONE)
     }
 }
 
@@ -177,7 +192,6 @@ pub type Progress<'a> = dyn FnMut(u64, u64) + 'a;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Moment {
     pub(super) person: i64,
-    pub(super) t_ms: i64,
     /// The visit's id, where others may name it; else its place among all.
     pub(super) id: i64,
     pub(super) what: What,
@@ -185,8 +199,20 @@ pub(super) struct Moment {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum What {
-    Presence { is_idle: bool },
+    Presence { t_ms: i64, is_idle: bool },
     Visit { visit: Visit, is_named: bool },
+}
+
+/// All of them are gone through several times.
+const _: () = assert!(size_of::<Moment>() <= 64);
+
+impl Moment {
+    pub(super) fn t_ms(&self) -> i64 {
+        match &self.what {
+            What::Presence { t_ms, .. } => *t_ms,
+            What::Visit { visit, .. } => visit.t_ms,
+        }
+    }
 }
 
 impl Sortable for Moment {
@@ -195,13 +221,16 @@ impl Sortable for Moment {
     /// By person and time; that somebody came stands before where they went.
     fn key(&self) -> Self::Key {
         let is_visit = matches!(self.what, What::Visit { .. });
-        (self.person, self.t_ms, is_visit, self.id)
+        (self.person, self.t_ms(), is_visit, self.id)
     }
 
     fn held_bytes(&self) -> usize {
         match &self.what {
             What::Presence { .. } => 0,
-            What::Visit { visit, .. } => visit.page.name_bytes(),
+            What::Visit { visit, .. } => {
+                let details = visit.details.as_deref().map_or(0, size_of_val);
+                visit.page.name_bytes() + details
+            }
         }
     }
 }
@@ -281,7 +310,6 @@ impl Staging {
         known.to_ms = known.to_ms.max(t_ms);
         let moment = Moment {
             person,
-            t_ms,
             id: id.unwrap_or_else(|| self.next_unnamed()),
             what: What::Visit {
                 visit,
@@ -310,9 +338,8 @@ impl Staging {
         self.known(person).knows_presence = true;
         let moment = Moment {
             person,
-            t_ms,
             id: self.next_unnamed(),
-            what: What::Presence { is_idle },
+            what: What::Presence { t_ms, is_idle },
         };
         Ok(self.moments.add(moment)?)
     }

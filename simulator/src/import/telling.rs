@@ -99,9 +99,9 @@ pub fn weave(
         tell,
     };
     while let Some(moment) = staged.to_tell.peek_of(person.id)? {
-        teller.catch_up(moment.t_ms)?;
+        teller.catch_up(moment.t_ms())?;
         match &moment.what {
-            What::Presence { is_idle } => teller.presence(moment.t_ms, *is_idle)?,
+            What::Presence { t_ms, is_idle } => teller.presence(*t_ms, *is_idle)?,
             What::Visit { visit, .. } => teller.visit(visit, &placements.next()?)?,
         }
         if teller.told.visits.is_multiple_of(ROWS_A_TICK) {
@@ -211,14 +211,15 @@ impl Teller<'_> {
     fn visit(&mut self, visit: &Visit, placed: &Placement) -> Result<(), ImportError> {
         self.told.visits += 1;
         let (t_ms, tab) = (visit.t_ms, placed.tab);
+        let details = visit.details();
         let known = self.tabs.get(&tab).map(|open| open.win);
-        let win = self.window_of(visit, known)?;
+        let win = self.window_of(t_ms, details.win, known)?;
         match known {
             None => self.open(win, visit, placed)?,
             Some(known) if known != win => self.move_to(t_ms, tab, win)?,
             Some(_) => {}
         }
-        if !visit.is_behind {
+        if !details.is_behind {
             self.activate(t_ms, tab, win)?;
         }
         if known.is_none() {
@@ -227,13 +228,13 @@ impl Teller<'_> {
             self.navigate(visit, tab)?;
         }
         if placed.is_last {
-            if let Some(closed_ms) = visit.closed_ms {
+            if let Some(closed_ms) = details.closed_ms {
                 self.due.insert((closed_ms.max(t_ms), Due::Close(tab)));
             } else if self.ends_ms.saturating_sub(t_ms) >= self.rules.close_after_ms {
                 self.leaving.insert(tab);
             }
         }
-        if let Some(until_ms) = visit.until_ms
+        if let Some(until_ms) = details.until_ms
             && placed.next_ms.saturating_sub(until_ms) > FRONT_GAP_MS
         {
             self.due.insert((until_ms.max(t_ms), Due::LoseFocus));
@@ -244,14 +245,15 @@ impl Teller<'_> {
     /// The window that a visit is in: the browser's own, else the tab's, else the focused one.
     fn window_of(
         &mut self,
-        visit: &Visit,
+        t_ms: i64,
+        real: Option<i64>,
         of_tab: Option<WindowId>,
     ) -> Result<WindowId, ImportError> {
-        let known = match visit.win {
-            Some(real) => self
+        let known = match real {
+            Some(_) => self
                 .windows
                 .iter()
-                .find_map(|(&win, window)| (window.real == Some(real)).then_some(win)),
+                .find_map(|(&win, window)| (window.real == real).then_some(win)),
             None => of_tab
                 .or(self.focused)
                 .or_else(|| self.windows.keys().next().copied()),
@@ -262,14 +264,14 @@ impl Teller<'_> {
         self.last_window += 1;
         let win = WindowId(self.last_window);
         let window = OpenWindow {
-            real: visit.win,
+            real,
             ..OpenWindow::default()
         };
         self.windows.insert(win, window);
         if self.told.events == 0 {
-            self.begin(visit.t_ms, win)?;
+            self.begin(t_ms, win)?;
         } else {
-            self.say(visit.t_ms, Body::WindowOpened(WindowOpened { win }))?;
+            self.say(t_ms, Body::WindowOpened(WindowOpened { win }))?;
         }
         Ok(win)
     }
@@ -385,7 +387,7 @@ impl Teller<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::staging::Staging;
+    use super::super::staging::{Details, Staging};
     use super::*;
 
     /// 2026-01-01.
@@ -414,13 +416,15 @@ mod tests {
             let host = format!("h{host}.site{}.example", host / 2);
             Staged::Visit(Visit {
                 page_key,
-                is_behind: front.0,
-                until_ms: front.1.map(|ms| t_ms + ms),
-                closed_ms: front.2.map(|ms| t_ms + ms),
-                tab: real.0,
-                win: real.1,
-                from: others.0,
-                opener: others.1,
+                details: Some(Box::new(Details {
+                    is_behind: front.0,
+                    until_ms: front.1.map(|ms| t_ms + ms),
+                    closed_ms: front.2.map(|ms| t_ms + ms),
+                    tab: real.0,
+                    win: real.1,
+                    from: others.0,
+                    opener: others.1,
+                })),
                 ..Visit::new(t_ms, Page::of_host(&host).unwrap())
             })
         });

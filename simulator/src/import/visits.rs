@@ -5,6 +5,8 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread;
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use jiff::Timestamp;
@@ -14,7 +16,7 @@ use jiff::tz::TimeZone;
 use super::bounded::{Allowance, Bounded};
 use super::error::ImportError;
 use super::page::{Page, PageError, Pages, page_key};
-use super::staging::{Dates, Progress, ROWS_A_TICK, Source, Staging, Visit};
+use super::staging::{Dates, Progress, Source, Staging, Visit};
 
 const RULES: [&str; 5] = [
     "site-threads",
@@ -26,6 +28,20 @@ const RULES: [&str; 5] = [
 
 /// How much of a file is read at one go.
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// How much of it is handed on at once, about.
+const BATCH_ROWS: usize = 1_024;
+const BATCH_BYTES: usize = 64 << 10;
+
+/// How many batches may wait.
+const BATCHES_AHEAD: usize = 2;
+
+/// The columns that are read, in the order in which their cells are handed on.
+const USER: usize = 0;
+const TIME: usize = 1;
+const PLACE: usize = 2;
+const PAGE: usize = 3;
+const COLUMNS: usize = 4;
 
 /// What the columns are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +128,7 @@ impl TimeUnit {
     }
 }
 
-/// Reads a table of visits.
+/// Reads a table of visits. A thread of its own parses it, a few batches of rows ahead.
 ///
 /// # Errors
 /// The file cannot be read, lacks a column, has a row that does not hold, or has no visit.
@@ -123,57 +139,40 @@ pub fn read(
     staging: &mut Staging,
     progress: &mut Progress<'_>,
 ) -> Result<Source, ImportError> {
-    let mut table = Table::open(path, layout)?;
-    let mut source = Source {
-        rules: RULES.to_vec(),
-        ..Source::default()
+    let (ref table, parser) = Table::open(path, layout)?;
+    let mut visits = Visits {
+        table,
+        layout,
+        dates,
+        staging,
+        pages: Pages::default(),
+        kept: 0,
+        source: Source {
+            rules: RULES.to_vec(),
+            ..Source::default()
+        },
     };
-    let mut pages = Pages::default();
-    let (mut done, mut kept) = (0_u64, 0_u64);
-    while table.next_row()? {
-        done += 1;
-        if done.is_multiple_of(ROWS_A_TICK) {
-            progress(table.allowance.bytes_read(), table.bytes);
-        }
-        let user = table.cell(table.user)?;
-        if user.is_empty() {
-            return Err(table.bad(&layout.user, "it is empty, expected who it was"));
-        }
-        let t_ms = table.time(layout, dates)?;
-        let place = table.cell(table.place)?;
-        let (page, key) = match &layout.place {
-            Place::Url(_) => (pages.of_url(place), Some(place)),
-            Place::Host(_) => (pages.of_host(place), None),
-        };
-        let page = match page {
-            Ok(page) => page,
-            Err(error) => {
-                if error == PageError::NoUrl && Page::of_host(place).is_ok() && kept == 0 {
-                    let problem = "found a host, expected a URL; name the column with --host";
-                    return Err(table.bad(layout.place.column(), problem));
-                }
-                if error == PageError::NoHost && Page::of_url(place).is_ok() && kept == 0 {
-                    let problem = "found a URL, expected a host; name the column with --url";
-                    return Err(table.bad(layout.place.column(), problem));
-                }
-                source.skips.pages += 1;
-                let first = || format!("line {}: {error}", table.line());
-                source.skips.first_without_page.get_or_insert_with(first);
-                continue;
+    let mut done = 0;
+    thread::scope(|scope| {
+        let (full, batches) = sync_channel(BATCHES_AHEAD);
+        let (emptied, empty) = channel();
+        thread::Builder::new()
+            .name("rows".to_owned())
+            .spawn_scoped(scope, move || parser.hand_on(table, &full, &empty))
+            .map_err(|error| ImportError::unusable(path, format!("cannot be read: {error}")))?;
+        for batch in batches {
+            let batch = batch?;
+            for row in batch.rows() {
+                visits.take(row)?;
             }
-        };
-        let key = match table.page {
-            Some(column) => Some(table.cell(column)?),
-            None => key,
-        };
-        let person = staging.person(user);
-        let visit = Visit {
-            page_key: key.map(page_key),
-            ..Visit::new(t_ms, page)
-        };
-        staging.add(person, None, visit)?;
-        kept += 1;
-    }
+            done += batch.ends.len();
+            progress(batch.bytes_read, table.bytes);
+            // At the end nobody needs it.
+            let _ = emptied.send(batch);
+        }
+        Ok::<_, ImportError>(())
+    })?;
+    let Visits { kept, source, .. } = visits;
     if kept == 0 {
         let problem = if done == 0 {
             "there is no row in it".to_owned()
@@ -185,29 +184,148 @@ pub fn read(
     Ok(source)
 }
 
-impl Place {
-    fn column(&self) -> &str {
-        let (Self::Url(column) | Self::Host(column)) = self;
-        column
+/// Puts visits in, row by row.
+struct Visits<'a> {
+    table: &'a Table,
+    layout: &'a Layout,
+    dates: Dates,
+    staging: &'a mut Staging,
+    pages: Pages,
+    kept: u64,
+    source: Source,
+}
+
+impl Visits<'_> {
+    fn take(&mut self, row: Row<'_>) -> Result<(), ImportError> {
+        let (table, layout) = (self.table, self.layout);
+        let user = table.cell(row, USER)?;
+        if user.is_empty() {
+            return Err(table.bad(row, USER, "it is empty, expected who it was"));
+        }
+        let t_ms = self.time(row)?;
+        let place = table.cell(row, PLACE)?;
+        let (page, key) = match layout.place {
+            Place::Url(_) => (self.pages.of_url(place), Some(place)),
+            Place::Host(_) => (self.pages.of_host(place), None),
+        };
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                if error == PageError::NoUrl && Page::of_host(place).is_ok() && self.kept == 0 {
+                    let problem = "found a host, expected a URL; name the column with --host";
+                    return Err(table.bad(row, PLACE, problem));
+                }
+                if error == PageError::NoHost && Page::of_url(place).is_ok() && self.kept == 0 {
+                    let problem = "found a URL, expected a host; name the column with --url";
+                    return Err(table.bad(row, PLACE, problem));
+                }
+                let skips = &mut self.source.skips;
+                skips.pages += 1;
+                let first = || format!("line {}: {error}", row.line);
+                skips.first_without_page.get_or_insert_with(first);
+                return Ok(());
+            }
+        };
+        let key = match layout.page {
+            Some(_) => Some(table.cell(row, PAGE)?),
+            None => key,
+        };
+        let person = self.staging.person(user);
+        let visit = Visit {
+            page_key: key.map(page_key),
+            ..Visit::new(t_ms, page)
+        };
+        self.staging.add(person, None, visit)?;
+        self.kept += 1;
+        Ok(())
+    }
+
+    /// Reads the time. Where it cannot be one, says in which unit it could.
+    fn time(&self, row: Row<'_>) -> Result<i64, ImportError> {
+        let Self { table, dates, .. } = self;
+        let unit = self.layout.unit;
+        if unit == TimeUnit::Milliseconds
+            && let Some(t_ms) = of_digits(row.cells[TIME])
+            && dates.have(t_ms)
+        {
+            return Ok(t_ms);
+        }
+        let text = table.cell(row, TIME)?;
+        let read = |unit: TimeUnit| unit.read(text).filter(|&t_ms| dates.have(t_ms));
+        if let Some(t_ms) = read(unit) {
+            return Ok(t_ms);
+        }
+        let fitting = TimeUnit::ALL.into_iter().find(|&unit| read(unit).is_some());
+        let hint = match fitting {
+            Some(unit) => format!("; it would be one with --time-unit {}", unit.name()),
+            None => String::new(),
+        };
+        let shown: String = text.chars().take(40).collect();
+        let unit = unit.name();
+        let problem =
+            format!("found {shown:?}, expected a time between 1990 and now in {unit:?}{hint}");
+        Err(table.bad(row, TIME, &problem))
     }
 }
 
-/// A file with the columns found.
+/// A row: its first line in the file, and the cells of [`Table::columns`].
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    line: u64,
+    cells: [&'a [u8]; COLUMNS],
+}
+
+/// Some rows, as they stand in the file.
+#[derive(Default)]
+struct Batch {
+    /// The cells, one after another.
+    bytes: Vec<u8>,
+    /// The line of each row, and where in `bytes` its cells end.
+    ends: Vec<(u64, [usize; COLUMNS])>,
+    /// How much of the file was read.
+    bytes_read: u64,
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= BATCH_BYTES || self.ends.len() >= BATCH_ROWS
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        let mut start = 0;
+        self.ends.iter().map(move |&(line, ends)| {
+            let cells = ends.map(|end| {
+                let cell = &self.bytes[start..end];
+                start = end;
+                cell
+            });
+            Row { line, cells }
+        })
+    }
+}
+
+/// What stands above the rows of a file.
 struct Table {
     path: PathBuf,
     bytes: u64,
+    names: Vec<String>,
+    /// Where [`USER`], [`TIME`], [`PLACE`] and [`PAGE`] are among all.
+    columns: [Option<usize>; COLUMNS],
+}
+
+/// Parses a table's rows.
+struct Parser {
     reader: Reader<Bounded<File>>,
     allowance: Allowance,
-    names: Vec<String>,
-    record: ByteRecord,
-    user: usize,
-    time: usize,
-    place: usize,
-    page: Option<usize>,
 }
 
 impl Table {
-    fn open(path: &Path, layout: &Layout) -> Result<Self, ImportError> {
+    fn open(path: &Path, layout: &Layout) -> Result<(Self, Parser), ImportError> {
         let cannot =
             |error: std::io::Error| ImportError::unusable(path, format!("cannot be read: {error}"));
         let file = File::open(path).map_err(cannot)?;
@@ -260,88 +378,115 @@ impl Table {
             Place::Host(column) => find("--host", column)?,
         };
         let page = layout.page.as_ref().map(|column| find("--page", column));
-        Ok(Self {
+        let user = find("--user", &layout.user)?;
+        let time = find("--time", &layout.time)?;
+        let table = Self {
             path: path.to_owned(),
             bytes: facts.len(),
-            user: find("--user", &layout.user)?,
-            time: find("--time", &layout.time)?,
-            place,
-            page: page.transpose()?,
-            reader,
-            allowance,
+            columns: [Some(user), Some(time), Some(place), page.transpose()?],
             names,
-            record: ByteRecord::new(),
-        })
-    }
-
-    fn next_row(&mut self) -> Result<bool, ImportError> {
-        let before = self.reader.position().line();
-        self.allowance.renew();
-        let read = self.reader.read_byte_record(&mut self.record);
-        let problem = match read {
-            Ok(is_there) => return Ok(is_there),
-            Err(error) => match error.kind() {
-                csv::ErrorKind::UnequalLengths {
-                    expected_len, len, ..
-                } => format!("found {len} cells, expected {expected_len} as in the header"),
-                csv::ErrorKind::Io(error) => {
-                    format!("cannot be read: {error}; is a quote left open?")
-                }
-                _ => error.to_string(),
-            },
         };
-        Err(ImportError::BadRow {
-            path: self.path.clone(),
-            line: before,
-            column: None,
-            problem,
-        })
+        Ok((table, Parser { reader, allowance }))
     }
 
-    fn line(&self) -> u64 {
-        self.record.position().map_or(0, csv::Position::line)
-    }
-
-    fn cell(&self, index: usize) -> Result<&str, ImportError> {
-        let bytes = self.record.get(index).unwrap_or_default();
-        std::str::from_utf8(bytes).map(str::trim).map_err(|_| {
-            self.bad(
-                &self.names[index],
-                "found bytes that are no UTF-8; save the file as UTF-8",
-            )
-        })
-    }
-
-    /// Reads the time. Where it cannot be one, says in which unit it could.
-    fn time(&self, layout: &Layout, dates: Dates) -> Result<i64, ImportError> {
-        let text = self.cell(self.time)?;
-        let read = |unit: TimeUnit| unit.read(text).filter(|&t_ms| dates.have(t_ms));
-        if let Some(t_ms) = read(layout.unit) {
-            return Ok(t_ms);
+    /// What a cell says.
+    fn cell<'a>(&self, row: Row<'a>, column: usize) -> Result<&'a str, ImportError> {
+        let bytes = row.cells[column];
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            let problem = "found bytes that are no UTF-8; save the file as UTF-8";
+            return Err(self.bad(row, column, problem));
+        };
+        let is_black = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+        if is_black(bytes.first()) && is_black(bytes.last()) {
+            return Ok(text);
         }
-        let fitting = TimeUnit::ALL.into_iter().find(|&unit| read(unit).is_some());
-        let hint = match fitting {
-            Some(unit) => format!("; it would be one with --time-unit {}", unit.name()),
-            None => String::new(),
-        };
-        let shown: String = text.chars().take(40).collect();
-        Err(self.bad(
-            &layout.time,
-            &format!(
-                "found {shown:?}, expected a time between 1990 and now in {:?}{hint}",
-                layout.unit.name()
-            ),
-        ))
+        Ok(text.trim())
     }
 
-    fn bad(&self, column: &str, problem: &str) -> ImportError {
+    fn bad(&self, row: Row<'_>, column: usize, problem: &str) -> ImportError {
+        let name = self.columns[column].map(|index| self.names[index].clone());
+        self.bad_row(row.line, name, problem.to_owned())
+    }
+
+    fn bad_row(&self, line: u64, column: Option<String>, problem: String) -> ImportError {
         ImportError::BadRow {
             path: self.path.clone(),
-            line: self.line(),
-            column: Some(column.to_owned()),
-            problem: problem.to_owned(),
+            line,
+            column,
+            problem,
         }
     }
+}
+
+impl Parser {
+    /// Hands all rows on, and in the end what was wrong with one.
+    fn hand_on(
+        mut self,
+        table: &Table,
+        full: &SyncSender<Result<Batch, ImportError>>,
+        empty: &Receiver<Batch>,
+    ) {
+        loop {
+            let mut batch = empty.try_recv().unwrap_or_default();
+            batch.clear();
+            let parsed = self.parse(table, &mut batch);
+            batch.bytes_read = self.allowance.bytes_read();
+            // Whoever takes no more has found another error in what came before.
+            let is_taken = full.send(Ok(batch)).is_ok();
+            match parsed {
+                Ok(true) if is_taken => {}
+                Ok(_) => return,
+                Err(error) => {
+                    let _ = full.send(Err(error));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Fills a batch. Says whether there is more.
+    fn parse(&mut self, table: &Table, batch: &mut Batch) -> Result<bool, ImportError> {
+        let mut record = ByteRecord::new();
+        while !batch.is_full() {
+            let before = self.reader.position().line();
+            self.allowance.renew();
+            let read = self.reader.read_byte_record(&mut record);
+            let is_there = read.map_err(|error| {
+                let problem = match error.kind() {
+                    csv::ErrorKind::UnequalLengths {
+                        expected_len, len, ..
+                    } => format!("found {len} cells, expected {expected_len} as in the header"),
+                    csv::ErrorKind::Io(error) => {
+                        format!("cannot be read: {error}; is a quote left open?")
+                    }
+                    _ => error.to_string(),
+                };
+                table.bad_row(before, None, problem)
+            })?;
+            if !is_there {
+                return Ok(false);
+            }
+            let ends = table.columns.map(|column| {
+                let cell = column.and_then(|index| record.get(index));
+                batch.bytes.extend_from_slice(cell.unwrap_or_default());
+                batch.bytes.len()
+            });
+            let line = record.position().map_or(0, csv::Position::line);
+            batch.ends.push((line, ends));
+        }
+        Ok(true)
+    }
+}
+
+/// The number that so many digits make, where there are no more than it holds.
+fn of_digits(bytes: &[u8]) -> Option<i64> {
+    if !(1..=18).contains(&bytes.len()) {
+        return None;
+    }
+    bytes.iter().try_fold(0, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| 10 * number + i64::from(digit))
+    })
 }
 
 /// Where the one column of this name is, or what is wrong with the header.
@@ -374,7 +519,19 @@ fn find_column(names: &[String], option: &str, wanted: &str) -> Result<usize, St
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn digits_are_the_number_that_they_are_parsed_as(text in "[+-]?[0-9]{0,20}[x ]?") {
+            let plain = of_digits(text.as_bytes());
+            prop_assert!(plain.is_none() || plain == text.parse().ok(), "{text:?}: {plain:?}");
+            let is_plain = (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+            prop_assert_eq!(plain.is_some(), is_plain, "{:?}", text);
+        }
+    }
 
     #[test]
     fn a_time_is_read_in_its_unit() {

@@ -602,6 +602,19 @@ fn what_a_trace_without_samples_leaves_open_is_said() {
             "by reason: GATE_ALWAYS 5",
         ],
     );
+    // A sweep or a tuning of such traces would find that nothing is better than anything.
+    for verb in ["sweep", "tune"] {
+        let args = [
+            verb,
+            "trace",
+            "--vary",
+            "ttl_minutes=5,10",
+            "--output",
+            verb,
+        ];
+        let said = sim(recorded.root(), &args);
+        assert!(said.contains(note), "{said}");
+    }
     // Of many traces each is named, and what it means is told once.
     let mut recording = Recording::new(Mode::Observe);
     recording.session(3).wait(20 * MINUTE).activate(2);

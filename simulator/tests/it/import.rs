@@ -388,6 +388,29 @@ fn a_table_that_does_not_hold_says_where() {
 }
 
 #[test]
+fn of_a_long_table_the_first_flaw_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = [&TABLE[..], &["where"]].concat();
+    for (bad_time, short) in [(9_000, 9_001), (9_001, 9_000), (20, 9_000), (12_000, 3)] {
+        let mut text = "who,when,where\n".to_owned();
+        for line in 2..=12_000 {
+            text += &match line {
+                _ if line == bad_time => "a,1,h.example\n".to_owned(),
+                _ if line == short => format!("a,{BEGIN_MS}\n"),
+                _ => format!("a,{},h{}.example\n", BEGIN_MS + line, line % 7),
+            };
+        }
+        fs::write(folder.path().join("in"), text).unwrap();
+        let expect = if bad_time < short {
+            format!("in, line {bad_time}, column \"when\": found \"1\"")
+        } else {
+            format!("in, line {short}: found 2 cells")
+        };
+        check(folder.path(), &host, 2, &[&expect]);
+    }
+}
+
+#[test]
 fn a_database_that_does_not_hold_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in");

@@ -334,6 +334,11 @@ fn people_are_drawn_each_with_all_of_their_traces() {
         people,
         [&Value::from("anna-w1"), &"anna-w2".into(), &Value::Null]
     );
+    // What regular expressions have anywhere: classes, and letters whatever their case.
+    for pattern in [r"^(\w+)-\w\d$", r"(?i)^(ANNA)\b"] {
+        let (_, of_one) = call(root, &["stats"], &both, &["--json", "--person", pattern]);
+        assert_eq!(of_one.len(), 1, "{pattern}");
+    }
     for verb in ["compare", "stats"] {
         let wrong = "error: --person: ^x does not match the trace \"anna-w1\"";
         check(
@@ -342,6 +347,10 @@ fn people_are_drawn_each_with_all_of_their_traces() {
             2,
             &[wrong],
         );
+        // What is not there is no name that it could match.
+        let wrong = "sim: error: nowhere: cannot be read";
+        let args = [verb, "nowhere", both[0], "--person", "^anna"];
+        check(root, &args, 2, &[wrong]);
         let wrong = "'--person <REGEX>': not a regular expression: unclosed group";
         check(
             root,

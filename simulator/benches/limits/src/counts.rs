@@ -9,13 +9,12 @@ use engine::PolicyDocument;
 use recorder::{Line, Trace};
 
 use crate::decode::{lines, pack_lines, text};
-use crate::{replays, sink, steps};
+use crate::{imports, replays, sink, steps};
 
 /// Where the counting begins and ends: a function that is found by its name.
 #[inline(never)]
-fn counted(run: impl FnOnce()) {
-    run();
-    black_box(());
+fn counted<T>(run: impl FnOnce() -> T) -> T {
+    black_box(run())
 }
 
 /// Does what is named once.
@@ -50,7 +49,11 @@ pub(crate) fn run(subject: &str, trace: Option<&str>) -> anyhow::Result<()> {
             let variants = replays::variants()?;
             counted(|| sink(replays::run(&packed, &variants[..replays::ABREAST])));
         }
-        _ => bail!("canonical, packing, step, replay or sweep"),
+        "import" => {
+            let table = imports::table()?;
+            counted(|| imports::run(&table))?;
+        }
+        _ => bail!("canonical, packing, step, replay, sweep or import"),
     }
     Ok(())
 }

@@ -10,6 +10,7 @@
 
 mod counts;
 mod decode;
+mod imports;
 mod replays;
 #[path = "../../../../engine/benches/session/mod.rs"]
 mod session;

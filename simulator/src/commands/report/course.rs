@@ -31,7 +31,7 @@ pub(super) fn course(
         Ok(ControlFlow::Continue(()))
     })?;
     let score = replay.finish(&mut decided);
-    note_what_is_not_scored(path, trace, &score, console);
+    note_what_is_not_scored(path, trace, score.samples > 0, console);
     Ok(Course {
         trace: shown(path),
         digest: end.digest,

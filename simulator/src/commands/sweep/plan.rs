@@ -10,6 +10,7 @@ use simulator::sweep::{
     Conditions, Design, Dimension, MOST_VARIANTS, Space, Task, Unit, UnitTrace, Variant,
 };
 
+use super::super::note_what_is_not_scored;
 use super::args::SweepSpace;
 use super::workshop::Workshop;
 use crate::console::{Console, count};
@@ -215,6 +216,9 @@ pub(in super::super) fn unit_traces(
     for ((path, trace), name) in named.iter().zip(names) {
         let about = workshop.open(path, trace, console)?;
         distinct.take(path, &about.digest)?;
+        let is_sampled = workshop.trace(&about.digest)?.is_sampled();
+        let is_sampled = is_sampled.with_context(|| shown(path))?;
+        note_what_is_not_scored(path, trace, is_sampled, console);
         traces.push(UnitTrace {
             name,
             path: path.display().to_string(),
