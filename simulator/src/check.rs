@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use engine::{Facts, Mode, Seq, TabId, WindowId};
-use recorder::{Body, Line, Origin, Source, Tab, is_hostname, is_scheme};
+use engine::{Facts, Mode, Seq, TabId};
+use recorder::{
+    Body, Line, Origin, Source, Tab, WindowClosed, WindowFocused, is_hostname, is_scheme,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -372,72 +374,54 @@ impl Check {
 
     fn check_transition(&mut self, line: &Line) {
         let world = self.facts.world();
-        let tab_of = |id: TabId| world.tab(id);
-        let has_window = |win: WindowId| world.windows().any(|it| it == win);
-        let about = match &line.body {
-            Body::TabActivated(it) => Some(it.tab),
-            Body::TabNavigated(it) => Some(it.tab),
-            Body::TabLoaded(it) => Some(it.tab),
-            Body::TabChanged(it) => Some(it.tab),
-            Body::TabMoved(it) => Some(it.tab),
-            Body::TabReplaced(it) => Some(it.old),
-            Body::TabDiscarded(it) => Some(it.tab),
-            Body::TabRestored(it) => Some(it.tab),
-            Body::TabClosed(it) => Some(it.tab),
-            Body::TabMemory(it) => Some(it.tab),
-            Body::Decision(it) => Some(it.tab),
-            _ => None,
-        };
-        if let Some(id) = about.filter(|&id| tab_of(id).is_none()) {
+        if let Some(id) = tab_of(&line.body).filter(|&id| world.tab(id).is_none()) {
             let kind = if self.closed.contains(&id) {
                 Kind::ClosedTab
             } else {
                 Kind::UnknownTab
             };
             self.find(kind, line, format!("tab {id}"));
-            return;
-        }
-        let tab = about.and_then(tab_of);
-        let odd = match &line.body {
-            Body::TabOpened(it) if self.opened.contains(&it.tab) && tab_of(it.tab).is_some() => {
-                Some((Kind::OpenedTwice, format!("tab {}", it.tab)))
-            }
-            Body::TabReplaced(it) if tab_of(it.tab).is_some() => Some((
-                Kind::OpenedTwice,
-                format!("tab {}, as the new id of {}", it.tab, it.old),
-            )),
-            Body::TabActivated(it) => tab.filter(|tab| tab.win != it.win).map(|tab| {
-                let what = format!(
-                    "tab {} is in window {}, not {}",
-                    it.tab, tab.win.0, it.win.0
-                );
-                (Kind::WrongWindow, what)
-            }),
-            Body::TabLoaded(it) => tab
-                .filter(|tab| !tab.is_loading)
-                .map(|_| (Kind::LoadedWithoutLoading, format!("tab {}", it.tab))),
-            Body::TabDiscarded(it) => tab.and_then(|tab| {
-                let kind = match (tab.is_discarded, tab.is_shown()) {
-                    (true, _) => Kind::DiscardedTwice,
-                    (false, true) => Kind::DiscardedInFront,
-                    (false, false) => return None,
-                };
-                Some((kind, format!("tab {}", it.tab)))
-            }),
-            Body::TabRestored(it) => tab
-                .filter(|tab| !tab.is_discarded)
-                .map(|_| (Kind::RestoredNotDiscarded, format!("tab {}", it.tab))),
-            Body::WindowClosed(it) if !has_window(it.win) => {
-                Some((Kind::UnknownWindow, format!("window {}", it.win.0)))
-            }
-            Body::WindowFocused(it) => it
-                .win
-                .filter(|&win| !has_window(win))
-                .map(|win| (Kind::UnknownWindow, format!("window {}", win.0))),
-            _ => None,
-        };
-        if let Some((kind, what)) = odd {
+        } else if let Some((kind, what)) = self.oddity(&line.body) {
             self.find(kind, line, what);
+        }
+    }
+
+    /// What cannot have happened, as things stand. The tab that a line is about is there.
+    fn oddity(&self, body: &Body) -> Option<(Kind, String)> {
+        let world = self.facts.world();
+        let is_open = |id: TabId| world.tab(id).is_some();
+        let of_tab = |kind: Kind, id: TabId| Some((kind, format!("tab {id}")));
+        match body {
+            Body::TabOpened(it) if self.opened.contains(&it.tab) && is_open(it.tab) => {
+                of_tab(Kind::OpenedTwice, it.tab)
+            }
+            Body::TabReplaced(it) if is_open(it.tab) => {
+                let what = format!("tab {}, as the new id of {}", it.tab, it.old);
+                Some((Kind::OpenedTwice, what))
+            }
+            Body::TabActivated(it) => {
+                let (win, named) = (world.tab(it.tab)?.win, it.win);
+                let what = || format!("tab {} is in window {}, not {}", it.tab, win.0, named.0);
+                (win != named).then(|| (Kind::WrongWindow, what()))
+            }
+            Body::TabLoaded(it) if !world.tab(it.tab)?.is_loading => {
+                of_tab(Kind::LoadedWithoutLoading, it.tab)
+            }
+            Body::TabDiscarded(it) if world.tab(it.tab)?.is_discarded => {
+                of_tab(Kind::DiscardedTwice, it.tab)
+            }
+            Body::TabDiscarded(it) if world.tab(it.tab)?.is_shown() => {
+                of_tab(Kind::DiscardedInFront, it.tab)
+            }
+            Body::TabRestored(it) if !world.tab(it.tab)?.is_discarded => {
+                of_tab(Kind::RestoredNotDiscarded, it.tab)
+            }
+            Body::WindowClosed(WindowClosed { win })
+            | Body::WindowFocused(WindowFocused { win: Some(win) }) => {
+                let is_open = world.windows().any(|open| open == *win);
+                (!is_open).then(|| (Kind::UnknownWindow, format!("window {}", win.0)))
+            }
+            _ => None,
         }
     }
 
@@ -485,6 +469,24 @@ impl Check {
             self.closed.pop_front();
         }
     }
+}
+
+/// The tab that a line is about, which must be there.
+fn tab_of(body: &Body) -> Option<TabId> {
+    Some(match body {
+        Body::TabActivated(it) => it.tab,
+        Body::TabNavigated(it) => it.tab,
+        Body::TabLoaded(it) => it.tab,
+        Body::TabChanged(it) => it.tab,
+        Body::TabMoved(it) => it.tab,
+        Body::TabReplaced(it) => it.old,
+        Body::TabDiscarded(it) => it.tab,
+        Body::TabRestored(it) => it.tab,
+        Body::TabClosed(it) => it.tab,
+        Body::TabMemory(it) => it.tab,
+        Body::Decision(it) => it.tab,
+        _ => return None,
+    })
 }
 
 /// Collects what a value has beyond a known one. Nulls are nothing.
