@@ -172,7 +172,10 @@ test('while it only observes, memory is freed at a second word alone', { timeout
   await lab.setMode('enforce');
   await waitForText('#prune', /now$/);
   await click('#prune');
+  await click('#prune');
   await isAsked(3);
+  await waitForText('#answer', /^No tab can go to sleep now/);
+  assert.equal(asked().length, 3, 'a double click is one wish');
   await lab.setMode('observe');
 });
 

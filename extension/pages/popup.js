@@ -275,10 +275,16 @@ function isFocusIn(...elements) {
 }
 
 function prune() {
-  const asked = { at: Date.now(), decided };
+  // A double click is one wish.
+  if (askedForMemory !== null) return;
+  askedForMemory = { at: Date.now(), decided };
   const action = async () => {
-    await ask({ ask: "prune" });
-    askedForMemory = asked;
+    try {
+      await ask({ ask: "prune" });
+    } catch (error) {
+      askedForMemory = null;
+      throw error;
+    }
   };
   void run(action, "Asked for. What can go to sleep is listed below in a moment.");
 }
