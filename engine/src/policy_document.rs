@@ -24,14 +24,20 @@ use crate::settings::{SETTINGS, Settings, Takes};
 pub struct PolicyDocument(Settings);
 
 impl PolicyDocument {
-    /// Takes settings as a policy if each is within its range.
+    /// Takes settings as a policy if each is within its range. A listed IPv6 address is spelled as
+    /// browsers spell it from here on, however that was.
     ///
     /// # Errors
     /// The first setting that is not, with what was found and what was expected.
-    pub fn new(settings: Settings) -> Result<Self, PolicyError> {
+    pub fn new(mut settings: Settings) -> Result<Self, PolicyError> {
         check_ranges(&settings)?;
         check_pairs(&settings)?;
-        check_domains(&settings)?;
+        for domain in &mut settings.protected_domains {
+            match address_of(domain) {
+                Some(address) => *domain = as_browsers_spell(address),
+                None => check_domain(domain)?,
+            }
+        }
         Ok(Self(settings))
     }
 
@@ -72,7 +78,7 @@ impl PolicyDocument {
         Self::new(settings)
     }
 
-    /// Returns one of the [`PRESETS`] by its name, with the defaults where it sets nothing.
+    /// Returns one of the [`PRESETS`](crate::PRESETS) by its name, with the defaults where it sets nothing.
     pub fn preset(name: &str) -> Option<Self> {
         Preset::named(name).map(|preset| preset.over(&Self::default()))
     }
@@ -245,33 +251,41 @@ fn check_pairs(settings: &Settings) -> Result<(), PolicyError> {
     Ok(())
 }
 
-fn check_domains(settings: &Settings) -> Result<(), PolicyError> {
-    for domain in &settings.protected_domains {
-        let name = domain.strip_prefix('.').unwrap_or(domain);
-        let is_label = |label: &str| {
-            !label.is_empty()
-                && label.bytes().all(|byte| {
-                    byte.is_ascii_lowercase()
-                        || byte.is_ascii_digit()
-                        || matches!(byte, b'-' | b'_')
-                })
-        };
-        let is_address = domain
-            .strip_prefix('[')
-            .and_then(|address| address.strip_suffix(']'))
-            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
-        if !is_address && (name.len() > 253 || !name.split('.').all(is_label)) {
-            return Err(PolicyError {
-                line: None,
-                field: Some("protected_domains".to_owned()),
-                problem: format!(
-                    "found {domain:?}, expected a hostname in lower case (and punycode) such as \
-                     \"example.org\", or \".example.org\" for all below it too"
-                ),
-            });
-        }
+fn check_domain(domain: &str) -> Result<(), PolicyError> {
+    let name = domain.strip_prefix('.').unwrap_or(domain);
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+            })
+    };
+    if name.len() <= 253 && name.split('.').all(is_label) {
+        return Ok(());
     }
-    Ok(())
+    Err(PolicyError {
+        line: None,
+        field: Some("protected_domains".to_owned()),
+        problem: format!(
+            "found {domain:?}, expected a hostname in lower case (and punycode) such as \
+             \"example.org\", or \".example.org\" for all below it too"
+        ),
+    })
+}
+
+/// The IPv6 address that a listed domain is, in its brackets.
+fn address_of(domain: &str) -> Option<Ipv6Addr> {
+    let address = domain.strip_prefix('[')?.strip_suffix(']')?;
+    address.parse().ok()
+}
+
+/// Spells an address as hosts are told (URL standard, «IPv6 serializer»): as Rust does, but without
+/// dots in one that stands for an IPv4 address.
+fn as_browsers_spell(address: Ipv6Addr) -> String {
+    if address.to_ipv4_mapped().is_none() {
+        return format!("[{address}]");
+    }
+    let [.., high, low] = address.segments();
+    format!("[::ffff:{high:x}:{low:x}]")
 }
 
 /// The value of a setting in a document as JSON; null where there is none.
@@ -410,6 +424,16 @@ mod tests {
         for address in ["127.0.0.1", "[::1]"] {
             let text = format!("protected_domains = [{address:?}]");
             assert!(PolicyDocument::from_toml(&text).unwrap().protects(address));
+        }
+        for (spelled, host) in [
+            ("[0:0::1]", "[::1]"),
+            ("[2001:DB8:0:0:0:0:0:1]", "[2001:db8::1]"),
+            ("[::ffff:192.0.2.1]", "[::ffff:c000:201]"),
+        ] {
+            let text = format!("protected_domains = [{spelled:?}]");
+            let policy = PolicyDocument::from_toml(&text).unwrap();
+            assert!(policy.protects(host), "{spelled}");
+            assert_eq!(policy.protected_domains, [host]);
         }
         for no_address in ["[::1", "::1", ".[::1]", "[localhost]"] {
             let text = format!("protected_domains = [{no_address:?}]");

@@ -1,5 +1,6 @@
 // The host's health as the popup shows it, in a real Chromium: well, then with a log that cannot
-// be written and the reason for it, then well again, with everything that was buffered in the log.
+// be written and the reason for it, then well again, with everything that was buffered in the log; and
+// a host that hangs.
 
 import assert from 'node:assert/strict';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -60,4 +61,20 @@ test('while the log cannot be written the popup says why, and nothing is lost', 
       log.some((line) => line.type === type && line.tab === tab.id),
     );
   }
+});
+
+test('a host that hangs is told so, and heard again', { timeout: 180_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  await shown('HEALTHY');
+  const host = lab.hostPids().at(-1);
+  const title = () => lab.inController(() => document.querySelector('#trouble-title').textContent);
+  kill(host, 'SIGSTOP');
+  try {
+    await waitFor('the popup says so', async () => (await title()) === 'The host does not answer');
+    assert.deepEqual(await sections(), ['trouble']);
+  } finally {
+    kill(host, 'SIGCONT');
+  }
+  assert.match(await shown('HEALTHY'), /All is well/);
+  assert.equal(lab.hostPids().at(-1), host, 'it is the same one');
 });

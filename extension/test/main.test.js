@@ -277,7 +277,8 @@ test("without a host the view says so, and a mark stands on the button", async (
   await assert.rejects(browser.listeners.asked({ ask: "policy" }), { code: "no_host" });
 });
 
-test("of a host that does not answer, or answers too late, the view says so", async () => {
+test("of a host that does not answer, or answers too late, the view says so", async (t) => {
+  const reported = t.mock.method(console, "error", () => {});
   const browser = await started();
   await browser.port.says(hello());
   const view = () => browser.listeners.asked({ ask: "view" });
@@ -295,6 +296,7 @@ test("of a host that does not answer, or answers too late, the view says so", as
   await browser.port.says({ type: "status", request: request + 1, score: 3 });
   const answered = await inTime;
   assert.deepEqual([answered.connection.state, answered.status.score], ["connected", 2]);
+  assert.equal(reported.mock.callCount(), 1, "an answer that comes late or twice is no fault");
 });
 
 test("who looks does not wait for the next attempt to connect", async () => {
@@ -351,10 +353,44 @@ test("forms are watched when access is granted, and no longer when it is taken b
   browser.listeners.permissionsChanged();
   await settle();
   assert.equal(browser.watched, true);
+  assert.deepEqual(browser.watchedAnew, [false]);
   browser.grantsPages = false;
   browser.listeners.permissionsChanged();
   await settle();
   assert.equal(browser.watched, false);
+});
+
+test("an alarm connects, if it is ours and due", async () => {
+  const browser = new FakeBrowser();
+  browser.refusal = "Specified native messaging host not found.";
+  await started(browser);
+  // A timer of the worker would connect, too.
+  browser.timers = [];
+  const [[name]] = browser.alarms;
+  const { length } = browser.ports;
+  browser.listeners.alarm(name);
+  await settle();
+  assert.equal(browser.ports.length, length, "too soon");
+  browser.time += 60_000;
+  browser.listeners.alarm("another");
+  await settle();
+  assert.equal(browser.ports.length, length);
+  browser.listeners.alarm(name);
+  await settle();
+  assert.equal(browser.ports.length, length + 1);
+});
+
+test("a page that was loaded is asked whether what was touched is still there", async () => {
+  const browser = await started();
+  await browser.port.says(hello());
+  browser.listeners.formTold(browser.time, browser.tabs.get(2), { touched: true });
+  await settle();
+  browser.update(2, { status: "loading" });
+  await settle();
+  assert.equal(browser.port.events().findLast(({ unsaved }) => unsaved !== undefined).unsaved, true);
+  browser.update(2, { status: "complete" });
+  await settle();
+  assert.equal(browser.port.events().findLast(({ unsaved }) => unsaved !== undefined).unsaved, false);
 });
 
 test("access that is taken back while pages are still being gone through leaves none watched", async () => {

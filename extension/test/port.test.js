@@ -38,6 +38,26 @@ test("the first message says who speaks", async () => {
   ]);
 });
 
+test("who connects twice has one port", async () => {
+  const browser = new FakeBrowser();
+  const { identity } = browser;
+  let goOn = () => {};
+  browser.identity = async () => {
+    await new Promise((resolve) => (goOn = () => resolve(undefined)));
+    return identity();
+  };
+  const { port } = await connecting(browser);
+  const first = goOn;
+  port.connect();
+  await settle();
+  goOn();
+  first();
+  await settle();
+  port.connect();
+  await settle();
+  assert.equal(browser.ports.length, 1);
+});
+
 test("connected is who was answered, not who has a port", async () => {
   const { browser, port, heard } = await connecting();
   assert.equal(port.connection.state, "connecting");

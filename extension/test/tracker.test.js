@@ -58,6 +58,21 @@ const OPENED = {
   group: -1,
 };
 
+check("what opened a tab is told if it may be known of", {
+  happens: (browser) => browser.create(3, { pendingUrl: "https://new.example/a", openerTabId: 99 }),
+  expect: [OPENED],
+});
+
+test("what is no tab of a window is in no snapshot", () => {
+  const { browser, tracker, events } = tracking();
+  const [win] = snapshotOf(browser);
+  browser.haveTab(2);
+  const tab = browser.tabs.get(2);
+  // Developer tools, and a tab of another device.
+  tracker.snapshot(1, [{ ...win, tabs: [{ ...tab, id: -1 }, tab, { ...tab, id: undefined }] }], "active", {});
+  assert.deepEqual(events[0].tabs.map(({ tab }) => tab), [2]);
+});
+
 check("a tab opened in the background: opened, navigated, loaded", {
   happens(browser) {
     browser.create(3, { pendingUrl: "https://new.example/a", openerTabId: 2 });

@@ -10,6 +10,7 @@ import {
   guardText,
   healthText,
   healthTroubles,
+  isTrouble,
   levelText,
   numberText,
   observedText,
@@ -187,6 +188,14 @@ test("a word that is not known is shown as it is", () => {
   assert.equal(reasonText("MOON_FULL"), "MOON_FULL");
   assert.equal(guardText("No such guard."), "No such guard.");
   assert.equal(stateText(/** @type {any} */ ("odd")), "odd");
+});
+
+test("trouble is whatever is neither connected nor about to be", () => {
+  const states = ["connecting", "connected", "silent", "host_missing", "forbidden", "exited", "odd"];
+  assert.deepEqual(
+    states.filter((state) => !isTrouble(/** @type {any} */ (state))),
+    ["connecting", "connected"],
+  );
 });
 
 test("what is wrong with the connection, and what to do", () => {

@@ -19,9 +19,9 @@ impl ExtEvent {
     /// Reads an event from the text of a JSON object.
     ///
     /// # Errors
-    /// As [`Line::parse`]; a type that is not the extension's to send; `seq`, `t_ms` or `src`,
-    /// which are not its to give; a `host` or `scheme` that is more than one, which might carry
-    /// what no log may hold.
+    /// As [`Line::parse`](crate::Line::parse); a type that is not the extension's to send; `seq`,
+    /// `t_ms` or `src`, which are not its to give; a `host` or `scheme` that is more than one, which
+    /// might carry what no log may hold.
     pub fn parse(json: &[u8]) -> Result<Self, LineError> {
         Self::new(parse_object(json)?)
     }

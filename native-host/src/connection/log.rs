@@ -130,6 +130,8 @@ impl Connection {
             None => self.try_to_open(failure.lost_samples, wait_ms, now),
             Some(session) if !self.may_go_on(&session) => {
                 self.begin_after(session.acknowledged_n());
+                kept::keep(&self.outside.paths, session.knowledge(), now.wall_ms);
+                // Its lock would be in the way.
                 drop(session);
                 self.try_to_open(failure.lost_samples, wait_ms, now);
             }

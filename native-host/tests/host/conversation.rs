@@ -12,7 +12,7 @@ use native_host::paths::Paths;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::client::{EAGER_POLICY, Home, hello, new_session, now_ms, read_trace};
+use crate::client::{EAGER_POLICY, Home, hello, new_session, now_ms, read_trace, session_started};
 use crate::extension::{Extension, Wire};
 use crate::faulty::{Faults, Trouble};
 use crate::session::{Sent, ShortOfMemory};
@@ -433,6 +433,33 @@ fn at_its_end_a_host_writes_no_name_that_is_to_be_hidden_by_now() {
         let log = String::from_utf8_lossy(&log);
         assert!(!log.contains("hidden.example"), "{log}");
     }
+}
+
+#[test]
+fn what_was_learnt_outlives_a_log_that_is_not_gone_on_with() {
+    let mut host = Alone::new(1);
+    let mut started = session_started(1);
+    (started["n"], started["at_ms"]) = (1.into(), now_ms().into());
+    host.line
+        .carry(&json!({"type": "events", "events": [started]}));
+    host.pass(600);
+    host.send_event(2);
+    host.faults.set(|plan| plan.sync_fails = true);
+    host.pass(600);
+    let choice = json!({"type": "set_privacy", "request": 1, "privacy": "site"});
+    host.line.carry(&choice);
+    host.faults.set(|plan| plan.sync_fails = false);
+    host.pass(5_000);
+    let Alone { home, line, .. } = host;
+    assert_eq!(line.connection.finish(line.now), Ending::Sealed);
+    let newest = crate::privacy::traces(&home).pop().unwrap();
+    let [line] = newest.of_type("knowledge_carried")[..] else {
+        panic!("{:?}", newest.lines)
+    };
+    let recorder::Body::KnowledgeCarried(carried) = &line.body else {
+        panic!()
+    };
+    assert_eq!(carried.hosts[0].host, "host-1.example");
 }
 
 #[test]
