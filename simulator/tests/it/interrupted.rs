@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::commands::check;
 use crate::recording::{START_MS, opening, short_of_memory};
+use crate::synth::entries;
 
 /// What takes long, and what is there as long as it does.
 const LONG: [(&[&str], &str); 4] = [
@@ -65,15 +66,6 @@ fn end(mut child: Child, is_being_made: &Path, signal: Signal) {
     assert_eq!(ended.signal(), Some(signal.as_raw()), "{is_being_made:?}");
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn what_is_being_made_goes_with_the_program() {
     let folder = with_trace(100_000);
@@ -81,7 +73,7 @@ fn what_is_being_made_goes_with_the_program() {
         for signal in [Signal::INT, Signal::TERM] {
             let child = sim(folder.path(), args).spawn().unwrap();
             end(child, &folder.path().join(is_being_made), signal);
-            assert_eq!(names(folder.path()), ["trace"], "{args:?}");
+            assert_eq!(entries(folder.path()), ["trace"], "{args:?}");
         }
     }
 }
@@ -92,10 +84,10 @@ fn what_a_killed_program_has_left_goes_with_the_next() {
     for (args, is_being_made) in LONG {
         let child = sim(folder.path(), args).spawn().unwrap();
         end(child, &folder.path().join(is_being_made), Signal::KILL);
-        assert_eq!(names(folder.path()), [is_being_made, "trace"]);
+        assert_eq!(entries(folder.path()), [is_being_made, "trace"]);
         assert!(sim(folder.path(), args).status().unwrap().success());
         let out = args.iter().find(|arg| arg.starts_with("out")).unwrap();
-        assert_eq!(names(folder.path()), [*out, "trace"]);
+        assert_eq!(entries(folder.path()), [*out, "trace"]);
         let out = folder.path().join(out);
         fs::remove_dir_all(&out)
             .or_else(|_| fs::remove_file(&out))
@@ -126,10 +118,10 @@ fn what_another_process_makes_it_keeps() {
             2,
             &["another process makes out.jsonl right now"],
         );
-        assert_eq!(names(folder), [".sim-out.jsonl.partial", "trace"]);
+        assert_eq!(entries(folder), [".sim-out.jsonl.partial", "trace"]);
         drop(other);
         check(folder, args, 0, &[]);
-        assert_eq!(names(folder), ["out.jsonl", "trace"]);
+        assert_eq!(entries(folder), ["out.jsonl", "trace"]);
         fs::remove_file(folder.join("out.jsonl")).unwrap();
     }
 }

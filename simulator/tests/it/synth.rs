@@ -51,7 +51,7 @@ fn refused(args: &[&str], folder: &Path) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-fn entries(folder: &Path) -> Vec<String> {
+pub(crate) fn entries(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
