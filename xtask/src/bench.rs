@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::hint::black_box;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,6 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::steps::{Steps, browser, cargo, npm, release, root, say};
 
@@ -420,59 +422,47 @@ impl Bench {
         Ok(())
     }
 
-    /// Writing a trace against copying the same bytes through a buffer.
+    /// Writing a trace against copying the same bytes through a buffer, and with the sums that a
+    /// trace has of them. All of them write files that were not there before: to write over others
+    /// takes a file system three times as long.
     fn writing(&self, table: &mut Table) -> anyhow::Result<()> {
-        let made = self.folder.join("made");
-        let imported = self.folder.join("imported");
-        let copy = self.folder.join("copy");
+        let [made, copied, summed] =
+            ["made", "copied", "summed"].map(|name| self.folder.join(name));
         let visits = self.folder.join("visits.csv");
         write_visits(&visits)?;
-        let clear = |path: &Path| match fs::remove_dir_all(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let layout = [
+            "import", "visits", "--user", "who", "--time", "when", "--host", "where",
+        ];
+        let mut import = self.sim(&layout);
+        import.arg(&visits).arg("--output").arg(&made);
+        let clear = || -> anyhow::Result<()> {
+            for folder in [&made, &copied, &summed] {
+                match fs::remove_dir_all(folder) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => bail!(error),
+                    _ => {}
+                }
+            }
+            Ok(())
         };
-        let import = || {
-            clear(&imported)?;
-            let layout = [
-                "import", "visits", "--user", "who", "--time", "when", "--host", "where",
-            ];
-            quiet(
-                self.sim(&layout)
-                    .arg(&visits)
-                    .arg("--output")
-                    .arg(&imported),
-            )
-        };
-        let synth = || {
-            clear(&made)?;
-            quiet(&mut self.synth(SHORT_DAYS, &made))
-        };
-        let [synth, synth_copy, import, import_copy] = in_turn(
-            self.rounds,
-            [
-                &mut || synth(),
-                &mut || copy_files(&made, &copy),
-                &mut || import(),
-                &mut || copy_files(&imported, &copy),
-            ],
-        )?;
-        let target = Target::AtMost(2.0);
-        table.add(
-            "`sim synth`, to a buffered copy",
-            target,
-            synth / synth_copy,
-            " ×",
-        );
-        table.add(
-            "`sim import visits`, to a buffered copy",
-            target,
-            import / import_copy,
-            " ×",
-        );
-        for folder in [made, imported, copy] {
-            clear(&folder)?;
+        for (what, mut write) in [
+            ("`sim synth`", self.synth(SHORT_DAYS, &made)),
+            ("`sim import visits`", import),
+        ] {
+            let [_, written, copied, summed] = in_turn(
+                self.rounds,
+                [
+                    &mut || clear(),
+                    &mut || quiet(&mut write),
+                    &mut || copy_files(&made, &copied, &mut |_| {}),
+                    &mut || copy_summed(&made, &summed),
+                ],
+            )?;
+            let to_copy = format!("{what}, to a buffered copy");
+            table.add(&to_copy, Target::AtMost(2.0), written / copied, " ×");
+            let to_summed = format!("{what}, to one with the same sums");
+            table.add(&to_summed, Target::None, written / summed, " ×");
         }
-        Ok(())
+        clear()
     }
 
     fn host(&self, table: &mut Table) -> anyhow::Result<()> {
@@ -632,30 +622,42 @@ fn peak_mb(command: &mut Command) -> anyhow::Result<f64> {
     Ok(peak_kib * 1024.0 / 1e6)
 }
 
-/// Copies the files of a folder through a buffer, one after another.
-fn copy_files(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// Copies the files of a folder through a buffer, one after another, and shows each block of them.
+fn copy_files(from: &Path, to: &Path, see: &mut dyn FnMut(&[u8])) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy_files(&entry.path(), &target)?;
+            copy_files(&entry.path(), &target, see)?;
             continue;
         }
         let mut input = BufReader::with_capacity(BUFFER_BYTES, File::open(entry.path())?);
-        let mut output = BufWriter::with_capacity(BUFFER_BYTES, File::create(target)?);
+        let mut output = BufWriter::with_capacity(BUFFER_BYTES, File::create_new(target)?);
         // `io::copy` would leave it to the kernel, which moves no byte at all.
         loop {
             let block = input.fill_buf()?;
             if block.is_empty() {
                 break;
             }
+            see(block);
             output.write_all(block)?;
             let count = block.len();
             input.consume(count);
         }
         output.flush()?;
     }
+    Ok(())
+}
+
+/// The same, with a SHA-256 and a CRC-32C of all.
+fn copy_summed(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let (mut digest, mut crc) = (Sha256::new(), 0);
+    copy_files(from, to, &mut |block| {
+        digest.update(block);
+        crc = crc32c::crc32c_append(crc, block);
+    })?;
+    black_box((digest.finalize(), crc));
     Ok(())
 }
 
