@@ -11,7 +11,7 @@ use recorder::{Body, ClockStepped, Suspended};
 
 /// The wall clock counts as set when it moved this much against the log's time. Less is the slow
 /// correction that every machine makes.
-const STEP_MS: i64 = 1_000;
+const STEP_MS: u64 = 1_000;
 
 /// The machine counts as having slept when boot time went on for this much more than the awake
 /// clock.
@@ -100,9 +100,10 @@ impl TraceClock {
     /// only in the browser session that began it.
     pub fn resume(last_t_ms: i64, offset_ms: i64, now: Reading) -> Self {
         let latest_ms = last_t_ms.saturating_add(now.boot_ms);
-        let t_ms = (now.wall_ms - offset_ms).clamp(last_t_ms, latest_ms);
+        let t_ms = now.wall_ms.saturating_sub(offset_ms);
+        let t_ms = t_ms.clamp(last_t_ms, latest_ms);
         Self {
-            base_ms: t_ms - now.boot_ms,
+            base_ms: t_ms.saturating_sub(now.boot_ms),
             offset_ms,
             asleep_ms: now.boot_ms - now.awake_ms,
         }
@@ -110,7 +111,7 @@ impl TraceClock {
 
     /// The log's time.
     pub fn t_ms(&self, now: Reading) -> i64 {
-        self.base_ms + now.boot_ms
+        self.base_ms.saturating_add(now.boot_ms)
     }
 
     /// The log's time of a moment that the wall clock tells.
@@ -134,8 +135,8 @@ impl TraceClock {
                 ms: slept_ms.unsigned_abs(),
             }));
         }
-        let offset_ms = now.wall_ms - self.t_ms(now);
-        if (offset_ms - self.offset_ms).abs() >= STEP_MS {
+        let offset_ms = now.wall_ms.saturating_sub(self.t_ms(now));
+        if offset_ms.abs_diff(self.offset_ms) >= STEP_MS {
             self.offset_ms = offset_ms;
             return Some(Body::ClockStepped(ClockStepped { by_ms: offset_ms }));
         }
@@ -229,6 +230,9 @@ mod tests {
         const YEAR_MS: i64 = 365 * 86_400_000;
         let last_t_ms = START.wall_ms - 1_000 - YEAR_MS;
         check(last_t_ms, 0, last_t_ms + 50_000, Some(YEAR_MS - 49_000));
+        // What only a log says that somebody wrote by hand.
+        check(i64::MAX, 0, i64::MAX, Some(1_000_000 - i64::MAX));
+        check(990_000, i64::MIN, 1_040_000, Some(-40_000));
     }
 
     #[test]
