@@ -176,7 +176,30 @@ pub struct Lost {
     /// How many there were.
     pub count: u64,
     /// Why they are lost.
-    pub why: String,
+    pub why: LostReason,
+}
+
+/// Why events are lost. The log says it in these words, whatever it tells of hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LostReason {
+    /// The extension could keep no more.
+    OutboxFull,
+    /// The browser did not keep them.
+    StorageFailed,
+    /// The extension has them no longer, and the log never had them.
+    NotInLog,
+}
+
+impl LostReason {
+    /// What it is called in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OutboxFull => "outbox_full",
+            Self::StorageFailed => "storage_failed",
+            Self::NotInLog => "not_in_log",
+        }
+    }
 }
 
 /// A message to the extension.

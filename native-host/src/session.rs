@@ -202,11 +202,10 @@ impl Session {
             tools.port.send(&error.into());
             return Ok(());
         }
-        let why = lost.why.clone();
         let dropped = Dropped {
             from: Some(first),
             count: end - first,
-            why,
+            why: lost.why.name().to_owned(),
         };
         match self.record(now, Body::Dropped(dropped)) {
             Err(error @ (WriteError::BadLine(_) | WriteError::TooLong { .. })) => {

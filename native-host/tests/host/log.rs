@@ -86,6 +86,9 @@ fn lost_events_are_told_and_counted_on_from() {
     host.send(&json!({"type": "lost", "from": 2, "count": 3, "why": "outbox_full"}));
     host.send(&json!({"type": "lost", "from": 12, "count": 1, "why": "outbox_full"}));
     assert_eq!(host.expect_error("event_gap")["expected"], 8);
+    // Why is one of three words: others could tell of a page.
+    host.send(&json!({"type": "lost", "from": 8, "count": 1, "why": "https://a.example/"}));
+    host.expect_error("bad_message");
     host.go_back_to(7);
     host.log_events(&[session_started(4)]);
     host.close();

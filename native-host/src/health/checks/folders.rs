@@ -1,7 +1,7 @@
 //! Our own folders and files: who may start the host, who may read what it keeps, and whether a
 //! log can be written.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -60,18 +60,13 @@ pub(super) const MODES: Check<Subject> = Check {
     run: |subject| {
         let mut problems = Vec::new();
         let user = rustix::process::geteuid().as_raw();
-        for path in kept(subject) {
+        for (path, metadata) in kept(subject) {
             let shown = subject.machine.show(&path);
-            match fs::symlink_metadata(&path) {
-                Err(error) => problems.push(format!("{shown}: {error}")),
-                Ok(it) if it.uid() != user => {
-                    problems.push(format!("{shown} belongs to another user"));
-                }
-                Ok(it) if is_open(&it) => {
-                    let mode = it.mode() & 0o777;
-                    problems.push(format!("{shown} is open to others: mode {mode:04o}"));
-                }
-                Ok(_) => {}
+            if metadata.uid() != user {
+                problems.push(format!("{shown} belongs to another user"));
+            } else if is_open(&metadata) {
+                let mode = metadata.mode() & 0o777;
+                problems.push(format!("{shown} is open to others: mode {mode:04o}"));
             }
         }
         match problems.len() {
@@ -85,12 +80,18 @@ pub(super) const MODES: Check<Subject> = Check {
     },
     repair: Some(|subject| {
         let mut done = Vec::new();
-        for path in kept(subject) {
-            let metadata = fs::symlink_metadata(&path)?;
-            if is_open(&metadata) {
-                let mode = metadata.mode() & 0o700;
-                fs::set_permissions(&path, Permissions::from_mode(mode))?;
-                done.push(format!("closed {} to others", subject.machine.show(&path)));
+        for (path, metadata) in kept(subject) {
+            if !is_open(&metadata) {
+                continue;
+            }
+            let mode = metadata.mode() & 0o700;
+            match fs::set_permissions(&path, Permissions::from_mode(mode)) {
+                // A host runs, and took it away.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                closed => {
+                    closed?;
+                    done.push(format!("closed {} to others", subject.machine.show(&path)));
+                }
             }
         }
         Ok(done)
@@ -133,7 +134,7 @@ pub(super) const LOG: Check<Subject> = Check {
 };
 
 /// Our folders and what is in them, links left out: what they lead to is not ours.
-fn kept(subject: &Subject) -> Vec<PathBuf> {
+fn kept(subject: &Subject) -> Vec<(PathBuf, Metadata)> {
     let paths = &subject.machine.paths;
     let mut kept = Vec::new();
     for folder in [paths.config(), paths.state(), paths.cache()] {
@@ -143,13 +144,14 @@ fn kept(subject: &Subject) -> Vec<PathBuf> {
     kept
 }
 
-fn collect(path: &Path, into: &mut Vec<PathBuf>) -> io::Result<()> {
+fn collect(path: &Path, into: &mut Vec<(PathBuf, Metadata)>) -> io::Result<()> {
     let metadata = fs::symlink_metadata(path)?;
     if metadata.is_symlink() {
         return Ok(());
     }
-    into.push(path.to_owned());
-    if metadata.is_dir() {
+    let is_folder = metadata.is_dir();
+    into.push((path.to_owned(), metadata));
+    if is_folder {
         let mut below: Vec<_> = fs::read_dir(path)?.flatten().map(|it| it.path()).collect();
         below.sort();
         for path in below {
@@ -160,6 +162,6 @@ fn collect(path: &Path, into: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-fn is_open(metadata: &fs::Metadata) -> bool {
+fn is_open(metadata: &Metadata) -> bool {
     metadata.mode() & 0o077 != 0
 }
