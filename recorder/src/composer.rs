@@ -109,10 +109,7 @@ impl TraceComposer {
         t_ms: i64,
         compression: Compression,
     ) -> Result<Self, WriteError> {
-        let fail = |error| WriteError::Io {
-            path: folder.to_owned(),
-            error,
-        };
+        let fail = WriteError::io(folder);
         let is_taken = match fs::read_dir(folder) {
             Ok(mut entries) => entries.next().is_some(),
             Err(error) => error.kind() != io::ErrorKind::NotFound,
@@ -220,10 +217,7 @@ impl TraceComposer {
             io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory => WriteError::Exists {
                 path: self.folder.clone(),
             },
-            _ => WriteError::Io {
-                path: self.folder.clone(),
-                error,
-            },
+            _ => WriteError::io(&self.folder)(error),
         })?;
         self.is_finished = true;
         Ok(Composed {
@@ -311,10 +305,7 @@ impl TraceComposer {
     }
 
     fn fail(&self, error: io::Error) -> WriteError {
-        WriteError::Io {
-            path: self.path.clone(),
-            error,
-        }
+        WriteError::io(&self.path)(error)
     }
 }
 
@@ -330,10 +321,7 @@ impl Drop for TraceComposer {
 /// Makes the folder in which a trace is composed, or takes over what a killed process has left of
 /// one. The lock on it goes with the process.
 fn take_over(partial: &Path) -> Result<File, WriteError> {
-    let fail = |error| WriteError::Io {
-        path: partial.to_owned(),
-        error,
-    };
+    let fail = WriteError::io(partial);
     create_folder(partial).map_err(fail)?;
     // A symbolic link in its place is not followed.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -351,10 +339,7 @@ fn take_over(partial: &Path) -> Result<File, WriteError> {
         Err(TryLockError::Error(error)) => return Err(fail(error)),
     }
     for leftover in list(partial)? {
-        fs::remove_file(&leftover).map_err(|error| WriteError::Io {
-            path: leftover.clone(),
-            error,
-        })?;
+        fs::remove_file(&leftover).map_err(WriteError::io(&leftover))?;
     }
     Ok(folder)
 }

@@ -25,7 +25,7 @@ use crate::line::Line;
 use crate::lock::TraceLock;
 use crate::packed_folder::PackedFolder;
 use crate::segment::parse_file_name;
-use crate::storage::sync_folder;
+use crate::storage::{remove_if_there, sync_folder};
 use crate::wire::Body;
 use crate::writer::WriteError;
 
@@ -164,10 +164,7 @@ impl StoredTrace {
             });
             match compressed {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(WriteError::Io {
-                        path: path.clone(),
-                        error,
-                    });
+                    return Err(WriteError::io(path)(error));
                 }
                 _ => {}
             }
@@ -189,12 +186,8 @@ impl StoredTrace {
     /// next finds what is left of both.
     fn remove_with(&self, packed: &PackedFolder) -> Result<(), WriteError> {
         self.remove_after(|| {
-            packed
-                .remove_of(self.session)
-                .map_err(|error| WriteError::Io {
-                    path: packed.path().to_owned(),
-                    error,
-                })
+            let removed = packed.remove_of(self.session);
+            removed.map_err(WriteError::io(packed.path()))
         })
     }
 
@@ -205,20 +198,9 @@ impl StoredTrace {
         let _lock = TraceLock::take(&self.folder, self.session, Duration::ZERO)?;
         first()?;
         for path in self.files.iter().rev() {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(WriteError::Io {
-                        path: path.clone(),
-                        error,
-                    });
-                }
-                _ => {}
-            }
+            remove_if_there(path).map_err(WriteError::io(path))?;
         }
-        sync_folder(&self.folder).map_err(|error| WriteError::Io {
-            path: self.folder.clone(),
-            error,
-        })
+        sync_folder(&self.folder).map_err(WriteError::io(&self.folder))
     }
 }
 
