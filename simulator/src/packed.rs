@@ -16,8 +16,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::mem;
 use std::sync::Arc;
 
-use engine::Input;
-use recorder::Line;
+use recorder::{Body, Line};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -26,7 +25,7 @@ use crate::replay::Step;
 use codec::{Decoder, Encoder};
 
 /// What a packed trace ends in. The number is raised whenever the layout changes.
-pub const MAGIC: &[u8; 8] = b"tabpack3";
+pub const MAGIC: &[u8; 8] = b"tabpack4";
 
 /// How many bytes gather before they are summed and written: 64 KiB.
 const PORTION_BYTES: usize = 64 << 10;
@@ -47,6 +46,8 @@ pub struct Head {
     steps: u64,
     /// The times of the first and the last line, in Unix milliseconds.
     span_ms: Option<(i64, i64)>,
+    /// Whether there is a sample of the machine in it.
+    is_sampled: bool,
     /// The hosts, by their number.
     hosts: Vec<Arc<str>>,
 }
@@ -92,6 +93,7 @@ pub struct Packer<W> {
     crc: u32,
     steps: u64,
     span_ms: Option<(i64, i64)>,
+    is_sampled: bool,
     encoder: Encoder,
 }
 
@@ -103,6 +105,7 @@ impl<W: Write> Packer<W> {
             crc: 0,
             steps: 0,
             span_ms: None,
+            is_sampled: false,
             encoder: Encoder::default(),
         }
     }
@@ -115,6 +118,7 @@ impl<W: Write> Packer<W> {
         if self.encoder.push(line) {
             self.steps += 1;
         }
+        self.is_sampled |= matches!(line.body, Body::Metrics(_));
         let (first_ms, _) = self.span_ms.unwrap_or((line.t_ms, line.t_ms));
         self.span_ms = Some((first_ms, line.t_ms));
         if self.encoder.written().len() >= PORTION_BYTES {
@@ -142,6 +146,7 @@ impl<W: Write> Packer<W> {
             about,
             steps: self.steps,
             span_ms: self.span_ms,
+            is_sampled: self.is_sampled,
             hosts: self.encoder.hosts(),
         };
         let head = serde_json::to_vec(&head)?;
@@ -245,19 +250,8 @@ impl PackedTrace {
     }
 
     /// Whether there is a sample of the machine in it.
-    ///
-    /// # Errors
-    /// A trace that is damaged.
-    pub fn is_sampled(&self) -> Result<bool, Damaged> {
-        let mut steps = self.steps();
-        while let Some(step) = steps.lend()? {
-            if let Step::Event(event) = step
-                && let Input::Metrics(_) = event.input
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    pub fn is_sampled(&self) -> bool {
+        self.head.is_sampled
     }
 
     /// How many bytes the steps take.

@@ -217,7 +217,6 @@ pub(in super::super) fn unit_traces(
         let about = workshop.open(path, trace, console)?;
         distinct.take(path, &about.digest)?;
         let is_sampled = workshop.trace(&about.digest)?.is_sampled();
-        let is_sampled = is_sampled.with_context(|| shown(path))?;
         note_what_is_not_scored(path, trace, is_sampled, console);
         traces.push(UnitTrace {
             name,
