@@ -6,6 +6,8 @@ use anyhow::bail;
 use regex::Regex;
 use simulator::comparison::Person;
 
+use crate::named_traces::{NamedTrace, short_names};
+
 /// How a person is found in what a trace is called.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PersonArgs {
@@ -22,24 +24,22 @@ impl PersonArgs {
     /// # Errors
     /// A name that the expression does not match.
     pub(crate) fn of_each(&self, names: &[String]) -> anyhow::Result<Vec<String>> {
-        self.of_those_that_are_there(names, |_| true)
+        let person = |name: &String| person_of(name, self.person.as_ref());
+        names.iter().map(person).collect()
     }
 
-    /// The same where some could not be opened, by their places: those are nobody's, whatever they are
-    /// called, and told when their turn comes.
+    /// The same where some could not be opened: those are nobody's, whatever they are called, and told
+    /// when their turn comes.
     ///
     /// # Errors
     /// The name of another that the expression does not match.
-    pub(crate) fn of_those_that_are_there(
-        &self,
-        names: &[String],
-        is_there: impl Fn(usize) -> bool,
-    ) -> anyhow::Result<Vec<String>> {
-        let person = |(place, name): (usize, &String)| {
-            let pattern = self.person.as_ref().filter(|_| is_there(place));
+    pub(crate) fn of_named(&self, traces: &[NamedTrace]) -> anyhow::Result<Vec<String>> {
+        let names = short_names(traces.iter().map(|it| &*it.path));
+        let person = |(named, name): (&NamedTrace, &String)| {
+            let pattern = self.person.as_ref().filter(|_| named.trace.is_ok());
             person_of(name, pattern)
         };
-        names.iter().enumerate().map(person).collect()
+        traces.iter().zip(&names).map(person).collect()
     }
 }
 

@@ -24,7 +24,7 @@ use simulator::replay::{Frontier, Point, Score, Step};
 
 use super::{each_trace, note_what_is_not_scored};
 use crate::console::{Console, count, number};
-use crate::named_traces::{Distinct, named_traces, short_names};
+use crate::named_traces::{Distinct, named_traces};
 use crate::outcome::Outcome;
 use crate::people::{PersonArgs, people, people_count};
 use crate::policy::{self, NamedPolicy};
@@ -157,10 +157,7 @@ pub(crate) fn run(args: CompareArgs, console: &mut Console) -> anyhow::Result<Ou
     let mut finished = Vec::new();
     let mut distinct = Distinct::default();
     let named = named_traces(&plan.traces, console);
-    let names = short_names(named.iter().map(|it| &*it.path));
-    let is_there = |place: usize| named[place].trace.is_ok();
-    let whose = plan.person.of_those_that_are_there(&names, is_there)?;
-    let mut whose = whose.into_iter();
+    let mut whose = plan.person.of_named(&named)?.into_iter();
     let mut outcome = each_trace(named, console, |path, trace, console| {
         let person = whose.next().unwrap_or_default();
         let one = run_trace(path, trace?, person, &plan, &entrants, console)?;

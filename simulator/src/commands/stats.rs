@@ -14,7 +14,7 @@ use simulator::plot::{Axis, Form, Mark, Plot, Scale, Series, Theme};
 
 use super::each;
 use crate::console::Console;
-use crate::named_traces::{Distinct, NamedTrace, named_traces, short_names};
+use crate::named_traces::{Distinct, NamedTrace, named_traces};
 use crate::outcome::Outcome;
 use crate::page::{self, Heading, Page, Table, figure};
 use crate::people::{PersonArgs, people, people_count};
@@ -61,9 +61,7 @@ pub(crate) fn run(args: &StatsArgs, console: &mut Console) -> anyhow::Result<Out
     let mut courses = Vec::new();
     let mut distinct = Distinct::default();
     let named = named_traces(&args.traces, console);
-    let names = short_names(named.iter().map(|it| &*it.path));
-    let is_there = |place: usize| named[place].trace.is_ok();
-    let mut people = people(args.person.of_those_that_are_there(&names, is_there)?);
+    let mut people = people(args.person.of_named(&named)?);
     people.sort_by_key(|person| person.traces.first().copied());
     let mut named: Vec<Option<NamedTrace>> = named.into_iter().map(Some).collect();
     let mut of = |person: &Person| -> Vec<NamedTrace> {
