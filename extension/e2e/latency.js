@@ -3,9 +3,9 @@
 //
 //   npm run --silent latency [-- --rounds 30]
 //
-// Writes {"rounds", "from_event": {"p50_ms", "p99_ms", "max_ms"}, "from_wish": …}. The clock is the
-// worker's own, up to the first `discard_tab`: from when `prune_requested` is sent to the host, and
-// from the popup's message.
+// Writes {"rounds", "from_event": {"p50_ms", "p99_ms", "max_ms"}, "from_wish": …, "ping": …}. The clock
+// is the worker's own, up to the first `discard_tab`: from when `prune_requested` is sent to the host,
+// and from the popup's message. A ping, which the host answers at once, is sent before each wish.
 
 import { parseArgs } from 'node:util';
 
@@ -21,6 +21,9 @@ const rounds = Number(values.rounds);
 
 /** The host has one order open at a time, until it has measured what it freed: the next wish waits for that. */
 const SETTLED_MS = 2_000;
+
+/** For how long somebody looks at the popup before they press its button. */
+const LOOKED_MS = 500;
 
 /** Nothing is decided but what is asked for, a tab at a time. */
 const POLICY = `
@@ -41,6 +44,11 @@ try {
   await pause(MINIMUM_MS);
   const ask = (what) => lab.inController((ask) => globalThis.chrome.runtime.sendMessage({ ask }), what);
   for (let round = 1; round <= rounds; round++) {
+    await ask('ping');
+    await waitFor(`pong ${round}`, async () => (await ask('pings')).length === round);
+    // As the popup does when it is opened.
+    await ask('view');
+    await pause(LOOKED_MS);
     await ask('prune');
     await waitFor(`order ${round}`, async () => (await ask('waits')).length === round);
     await restoreAll();
@@ -51,6 +59,7 @@ try {
     rounds,
     from_event: quantiles(waits.map(({ fromEventMs }) => fromEventMs)),
     from_wish: quantiles(waits.map(({ fromWishMs }) => fromWishMs)),
+    ping: quantiles(await ask('pings')),
   };
   console.log(JSON.stringify(figures));
 } finally {

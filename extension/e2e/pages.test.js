@@ -16,12 +16,17 @@ const KEYS = { ArrowDown: 40, Enter: 13, Tab: 9 };
 /** @type {import('./lab/lab.js').Lab} */
 let lab;
 
+const MIB = 1 << 20;
+
+/** What the page behind holds. */
+const BEHIND_MIB = 60;
+
 /** A tab that nobody has looked at. */
 let behind;
 
 before(async () => {
   lab = await openLabOrSkip({ policy: POLICY });
-  behind = await lab?.openTab({ url: lab.pages.url('wiki', 'plain/1'), active: false });
+  behind = await lab?.openTab({ url: lab.pages.url('wiki', `heavy/${BEHIND_MIB}`), active: false });
 });
 
 after(() => lab?.close());
@@ -165,6 +170,11 @@ test('while it only observes, memory is freed at a second word alone', { timeout
   await isAsked(2);
   await waitForText('#recent-list', /Asleep for /);
   await waitForText('#answer', /^$/);
+  // Who looks at the popup has had the memory measured before they wish for it.
+  await lab.waitForLog('what that freed is measured', (log) => {
+    const freed = log.find(({ type, how }) => type === 'tab_memory' && how === 'reclaimed');
+    return freed && freed.bytes > 0.85 * BEHIND_MIB * MIB && freed.bytes < (BEHIND_MIB + 40) * MIB;
+  });
   assert.equal(await text('#recent-title'), 'Decided lately');
   assert.match(await text('#mode-text'), /^By itself it puts nothing to sleep, and saw no need to/);
 

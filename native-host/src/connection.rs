@@ -275,7 +275,10 @@ impl Connection {
                 self.with_log(now, |session, tools| session.take_lost(&lost, now, tools));
                 self.note_first(Some(lost.from));
             }
-            Incoming::Status { request } => self.send_status(request, now),
+            Incoming::Status { request } => {
+                self.send_status(request, now);
+                self.with_log(now, |session, tools| session.expect_wish(now, tools));
+            }
             Incoming::Explain { request, tab } => match &self.log {
                 Log::Open(session) => {
                     let explanation = session.explain(tab).map(Box::new);

@@ -5,6 +5,7 @@
 //! appends an input to the log, steps the engine, appends what the engine decided, and only then
 //! tells the extension. It holds no policy of its own, opens no connection and starts no program.
 
+pub mod browser_memory;
 pub mod browsers;
 pub mod choice_file;
 pub mod cli;

@@ -1,9 +1,9 @@
 //! Orders to discard: one at a time, and what each was seen to free.
 //!
 //! The browser's memory is measured before an order goes out and once more when the discard has
-//! settled. The next order waits for that, so that what is measured is the work of one discard.
-//! That takes a millisecond a process, so an order that somebody waits for goes out before. If the
-//! renderer is gone before it was measured, what the discard freed is not known.
+//! settled. The next order waits for that, so that what is measured is the work of one discard. An
+//! order that somebody waits for goes by a measure that was made shortly before; where there is
+//! none, what its discard frees is not known.
 //!
 //! While an order waits much may happen. So when its turn comes it is asked whether its decision
 //! still stands, and one that is dropped is taken out when the log says so, not before.
@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use engine::{DiscardedBy, TabId};
 use recorder::Body;
 
+use crate::browser_memory::moves_memory;
 use crate::protocol::Order;
 
 /// How long an outcome is waited for, in milliseconds. The engine waits as long.
@@ -139,14 +140,7 @@ impl Orders {
             }
             Body::TabReplaced(it) if it.old == open.tab => open.tab = it.tab,
             Body::TabDiscarded(it) if it.tab == open.tab && it.by == DiscardedBy::Orchestrator => {}
-            Body::TabOpened(_)
-            | Body::TabNavigated(_)
-            | Body::TabLoaded(_)
-            | Body::TabDiscarded(_)
-            | Body::TabRestored(_)
-            | Body::TabClosed(_)
-            | Body::WindowClosed(_)
-            | Body::SessionStarted(_) => open.is_alone = false,
+            _ if moves_memory(body) => open.is_alone = false,
             _ => {}
         }
     }

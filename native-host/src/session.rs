@@ -17,6 +17,7 @@ use recorder::{
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::browser_memory::BrowserMemory;
 use crate::clock::{Reading, TraceClock};
 use crate::history::History;
 use crate::kept::KeptKnowledge;
@@ -73,8 +74,7 @@ pub struct Session {
     /// When the machine was sampled last, on the awake clock.
     last_sample_ms: Option<i64>,
     next_browser_sample_ms: i64,
-    /// The browser's proportional memory, and when it was measured.
-    browser_bytes: Option<(i64, u64)>,
+    browser_memory: BrowserMemory,
     lost_samples: u64,
     naming: Naming,
     /// The policy as people wrote it. The log's may have other names on its lists.
@@ -170,6 +170,7 @@ impl Session {
         match self.record_entry(event) {
             Ok(()) => {
                 self.orders.note(&told, now.boot_ms);
+                self.browser_memory.happened(&told);
                 Ok(Ok(()))
             }
             Err(
@@ -320,6 +321,20 @@ impl Session {
             // for the sync.
             self.sync()?;
         }
+        self.settle(now, tools)
+    }
+
+    /// Somebody looks, and may wish for memory next: measures the browser's, where it was not lately,
+    /// so that an order that is waited for need not wait for that.
+    ///
+    /// # Errors
+    /// As [`Session::take_events`].
+    pub fn expect_wish(&mut self, now: Reading, tools: &mut Tools<'_>) -> Result<(), WriteError> {
+        if self.orders.is_one_open() || !self.browser_memory.is_wanted(now.boot_ms) {
+            return Ok(());
+        }
+        self.look(now)?;
+        self.sample(Detail::AroundDiscard, now, tools)?;
         self.settle(now, tools)
     }
 
@@ -573,19 +588,16 @@ impl Session {
         let first = self.orders.first().filter(|_| !self.orders.is_one_open());
         let Some(first) = first else { return Ok(()) };
         let is_waited_for = first.reasons.contains(&Reason::Requested);
-        let mut before = None;
-        if !is_waited_for {
-            before = self.measure_browser(now, tools)?;
-        }
+        let before = if is_waited_for {
+            self.browser_memory.lately(now.boot_ms)
+        } else {
+            self.measure_browser(now, tools)?
+        };
         // What could fail is done: it is open when it is sent, and not before.
         let Some(order) = self.orders.send_first(now.boot_ms).cloned() else {
             return Ok(());
         };
         tools.port.send(&Outgoing::DiscardTab(order));
-        self.acknowledge(tools);
-        if is_waited_for {
-            before = self.measure_browser(now, tools)?;
-        }
         self.orders.note_before(before);
         if self.has_unsynced_decision {
             self.sync()?;
@@ -611,13 +623,10 @@ impl Session {
         now: Reading,
         tools: &mut Tools<'_>,
     ) -> Result<Option<u64>, WriteError> {
-        if self
-            .browser_bytes
-            .is_none_or(|(at_ms, _)| at_ms != now.boot_ms)
-        {
+        if self.browser_memory.now(now.boot_ms).is_none() {
             self.sample(Detail::AroundDiscard, now, tools)?;
         }
-        Ok(self.browser_bytes.map(|(_, bytes)| bytes))
+        Ok(self.browser_memory.now(now.boot_ms))
     }
 
     fn sample(
@@ -628,8 +637,10 @@ impl Session {
     ) -> Result<(), WriteError> {
         let metrics = tools.sampler.sample(detail);
         self.last_sample_ms = Some(now.awake_ms);
+        if detail == Detail::AroundDiscard || metrics.browser_pss.is_some() {
+            self.browser_memory.note(metrics.browser_pss, now.boot_ms);
+        }
         if detail != Detail::Machine {
-            self.browser_bytes = metrics.browser_pss.map(|bytes| (now.boot_ms, bytes));
             self.next_browser_sample_ms = now.boot_ms + BROWSER_SAMPLE_MS;
         }
         self.record(now, Body::Metrics(metrics))?;

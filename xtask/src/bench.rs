@@ -509,12 +509,10 @@ impl Bench {
         let event = "`prune_requested` sent → the order in the worker's hands";
         add(event, "from_event", "p50", Target::Below(3.0))?;
         add(event, "from_event", "p99", Target::Below(20.0))?;
-        add(
-            "the wish in the popup → the order",
-            "from_wish",
-            "p50",
-            Target::None,
-        )?;
+        let wish = "the wish in the popup → the order";
+        add(wish, "from_wish", "p50", Target::None)?;
+        let ping = "a ping of the worker's → the host's answer in its hands";
+        add(ping, "ping", "p50", Target::None)?;
         Ok(())
     }
 

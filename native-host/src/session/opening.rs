@@ -11,6 +11,7 @@ use recorder::{
 use uuid::Uuid;
 
 use super::{FIRST_SAMPLE_MS, SAMPLE_MS, Session, Tools};
+use crate::browser_memory::BrowserMemory;
 use crate::clock::{Reading, TraceClock};
 use crate::history::History;
 use crate::metrics::Detail;
@@ -127,7 +128,7 @@ impl Session {
             unsynced_since_ms: None,
             next_sample_ms: now.boot_ms + FIRST_SAMPLE_MS,
             last_sample_ms: None,
-            browser_bytes: None,
+            browser_memory: BrowserMemory::default(),
             next_browser_sample_ms: now.boot_ms,
             lost_samples: beginning.lost_samples,
             naming: beginning.naming.clone(),

@@ -17,4 +17,6 @@ mod messages;
 mod policy;
 mod privacy;
 mod session;
+// It bounds the files of another process, which only Linux lets one do.
+#[cfg(target_os = "linux")]
 mod trouble;

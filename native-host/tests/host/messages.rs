@@ -212,10 +212,11 @@ fn what_one_discard_freed_is_measured() {
     // This process is the browser. What it holds here is the tab.
     let page = vec![1_u8; PAGE_BYTES];
     host.log_events(&[session_started(2)]);
+    // Somebody looks. By the time it answers once more it has measured what is held.
+    host.status();
+    host.status();
     host.send_events(&[json!({"type": "prune_requested", "tab": 2})]);
     let order = host.expect("discard_tab");
-    // By the time it answers it has measured what is held.
-    host.status();
     drop(std::hint::black_box(page));
     host.log_events(&discarded(&order, 102));
     let status = host.await_status("measure", |status| !status["recent"][0]["bytes"].is_null());
