@@ -519,7 +519,7 @@ impl Bench {
     /// Writes the table under the day and the machine, and to stdout.
     fn write(&self, table: &Table) -> anyhow::Result<()> {
         let day = said("date", &["+%F"])?;
-        let machine = said("uname", &["-m"])?;
+        let processor = processor()?;
         let cores = std::thread::available_parallelism()?;
         let commit = said(
             "git",
@@ -533,7 +533,7 @@ impl Bench {
         )?;
         let rustc = said("rustc", &["--version"])?;
         let text = format!(
-            "# {day}, {machine} with {cores} cores\n\n`cargo xtask bench{}` at {commit}, {rustc}. \
+            "# {day}, {processor}, {cores} cores\n\n`cargo xtask bench{}` at {commit}, {rustc}. \
              Medians of {} interleaved runs; a ratio a × b says that the first takes a times as long \
              as the second.\n\n{}",
             match (self.effort.is_quick, self.effort.is_full) {
@@ -547,6 +547,9 @@ impl Bench {
         io::stdout().write_all(text.as_bytes())?;
         let results = root().join("simulator/benches/results");
         fs::create_dir_all(&results)?;
+        let words = processor.split(|letter: char| !letter.is_ascii_alphanumeric());
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        let machine = words.join("-").to_lowercase();
         let path = results.join(format!("{day}-{machine}-{cores}-cores.md"));
         fs::write(&path, text)?;
         say(&format!("{}", path.display()));
@@ -591,6 +594,19 @@ fn quiet(command: &mut Command) -> anyhow::Result<()> {
         command.get_program().display()
     );
     Ok(())
+}
+
+/// What the processor is called, or where it has no name, its architecture: ratios differ from one
+/// to another.
+fn processor() -> anyhow::Result<String> {
+    let told = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = told
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    match name.and_then(|name| name.split_once(": ")) {
+        Some((_, name)) => Ok(name.trim().to_owned()),
+        None => said("uname", &["-m"]),
+    }
 }
 
 /// What a program says, without the line's end.
