@@ -342,7 +342,13 @@ class Lab extends HostSide {
   async chrome(path, ...args) {
     const call = (path, args) => {
       const [namespace, method] = path.split('.');
-      return globalThis.chrome[namespace][method](...args);
+      const api = globalThis.chrome[namespace];
+      if (api?.[method] === undefined) {
+        const { brands } = navigator.userAgentData;
+        const browser = brands.map(({ brand, version }) => `${brand} ${version}`).join(', ');
+        throw new Error(`chrome.${path} is newer than this browser (${browser}): update it`);
+      }
+      return api[method](...args);
     };
     return this.inController(call, path, args);
   }
