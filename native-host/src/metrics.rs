@@ -17,8 +17,8 @@ pub enum Detail {
     /// The machine and the browser's memory, of which the proportional size is left out when
     /// measuring it would cost too much of the host's budget at rest.
     WithBrowser,
-    /// The machine and the browser's memory, whatever it costs: around a discard. The proportional
-    /// size is left out if a process ended while it was measured.
+    /// The machine and the browser's memory, whatever it costs: around a discard, or where one may be
+    /// wished for. The proportional size is left out if a process ended while it was measured.
     AroundDiscard,
 }
 

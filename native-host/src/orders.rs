@@ -100,8 +100,9 @@ impl Orders {
         self.open = None;
     }
 
-    /// Returns the order to send now; `None` while one is open.
-    pub fn send_first(&mut self, now_ms: i64) -> Option<&Order> {
+    /// Returns the order to send now, before which the browser takes so many bytes, where that is
+    /// known; `None` while one is open.
+    pub fn send_first(&mut self, before_bytes: Option<u64>, now_ms: i64) -> Option<&Order> {
         if self.open.is_some() {
             return None;
         }
@@ -109,20 +110,13 @@ impl Orders {
         let open = self.open.insert(OpenOrder {
             tab: order.tab,
             order,
-            before_bytes: None,
+            before_bytes,
             is_alone: true,
             stage: Stage::Sent {
                 until_ms: now_ms + OUTCOME_MS,
             },
         });
         Some(&open.order)
-    }
-
-    /// Notes the browser's memory at the beginning of the open order.
-    pub fn note_before(&mut self, bytes: Option<u64>) {
-        if let Some(open) = &mut self.open {
-            open.before_bytes = bytes;
-        }
     }
 
     /// Takes in what happened in the browser.
@@ -200,7 +194,7 @@ mod tests {
     }
 
     fn sent(orders: &mut Orders, now_ms: i64) -> Option<u64> {
-        let order = orders.send_first(now_ms);
+        let order = orders.send_first(Some(500), now_ms);
         order.map(|order| order.decision.0)
     }
 
@@ -210,7 +204,6 @@ mod tests {
         (1..=4).for_each(|decision| orders.push(order(decision)));
         assert_eq!(sent(&mut orders, 0), Some(1));
         assert_eq!(sent(&mut orders, 0), None);
-        orders.note_before(Some(500));
         orders.note(
             &Body::TabReplaced(TabReplaced {
                 tab: TabId(11),
@@ -274,7 +267,6 @@ mod tests {
         let mut orders = Orders::default();
         orders.push(order(1));
         assert_eq!(sent(&mut orders, 0), Some(1));
-        orders.note_before(Some(500));
         orders.note(&outcome(1, true), 50);
         orders.note(&Body::TabRestored(TabRestored { tab: TabId(77) }), 60);
         let expect = Discarded {

@@ -594,11 +594,10 @@ impl Session {
             self.measure_browser(now, tools)?
         };
         // What could fail is done: it is open when it is sent, and not before.
-        let Some(order) = self.orders.send_first(now.boot_ms).cloned() else {
+        let Some(order) = self.orders.send_first(before, now.boot_ms).cloned() else {
             return Ok(());
         };
         tools.port.send(&Outgoing::DiscardTab(order));
-        self.orders.note_before(before);
         if self.has_unsynced_decision {
             self.sync()?;
         }
