@@ -26,6 +26,7 @@ mod recording;
 mod rewrite;
 mod run;
 mod savings;
+mod scale;
 mod score;
 mod step;
 mod tally;
@@ -44,13 +45,14 @@ pub use clairvoyance::{Clairvoyance, Foresight};
 pub use frontier::{Frontier, Point};
 pub use hold::{Decided, Hold, HoldEnd};
 pub use lockstep::{AnyReplay, Lockstep, Side, View};
+pub use scale::Source;
 pub use score::{
     Definition, Departure, EARLY_RETURN_MS, Feedback, Machine, SCORES, Score, Span, THRASH_MS,
     scores_table,
 };
 pub use step::{RecordedDecision, Step};
 pub use tally::{Rates, Sums, Tally};
-pub use weights::{Source, WITHHELD_BEYOND_PERCENT};
+pub use weights::WITHHELD_BEYOND_PERCENT;
 
 /// How often a policy that acts at every sample looks where there is none: once a minute.
 pub const TICK_MS: i64 = 60_000;
@@ -169,8 +171,8 @@ impl<P: Policy> Replay<P> {
     /// What a tab weighs by what the recording has told so far, in bytes. It is the same for every
     /// policy.
     pub fn bytes(&self, tab: TabId) -> Option<u64> {
-        let account = self.recording.weights().account(tab)?;
-        Some(account.bytes())
+        let weights = self.recording.weights();
+        Some(weights.scale().bytes(weights.account(tab)?.weight()))
     }
 
     /// The policy.

@@ -125,7 +125,7 @@ impl Recording {
             Input::TabMemory { tab, how, .. } => match how {
                 MemorySource::Measured => self.weights.revalue(tab, world),
                 // Its host's median may be another now.
-                MemorySource::Reclaimed => self.weights.reweigh(world),
+                MemorySource::Reclaimed => self.weights.revalue_all(world),
             },
             Input::TabLoaded {
                 tab,

@@ -523,9 +523,7 @@ impl<P: Policy> Run<P> {
     /// too, the tabs that it changed are seen already.
     fn follow_weights(&mut self, recording: &Recording, has_happened: bool) {
         let weights = recording.weights();
-        if weights.are_all_changed() {
-            self.savings.reweigh(weights, self.at);
-        }
+        self.savings.weigh_by(weights.scale(), self.at);
         for &tab in weights.changed() {
             let changes = self.world(recording).changes();
             if !(has_happened && changes.contains(&Change::Tab(tab))) {

@@ -1,9 +1,10 @@
 //! What a policy's discards save and free, tab by tab, added up over time.
 
 use engine::{Moment, TabId, TabMap};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::weights::{Account, Source, Weights, byte_ms};
+use super::scale::{Bulk, Scale, Weight};
+use super::weights::{Account, byte_ms};
 
 /// What a policy saves now, and what it saved so far.
 ///
@@ -14,6 +15,8 @@ use super::weights::{Account, Source, Weights, byte_ms};
 pub(super) struct Savings {
     /// Of the tabs that are otherwise than as recorded, or held.
     shares: TabMap<Share>,
+    /// What tabs weigh by.
+    scale: Scale,
     #[serde(skip)]
     sums: Sums,
     /// Whether the pressure, had nothing been discarded, is MEDIUM or HIGH.
@@ -28,8 +31,7 @@ pub(super) struct Savings {
 /// What a tab adds to the sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Share {
-    bytes: u64,
-    source: Source,
+    weight: Weight,
     /// Whether it is saved: in the background, held by the policy, and discarded by nobody else.
     is_saved: bool,
     frees: Frees,
@@ -46,11 +48,14 @@ enum Frees {
     Less,
 }
 
-/// Bytes over all tabs, at one moment.
+/// What all tabs add, at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
-    saved: [i128; 4],
-    freed: i128,
+    saved: Bulk,
+    freed: Bulk,
+    /// The same in bytes, by the scale.
+    saved_bytes: [i128; 4],
+    freed_bytes: i128,
 }
 
 /// Byte-milliseconds that were saved.
@@ -76,8 +81,7 @@ impl Share {
             _ => Frees::Nothing,
         };
         (is_saved || frees != Frees::Nothing).then_some(Self {
-            bytes: account.bytes(),
-            source: account.source(),
+            weight: account.weight(),
             is_saved,
             frees,
         })
@@ -85,16 +89,20 @@ impl Share {
 }
 
 impl Sums {
-    fn count(&mut self, share: Share, sign: i128) {
-        let bytes = sign * i128::from(share.bytes);
+    fn count(&mut self, share: Share, sign: i64) {
         if share.is_saved {
-            self.saved[share.source as usize] += bytes;
+            self.saved.count(share.weight, sign);
         }
-        self.freed += match share.frees {
-            Frees::Nothing => 0,
-            Frees::Its => bytes,
-            Frees::Less => -bytes,
-        };
+        match share.frees {
+            Frees::Nothing => {}
+            Frees::Its => self.freed.count(share.weight, sign),
+            Frees::Less => self.freed.count(share.weight, -sign),
+        }
+    }
+
+    fn weigh(&mut self, scale: &Scale) {
+        self.saved_bytes = scale.by_source(&self.saved);
+        self.freed_bytes = scale.bytes_of(&self.freed);
     }
 }
 
@@ -120,7 +128,7 @@ impl Saved {
 impl Savings {
     /// What the policy's discards free over what the recorded ones do, in bytes.
     pub(super) fn freed(&self) -> i128 {
-        self.sums.freed
+        self.sums.freed_bytes
     }
 
     /// Whether a tab adds anything.
@@ -131,7 +139,7 @@ impl Savings {
     /// What was saved up to a moment at which nothing has changed yet.
     pub(super) fn saved_at(&self, at: Moment) -> Saved {
         let mut later = self.saved;
-        let (from, saved) = (self.counted_to, self.sums.saved);
+        let (from, saved) = (self.counted_to, self.sums.saved_bytes);
         if saved == [0; 4] {
             return later;
         }
@@ -188,20 +196,17 @@ impl Savings {
         if let Some(before) = before {
             self.sums.count(before, -1);
         }
+        self.sums.weigh(&self.scale);
     }
 
-    /// Follows all tabs to what they weigh from a moment on. Nothing else about them has changed.
-    pub(super) fn reweigh(&mut self, weights: &Weights, at: Moment) {
-        self.pass(at);
-        let Self { shares, sums, .. } = self;
-        shares.for_each_mut(|tab, share| {
-            let Some(account) = weights.account(tab) else {
-                return;
-            };
-            sums.count(*share, -1);
-            (share.bytes, share.source) = (account.bytes(), account.source());
-            sums.count(*share, 1);
-        });
+    /// Weighs tabs by another scale from a moment on.
+    #[inline]
+    pub(super) fn weigh_by(&mut self, scale: &Scale, at: Moment) {
+        if self.scale != *scale {
+            self.pass(at);
+            self.scale = *scale;
+            self.sums.weigh(scale);
+        }
     }
 
     /// Notes whether the pressure would be MEDIUM or HIGH from a moment on.
@@ -239,6 +244,8 @@ impl<'de> Deserialize<'de> for Savings {
         for share in savings.shares.values() {
             savings.sums.count(*share, 1);
         }
+        savings.scale.check().map_err(de::Error::custom)?;
+        savings.sums.weigh(&savings.scale);
         Ok(savings)
     }
 }

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::frontier::Frontier;
 use super::savings::Saved;
+use super::scale::Source;
 use super::tally::Tally;
 use super::watch;
-use super::weights::Source;
 
 /// A discarded tab that is back within this much of the user's own time was a mistake: 10 minutes
 /// of the active clock, the engine's own measure of regret.

@@ -3,70 +3,36 @@
 //! What a tab weighs at a moment follows from the recording alone, and from lines before that
 //! moment only; so it is the same for every policy. Nothing here is kept beyond the open tabs.
 
-use engine::{Change, DEFAULT_TAB_BYTES, DiscardedBy, Input, Metrics, Tab, TabId, TabMap, World};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use engine::{Change, DiscardedBy, Input, Metrics, Tab, TabId, TabMap, World};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::scale::{Bulk, Elapsed, Scale, Weight};
 
 /// Beyond this difference from the recorded memory, stall time, swap and the operating system's
 /// signals say nothing of the machine as it would have been: 2 % of its RAM.
 pub const WITHHELD_BEYOND_PERCENT: u8 = 2;
 
-/// Where the bytes of a tab are from. The first that is there is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// The last `tab_memory` of the tab on this page.
-    Tab,
-    /// The median of what discards on its host freed so far.
-    Host,
-    /// The last reading of the browser's memory, over the tabs that were loaded then.
-    Mean,
-    /// [`DEFAULT_TAB_BYTES`]: what Chromium assumes.
-    Default,
-}
-
-impl Source {
-    /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::Tab, Self::Host, Self::Mean, Self::Default];
-
-    /// What it is called, for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tab => "measured on the tab",
-            Self::Host => "its host's median",
-            Self::Mean => "the browser's mean",
-            Self::Default => "the default",
-        }
-    }
-}
-
 /// What the tabs of a recording weigh.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub(super) struct Weights {
-    reading: Option<Reading>,
+    /// By the last reading of the browser's memory.
+    scale: Scale,
+    /// What it has shown up to the last change.
+    elapsed: Elapsed,
     accounts: TabMap<Account>,
     ram_total: Option<u64>,
     #[serde(skip)]
     sums: Sums,
     tab_count: u64,
-    /// What all tabs weighed in the background so far, up to `counted_to` of the active clock.
+    /// What all tabs weighed in the background so far, up to the last change.
     background_byte_ms: u128,
-    counted_to: i64,
     /// What the tabs weighed that went with the last line.
     #[serde(skip)]
     gone: Vec<(TabId, Weighed)>,
-    /// What tabs weigh before they are fitted: room for one reading after the other.
+    /// The tabs whose accounts the last line changed, opened or closed.
     #[serde(skip)]
-    raw: Vec<(u64, Source)>,
-    #[serde(skip)]
-    changed: Changed,
-}
-
-/// Which accounts the last line changed.
-#[derive(Clone, Debug, Default)]
-struct Changed {
-    tabs: Vec<TabId>,
-    are_all: bool,
+    changed: Vec<TabId>,
 }
 
 /// What a tab weighed in the background until now: it follows from the recording alone.
@@ -79,32 +45,22 @@ pub(super) struct Weighed {
     pub(super) byte_ms: u128,
 }
 
-/// A reading of the browser's memory, and the tabs that were loaded then.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Reading {
-    browser_bytes: u64,
-    loaded_count: u64,
-    /// What the loaded tabs came to before they were fitted.
-    loaded_bytes: u128,
-}
-
 /// What one tab weighs and where it counts.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Account {
     /// Which of the tabs of the recording it is, in the order in which they appeared.
     serial: u64,
-    /// What it weighed in the background so far, up to `counted_to`.
+    /// What it weighed in the background so far, up to `since`.
     background_byte_ms: u128,
-    /// Up to when that is counted, on the active clock.
-    counted_to: i64,
+    /// Since when it stands as it does.
+    since: Elapsed,
     standing: Standing,
 }
 
 /// How a tab stands since then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Standing {
-    bytes: u64,
-    source: Source,
+    weight: Weight,
     presence: Presence,
     is_in_background: bool,
 }
@@ -118,26 +74,22 @@ enum Presence {
     DiscardedByOther,
 }
 
-/// Bytes over all tabs, at one moment.
+/// Weights over all tabs, at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
     /// Of tabs in the background that nobody but a policy has discarded.
-    background: i128,
+    background: Bulk,
     /// What the recorded policy's discards free.
-    freed_by_policy: i128,
-    /// How many tabs are loaded.
-    loaded_count: i64,
+    freed_by_policy: Bulk,
+    /// Of loaded tabs.
+    loaded: Bulk,
+    loaded_count: u64,
 }
 
 impl Account {
     /// What the tab weighs.
-    pub(super) fn bytes(&self) -> u64 {
-        self.standing.bytes
-    }
-
-    /// Where that is from.
-    pub(super) fn source(&self) -> Source {
-        self.standing.source
+    pub(super) fn weight(&self) -> Weight {
+        self.standing.weight
     }
 
     /// Whether it is loaded in the recording.
@@ -150,18 +102,20 @@ impl Account {
         self.standing.can_be_saved()
     }
 
-    /// What it weighed in the background up to a moment of the active clock, at which it still
-    /// stands as it does.
-    fn background_byte_ms(&self, active: i64) -> u128 {
-        let bytes = if self.can_be_saved() { self.bytes() } else { 0 };
-        let passed = byte_ms(bytes.into(), self.counted_to, active);
+    /// What it weighed in the background up to a moment at which it still stands as it does.
+    fn background_byte_ms(&self, now: &Elapsed) -> u128 {
+        let passed = if self.can_be_saved() {
+            now.byte_ms_since(&self.since, self.weight())
+        } else {
+            0
+        };
         self.background_byte_ms.saturating_add(passed)
     }
 
-    /// Lets it stand otherwise from a moment of the active clock on.
-    fn restand(&mut self, standing: Standing, active: i64) {
-        self.background_byte_ms = self.background_byte_ms(active);
-        self.counted_to = active;
+    /// Lets it stand otherwise from a moment on.
+    fn restand(&mut self, standing: Standing, now: Elapsed) {
+        self.background_byte_ms = self.background_byte_ms(&now);
+        self.since = now;
         self.standing = standing;
     }
 }
@@ -173,16 +127,24 @@ impl Standing {
 }
 
 impl Sums {
+    fn add(&mut self, standing: &Standing) {
+        self.count(standing, 1);
+        self.loaded_count += u64::from(standing.presence == Presence::Loaded);
+    }
+
+    fn take_away(&mut self, standing: &Standing) {
+        self.count(standing, -1);
+        self.loaded_count -= u64::from(standing.presence == Presence::Loaded);
+    }
+
     fn count(&mut self, standing: &Standing, sign: i64) {
-        let bytes = i128::from(sign) * i128::from(standing.bytes);
-        if standing.presence == Presence::Loaded {
-            self.loaded_count += sign;
-        }
         if standing.can_be_saved() {
-            self.background += bytes;
+            self.background.count(standing.weight, sign);
         }
-        if standing.presence == Presence::DiscardedByPolicy {
-            self.freed_by_policy += bytes;
+        match standing.presence {
+            Presence::Loaded => self.loaded.count(standing.weight, sign),
+            Presence::DiscardedByPolicy => self.freed_by_policy.count(standing.weight, sign),
+            Presence::DiscardedByOther => {}
         }
     }
 }
@@ -209,8 +171,9 @@ impl Serialize for Weights {
 impl<'de> Deserialize<'de> for Weights {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut weights = Self::deserialize(deserializer)?;
+        weights.scale.check().map_err(de::Error::custom)?;
         for account in weights.accounts.values() {
-            weights.sums.count(&account.standing, 1);
+            weights.sums.add(&account.standing);
         }
         Ok(weights)
     }
@@ -222,22 +185,23 @@ impl Weights {
         self.accounts.get(tab)
     }
 
-    /// The tabs whose accounts the last line changed, opened or closed, unless it were all.
-    pub(super) fn changed(&self) -> &[TabId] {
-        &self.changed.tabs
+    /// What tabs weigh by, from the last line on.
+    pub(super) fn scale(&self) -> &Scale {
+        &self.scale
     }
 
-    /// Whether the last line may have changed what any tab weighs.
-    pub(super) fn are_all_changed(&self) -> bool {
-        self.changed.are_all
+    /// The tabs whose accounts the last line changed, opened or closed.
+    pub(super) fn changed(&self) -> &[TabId] {
+        &self.changed
     }
 
     /// What a tab of the recording weighed in the background up to a moment of the active clock,
     /// which is no earlier than the last change.
     pub(super) fn weighed(&self, tab: TabId, active: i64) -> Option<Weighed> {
+        let now = self.elapsed.to(active, &self.scale);
         self.accounts.get(tab).map(|account| Weighed {
             serial: account.serial,
-            byte_ms: account.background_byte_ms(active),
+            byte_ms: account.background_byte_ms(&now),
         })
     }
 
@@ -250,21 +214,21 @@ impl Weights {
     /// What all tabs weighed in the background up to a moment of the active clock at which nothing
     /// has changed yet, in byte-milliseconds.
     pub(super) fn background_byte_ms(&self, active: i64) -> u128 {
-        let passed = byte_ms(self.sums.background, self.counted_to, active);
+        let bytes = self.scale.bytes_of(&self.sums.background);
+        let passed = byte_ms(bytes, self.elapsed.active(), active);
         self.background_byte_ms.saturating_add(passed)
     }
 
     /// Adds up what lies between the last change and this moment of the active clock.
     fn pass(&mut self, active: i64) {
         self.background_byte_ms = self.background_byte_ms(active);
-        self.counted_to = active;
+        self.elapsed = self.elapsed.to(active, &self.scale);
     }
 
     /// Follows what an event did to the tabs of the recording.
     pub(super) fn follow(&mut self, input: &Input, recorded: &World) {
         self.gone.clear();
-        self.changed.tabs.clear();
-        self.changed.are_all = false;
+        self.changed.clear();
         // What a page does by itself, and which window is used, changes no tab's weight.
         if let Input::TabLoaded { .. } | Input::TabChanged { .. } | Input::WindowFocused { .. } =
             input
@@ -278,7 +242,7 @@ impl Weights {
                 Change::Renamed { old, new } => {
                     self.forget(new, active);
                     self.accounts.rename(old, new);
-                    self.changed.tabs.extend([old, new]);
+                    self.changed.extend([old, new]);
                     self.revalue(new, recorded);
                 }
                 Change::Gone(tab) => {
@@ -323,10 +287,8 @@ impl Weights {
         } else {
             Presence::Loaded
         };
-        let (raw_bytes, source) = self.raw_bytes(recorded, tab);
         let standing = Standing {
-            bytes: fitted(self.reading, raw_bytes, source, presence),
-            source,
+            weight: weight(recorded, tab, presence),
             presence,
             is_in_background: !tab.is_shown(),
         };
@@ -335,109 +297,56 @@ impl Weights {
         }
         self.pass(active);
         match before {
-            Some(before) => self.sums.count(&before, -1),
+            Some(before) => self.sums.take_away(&before),
             None => self.tab_count += 1,
         }
-        self.sums.count(&standing, 1);
+        self.sums.add(&standing);
         let serial = self.tab_count.saturating_sub(1);
+        let now = self.elapsed;
         let account = self.accounts.get_or_insert_with(id, || Account {
             serial,
             background_byte_ms: 0,
-            counted_to: active,
+            since: now,
             standing,
         });
-        account.restand(standing, active);
-        self.changed.tabs.push(id);
+        account.restand(standing, now);
+        self.changed.push(id);
     }
 
     /// Closes a tab's account.
     fn forget(&mut self, id: TabId, active: i64) {
         if let Some(account) = self.accounts.remove(id) {
             self.pass(active);
-            self.sums.count(&account.standing, -1);
-            self.changed.tabs.push(id);
+            self.sums.take_away(&account.standing);
+            self.changed.push(id);
         }
     }
 
-    /// Weighs every tab anew, after something that all may rest on. Nothing else about them has
-    /// changed.
-    pub(super) fn reweigh(&mut self, recorded: &World) {
-        self.weigh_raw(recorded);
-        self.fit(recorded.moment().active);
+    /// Looks at every tab anew, after its host's median may have changed.
+    pub(super) fn revalue_all(&mut self, recorded: &World) {
+        for tab in recorded.tabs() {
+            self.revalue(tab.id, recorded);
+        }
     }
 
     /// Takes in a sample of the recording, once policies have seen what [`Weights::shown`] makes
     /// of it.
     pub(super) fn sample(&mut self, metrics: &Metrics, recorded: &World) {
         self.ram_total = metrics.ram_total.or(self.ram_total);
-        let Some(browser_bytes) = metrics.browser_pss else {
-            return;
-        };
-        let mut reading = Reading {
-            browser_bytes,
-            loaded_count: self.sums.loaded_count.unsigned_abs(),
-            loaded_bytes: 0,
-        };
-        self.reading = Some(reading);
-        reading.loaded_bytes = self.weigh_raw(recorded);
-        self.reading = Some(reading);
-        self.fit(recorded.moment().active);
-    }
-
-    /// Works out what each tab weighs before it is fitted, in the order of their ids. Returns what the
-    /// loaded ones come to.
-    fn weigh_raw(&mut self, recorded: &World) -> u128 {
-        let mut raw = std::mem::take(&mut self.raw);
-        raw.clear();
-        let mut loaded_bytes = 0;
-        for tab in recorded.tabs() {
-            let (bytes, source) = self.raw_bytes(recorded, tab);
-            loaded_bytes += if tab.is_discarded {
-                0
-            } else {
-                u128::from(bytes)
-            };
-            raw.push((bytes, source));
+        if let Some(browser_bytes) = metrics.browser_pss {
+            self.pass(recorded.moment().active);
+            let Sums {
+                loaded,
+                loaded_count,
+                ..
+            } = &self.sums;
+            self.scale = Scale::fitting(browser_bytes, loaded, *loaded_count);
         }
-        self.raw = raw;
-        loaded_bytes
-    }
-
-    /// Puts that into the accounts.
-    fn fit(&mut self, active: i64) {
-        self.pass(active);
-        let Self {
-            accounts,
-            sums,
-            reading,
-            raw,
-            changed,
-            ..
-        } = self;
-        let of_each = "every tab of the recording has an account";
-        assert_eq!(accounts.len(), raw.len(), "{of_each}");
-        let mut raw = raw.iter();
-        accounts.for_each_mut(|_, account| {
-            let &(raw_bytes, source) = raw.next().expect(of_each);
-            let bytes = fitted(*reading, raw_bytes, source, account.standing.presence);
-            if (account.bytes(), account.source()) == (bytes, source) {
-                return;
-            }
-            changed.are_all = true;
-            sums.count(&account.standing, -1);
-            let standing = Standing {
-                bytes,
-                source,
-                ..account.standing
-            };
-            account.restand(standing, active);
-            sums.count(&standing, 1);
-        });
     }
 
     /// What the recorded policy's discards free.
     pub(super) fn freed_by_policy(&self) -> i128 {
-        self.sums.freed_by_policy
+        self.scale.bytes_of(&self.sums.freed_by_policy)
     }
 
     /// Whether a signal of the operating system says nothing of a machine with so many more bytes
@@ -475,42 +384,15 @@ impl Weights {
             is_withheld,
         }
     }
-
-    /// What a tab weighs before it is fitted to the browser's memory.
-    fn raw_bytes(&self, recorded: &World, tab: &Tab) -> (u64, Source) {
-        if let Some(bytes) = tab.bytes {
-            return (bytes, Source::Tab);
-        }
-        if let Some(bytes) = recorded.known_bytes(tab) {
-            return (bytes, Source::Host);
-        }
-        match self.reading {
-            Some(reading) if reading.loaded_count > 0 => {
-                (reading.browser_bytes / reading.loaded_count, Source::Mean)
-            }
-            _ => (DEFAULT_TAB_BYTES, Source::Default),
-        }
-    }
 }
 
-/// Makes the tabs that were loaded at the last reading fit into what was read, and with them what
-/// is guessed of others. They are never blown up to fill it: what is left over is the browser's
-/// own. What was measured of a tab that is gone is no part of the reading, and stays.
-fn fitted(reading: Option<Reading>, raw_bytes: u64, source: Source, presence: Presence) -> u64 {
-    let is_fixed = source == Source::Tab && presence != Presence::Loaded;
-    match reading {
-        Some(reading) if !is_fixed && reading.loaded_bytes > u128::from(reading.browser_bytes) => {
-            let loaded_bytes = u64::try_from(reading.loaded_bytes);
-            match (raw_bytes.checked_mul(reading.browser_bytes), loaded_bytes) {
-                // The same, many times faster.
-                (Some(product), Ok(loaded_bytes)) => product / loaded_bytes,
-                _ => {
-                    let product = u128::from(raw_bytes) * u128::from(reading.browser_bytes);
-                    u64::try_from(product / reading.loaded_bytes).unwrap_or(raw_bytes)
-                }
-            }
-        }
-        _ => raw_bytes,
+/// What a tab weighs, before it is put on the scale.
+fn weight(recorded: &World, tab: &Tab, presence: Presence) -> Weight {
+    match (tab.bytes, recorded.known_bytes(tab)) {
+        (Some(bytes), _) if presence == Presence::Loaded => Weight::Measured(bytes),
+        (Some(bytes), _) => Weight::Kept(bytes),
+        (None, Some(bytes)) => Weight::OfHost(bytes),
+        (None, None) => Weight::Guessed,
     }
 }
 
