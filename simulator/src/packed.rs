@@ -25,7 +25,7 @@ use crate::replay::Step;
 use codec::{Decoder, Encoder};
 
 /// What a packed trace ends in. The number is raised whenever the layout changes.
-pub const MAGIC: &[u8; 8] = b"tabpack4";
+pub const MAGIC: &[u8; 8] = b"tabpack5";
 
 /// How many bytes gather before they are summed and written: 64 KiB.
 const PORTION_BYTES: usize = 64 << 10;

@@ -9,6 +9,7 @@
 //! zeros at the low end of the first, and not by a bit in each (LEB128): so one is written, and read,
 //! as a word, with no loop and no branch that is guessed wrong.
 
+use std::array;
 use std::sync::Arc;
 
 use engine::{
@@ -63,8 +64,11 @@ const NUMBER_BYTES: usize = 9;
 /// More than any step takes but a line: a sample has some 20 numbers.
 const STEP_BYTES: usize = 256;
 
-/// Fractions are mostly hundredths, as the host rounds them.
+/// Fractions are mostly hundredths, as the host rounds them: those are written doubled. In the place of
+/// another stands `EXACT`, and behind it all its bits; and of one that is told no more, `GONE`.
 const HUNDREDTHS: f64 = 100.0;
+const EXACT: u64 = 1;
+const GONE: u64 = 3;
 
 /// What came before.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +76,32 @@ struct Before {
     seq: u64,
     t_ms: i64,
     tab: i64,
+    sample: Sample,
+}
+
+/// What a sample of the machine tells. A number that the next does not tell stays, for another to be
+/// held against it.
+#[derive(Clone, Debug, Default)]
+struct Sample {
     whole: [u64; WHOLE],
+    fractions: [f64; FRACTIONS],
+    /// Which of them were told: a bit each, whole numbers first.
+    there: u64,
+}
+
+impl Sample {
+    fn whole(&self, index: usize) -> Option<u64> {
+        (self.there >> index & 1 == 1).then_some(self.whole[index])
+    }
+
+    fn fraction(&self, index: usize) -> Option<f64> {
+        (self.there >> (WHOLE + index) & 1 == 1).then_some(self.fractions[index])
+    }
+
+    /// Notes whether a number is told.
+    fn note(&mut self, bit: usize, is_told: bool) {
+        self.there = self.there & !(1 << bit) | u64::from(is_told) << bit;
+    }
 }
 
 fn whole(metrics: &recorder::Metrics) -> [Option<u64>; WHOLE] {
@@ -299,26 +328,51 @@ impl Encoder {
 
     fn metrics(&mut self, metrics: &recorder::Metrics) {
         let (whole, fractions) = (whole(metrics), fractions(metrics));
-        let there =
-            (whole.iter().map(Option::is_some)).chain(fractions.iter().map(Option::is_some));
-        let there = (0..)
-            .zip(there)
-            .fold(0, |bits, (bit, is_there)| bits | u64::from(is_there) << bit);
-        self.number(there << 2 | in_bits(&[metrics.on_battery]));
+        let before = &self.before.sample;
+        let bits = |fraction: Option<f64>| fraction.map(f64::to_bits);
+        let changes = (whole.iter().enumerate())
+            .map(|(index, &number)| number != before.whole(index))
+            .chain(
+                (fractions.iter().enumerate())
+                    .map(|(index, &fraction)| bits(fraction) != bits(before.fraction(index))),
+            );
+        let changed = (0..).zip(changes);
+        let changed = changed.fold(0, |all, (bit, is_changed)| {
+            all | u64::from(is_changed) << bit
+        });
+        self.number(changed << 2 | in_bits(&[metrics.on_battery]));
+        let is_changed = |index: usize| changed >> index & 1 == 1;
         for (index, number) in whole.into_iter().enumerate() {
-            if let Some(number) = number {
-                let before = std::mem::replace(&mut self.before.whole[index], number);
-                self.signed(number.wrapping_sub(before).cast_signed());
+            if is_changed(index) {
+                let sample = &mut self.before.sample;
+                sample.note(index, number.is_some());
+                // Of one that comes or goes, and is the same, no difference is written.
+                let before = sample.whole[index];
+                sample.whole[index] = number.unwrap_or(before);
+                let difference = sample.whole[index].wrapping_sub(before);
+                self.signed(difference.cast_signed());
             }
         }
-        for fraction in fractions.into_iter().flatten() {
-            match in_hundredths(fraction) {
-                Some(hundredths) => self.number(hundredths << 1),
-                None => {
-                    self.number(1);
-                    self.write(fraction.to_bits());
-                    self.length += size_of::<f64>();
-                }
+        for (index, fraction) in fractions.into_iter().enumerate() {
+            if is_changed(WHOLE + index) {
+                let sample = &mut self.before.sample;
+                sample.note(WHOLE + index, fraction.is_some());
+                sample.fractions[index] = fraction.unwrap_or_default();
+                self.fraction(fraction);
+            }
+        }
+    }
+
+    fn fraction(&mut self, fraction: Option<f64>) {
+        let Some(fraction) = fraction else {
+            return self.number(GONE);
+        };
+        match in_hundredths(fraction) {
+            Some(hundredths) => self.number(hundredths << 1),
+            None => {
+                self.number(EXACT);
+                self.write(fraction.to_bits());
+                self.length += size_of::<f64>();
             }
         }
     }
@@ -616,22 +670,25 @@ impl<'a> Decoder<'a> {
     fn metrics(&mut self) -> Metrics {
         let bits = self.number();
         let [on_battery] = flags(bits);
-        let is_there = |index: usize| bits >> (2 + index) & 1 == 1;
-        let mut whole = [None; WHOLE];
-        for (index, number) in whole.iter_mut().enumerate() {
-            if is_there(index) {
+        let is_changed = |index: usize| bits >> (2 + index) & 1 == 1;
+        for index in 0..WHOLE {
+            if is_changed(index) {
                 let difference = self.signed().cast_unsigned();
-                let sum = self.before.whole[index].wrapping_add(difference);
-                self.before.whole[index] = sum;
-                *number = Some(sum);
+                let sample = &mut self.before.sample;
+                let is_told = difference != 0 || sample.whole(index).is_none();
+                sample.note(index, is_told);
+                sample.whole[index] = sample.whole[index].wrapping_add(difference);
             }
         }
-        let mut fractions = [None; FRACTIONS];
-        for (index, fraction) in fractions.iter_mut().enumerate() {
-            if is_there(WHOLE + index) {
-                *fraction = Some(self.fraction());
+        for index in 0..FRACTIONS {
+            if is_changed(WHOLE + index) {
+                let fraction = self.fraction();
+                let sample = &mut self.before.sample;
+                sample.note(WHOLE + index, fraction.is_some());
+                sample.fractions[index] = fraction.unwrap_or_default();
             }
         }
+        let sample = &self.before.sample;
         let [
             ram_total,
             ram_used,
@@ -641,8 +698,9 @@ impl<'a> Decoder<'a> {
             browser_rss,
             browser_pss,
             processes,
-        ] = whole;
-        let [cpu, battery, psi_some_avg10, psi_full_avg10] = fractions;
+        ] = array::from_fn(|index| sample.whole(index));
+        let [cpu, battery, psi_some_avg10, psi_full_avg10] =
+            array::from_fn(|index| sample.fraction(index));
         Metrics {
             ram_total,
             ram_used,
@@ -660,20 +718,21 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn fraction(&mut self) -> f64 {
-        let number = self.number();
-        if number & 1 == 0 {
-            return (number >> 1) as f64 / HUNDREDTHS;
-        }
-        match self.rest.split_first_chunk() {
-            Some((bytes, rest)) => {
-                self.rest = rest;
-                f64::from_le_bytes(*bytes)
-            }
-            None => {
-                self.fail(CUT);
-                0.0
-            }
+    /// A fraction, unless it is told no more.
+    fn fraction(&mut self) -> Option<f64> {
+        match self.number() {
+            GONE => None,
+            number if number & 1 == 0 => Some((number >> 1) as f64 / HUNDREDTHS),
+            _ => match self.rest.split_first_chunk() {
+                Some((bytes, rest)) => {
+                    self.rest = rest;
+                    Some(f64::from_le_bytes(*bytes))
+                }
+                None => {
+                    self.fail(CUT);
+                    None
+                }
+            },
         }
     }
 
@@ -803,7 +862,7 @@ impl<'a> Decoder<'a> {
 }
 
 fn flags<const N: usize>(mut packed: u64) -> [Option<bool>; N] {
-    std::array::from_fn(|_| {
+    array::from_fn(|_| {
         let flag = packed & 3;
         packed >>= 2;
         (flag > 0).then_some(flag > 1)

@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Change, Event, Seq, TabId};
+use engine::{Event, Seq, TabId};
 use recorder::Line;
 
 use crate::baselines::{Clairvoyant, Never, Planned};
@@ -31,8 +31,8 @@ pub struct Clairvoyance {
     never: Run<Never>,
     /// Where every tab is discarded as soon as it may be.
     all: Run<Never>,
-    /// The tabs that are not discarded there.
-    waiting: BTreeSet<TabId>,
+    /// The tabs that are not discarded there, and that time alone sets free.
+    ripening: BTreeSet<TabId>,
     /// How many of the holds there have been looked at.
     seen: usize,
 }
@@ -48,7 +48,7 @@ impl Clairvoyance {
             recording: Recording::new(),
             never,
             all,
-            waiting: BTreeSet::new(),
+            ripening: BTreeSet::new(),
             seen: 0,
         }
     }
@@ -103,7 +103,7 @@ impl Clairvoyance {
         let next_due = |this: &Self| {
             let books = this.recording.books();
             let free_from = |&tab: &TabId| this.never.watch.free_from(books, tab);
-            this.waiting.iter().filter_map(free_from).min()
+            this.ripening.iter().filter_map(free_from).min()
         };
         while let Some(due_ms) = next_due(self).filter(|&due_ms| due_ms < until_ms) {
             self.never.pass_to(&self.recording, due_ms);
@@ -112,38 +112,27 @@ impl Clairvoyance {
         }
     }
 
-    /// Follows which tabs are there.
+    /// Follows which tabs may have become free: those to which something happened, and those that came
+    /// back.
     fn follow(&mut self) {
-        for &change in self.recording.world().changes() {
-            match change {
-                Change::Tab(tab) => {
-                    self.waiting.insert(tab);
-                }
-                Change::Renamed { old, .. } => {
-                    self.waiting.remove(&old);
-                }
-                Change::Gone(tab) => {
-                    self.waiting.remove(&tab);
-                }
-            }
-        }
         let holds = self.all.holds.as_deref().unwrap_or_default();
         let returned = holds[self.seen..].iter();
         let returned = returned.filter(|hold| hold.end == HoldEnd::Needed);
-        self.waiting.extend(returned.map(|hold| hold.until_tab));
+        self.ripening.extend(returned.map(|hold| hold.until_tab));
+        self.ripening.extend(self.recording.touched());
         self.seen = holds.len();
-        let recorded = self.recording.world();
-        let (waiting, all) = (&mut self.waiting, &self.all);
-        waiting.retain(|&tab| recorded.tab(tab).is_some() && !all.holds(tab));
     }
 
-    /// Discards the tabs that no guard holds any more.
+    /// Discards the tabs that no guard holds any more, and lets those go that time does not set free.
     fn discard_free(&mut self) {
         let now_ms = self.never.t_ms;
         let (recording, never, all) = (&self.recording, &self.never, &mut self.all);
-        self.waiting.retain(|&tab| {
-            let free_from = never.watch.free_from(recording.books(), tab);
-            let is_free = free_from.is_some_and(|from_ms| from_ms <= now_ms);
+        let free_from = |tab: TabId| never.watch.free_from(recording.books(), tab);
+        self.ripening.retain(|&tab| {
+            let Some(from_ms) = free_from(tab).filter(|_| !all.holds(tab)) else {
+                return false;
+            };
+            let is_free = from_ms <= now_ms;
             if is_free {
                 let decided = Decided {
                     seq: all.seq,
@@ -159,6 +148,9 @@ impl Clairvoyance {
             }
             !is_free
         });
+        debug_assert!((recording.world().tabs()).all(|tab| {
+            all.holds(tab.id) || free_from(tab.id).is_none() || self.ripening.contains(&tab.id)
+        }));
     }
 }
 

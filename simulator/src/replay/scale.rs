@@ -148,7 +148,7 @@ impl Scale {
 
     /// What all of them take, by where that is from, in the order of [`Source::ALL`].
     pub(super) fn by_source(&self, bulk: &Bulk) -> [i128; 4] {
-        let fitted = |bytes: i128| bytes * i128::from(self.fit) >> WHOLE_BITS;
+        let fitted = |bytes: i128| (bytes * i128::from(self.fit)) >> WHOLE_BITS;
         let guessed = i128::from(bulk.guessed) * i128::from(self.guess);
         let (mean, default) = match self.guess_source {
             Source::Mean => (guessed, 0),
@@ -169,54 +169,56 @@ impl Scale {
 }
 
 fn fitted(bytes: u128, fit: u64) -> u64 {
-    u64::try_from(bytes * u128::from(fit) >> WHOLE_BITS).unwrap_or(u64::MAX)
+    u64::try_from((bytes * u128::from(fit)) >> WHOLE_BITS).unwrap_or(u64::MAX)
 }
 
-/// What the scale has shown over the active clock so far. What a tab of an unchanged weight came to
-/// between two moments follows from the two.
+/// What the scale has shown over the active clock, up to a moment. What a tab came to between two
+/// moments is the difference of what its weight comes to up to each.
+///
+/// The bytes and the times of any machine stay far from the ends of an `i128`. Others wrap around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Elapsed {
     /// The moment, on the active clock.
     active: i64,
     /// What a byte that was measured came to, in parts of [`WHOLE`] and milliseconds.
-    fit_ms: u128,
+    fit_ms: i128,
     /// What a tab came to of which nothing is known, in byte-milliseconds.
-    guess_byte_ms: u128,
+    guess_byte_ms: i128,
 }
 
 impl Elapsed {
-    /// The moment, on the active clock.
-    pub(super) fn active(&self) -> i64 {
-        self.active
-    }
-
-    /// Goes on to a later moment on the active clock, under the scale that stood until then.
+    /// Goes on to a later moment on the active clock, under the scale that stands until then. Time
+    /// that goes back stands still.
     pub(super) fn to(self, active: i64, scale: &Scale) -> Self {
-        let passed_ms = self.until(active);
+        let passed_ms = i128::from(active.saturating_sub(self.active).max(0));
+        let fit_ms = i128::from(scale.fit) * passed_ms;
+        let guess_byte_ms = i128::from(scale.guess) * passed_ms;
         Self {
-            active,
-            fit_ms: (self.fit_ms).saturating_add(u128::from(scale.fit) * passed_ms),
-            guess_byte_ms: (self.guess_byte_ms)
-                .saturating_add(u128::from(scale.guess) * passed_ms),
+            active: active.max(self.active),
+            fit_ms: self.fit_ms.wrapping_add(fit_ms),
+            guess_byte_ms: self.guess_byte_ms.wrapping_add(guess_byte_ms),
         }
     }
 
-    /// What a tab of this weight came to since an earlier moment, in byte-milliseconds.
-    pub(super) fn byte_ms_since(&self, earlier: &Self, weight: Weight) -> u128 {
+    /// What a tab of this weight came to, in byte-milliseconds.
+    pub(super) fn byte_ms(&self, weight: Weight) -> i128 {
         match weight {
-            Weight::Kept(bytes) => u128::from(bytes) * earlier.until(self.active),
-            Weight::Measured(bytes) | Weight::OfHost(bytes) => {
-                let fit_ms = self.fit_ms.saturating_sub(earlier.fit_ms);
-                u128::from(bytes).saturating_mul(fit_ms) >> WHOLE_BITS
-            }
-            Weight::Guessed => self.guess_byte_ms.saturating_sub(earlier.guess_byte_ms),
+            Weight::Kept(bytes) => i128::from(bytes).wrapping_mul(self.active.into()),
+            Weight::Measured(bytes) | Weight::OfHost(bytes) => self.fitted_byte_ms(bytes.into()),
+            Weight::Guessed => self.guess_byte_ms,
         }
     }
 
-    /// How long it is until a moment on the active clock. Time that goes back stands still.
-    fn until(&self, active: i64) -> u128 {
-        let passed_ms = active.saturating_sub(self.active).max(0);
-        passed_ms.unsigned_abs().into()
+    /// What all of them came to.
+    pub(super) fn byte_ms_of(&self, bulk: &Bulk) -> i128 {
+        let kept = bulk.kept.wrapping_mul(self.active.into());
+        let fitted = self.fitted_byte_ms(bulk.measured + bulk.of_hosts);
+        let guessed = self.guess_byte_ms.wrapping_mul(bulk.guessed.into());
+        kept.wrapping_add(fitted).wrapping_add(guessed)
+    }
+
+    fn fitted_byte_ms(&self, bytes: i128) -> i128 {
+        bytes.wrapping_mul(self.fit_ms) >> WHOLE_BITS
     }
 }
 
@@ -266,36 +268,39 @@ mod tests {
             Weight::OfHost(5 * MIB),
             Weight::Guessed,
         ];
-        let loaded = bulk(&weights[1..]);
-        let scales = [900, 9, 2].map(|mib| Scale::fitting(mib * MIB, &loaded, 3));
+        let (all, loaded) = (bulk(&weights), bulk(&weights[1..]));
         let mut elapsed = Elapsed::default();
         let mut byte_ms = [0; 4];
-        for (scale, active) in scales.iter().zip([1_000, 1_500, 9_000]) {
-            let before = elapsed;
-            elapsed = elapsed.to(active, scale);
+        for (mib, active) in [(900, 1_000), (9, 1_500), (2, 9_000)] {
+            let scale = Scale::fitting(mib * MIB, &loaded, 3);
             for (sum, weight) in byte_ms.iter_mut().zip(weights) {
-                *sum += elapsed.byte_ms_since(&before, weight);
+                *sum += i128::from(scale.bytes(weight)) * i128::from(active - elapsed.active);
             }
+            elapsed = elapsed.to(active, &scale);
         }
+        let near = |found: i128, expect: i128| found.abs_diff(expect) < 20_000;
         for (sum, weight) in byte_ms.into_iter().zip(weights) {
-            let whole = elapsed.byte_ms_since(&Elapsed::default(), weight);
-            // A fraction of a byte is left out once, or once a part.
-            assert!(whole.abs_diff(sum) < 3, "{weight:?}: {whole}, {sum}");
+            let found = elapsed.byte_ms(weight);
+            assert!(near(found, sum), "{weight:?}: {found}, not {sum}");
         }
+        assert!(near(elapsed.byte_ms_of(&all), byte_ms.iter().sum()));
     }
 
     #[test]
     fn numbers_that_no_machine_has_lead_nowhere() {
-        let huge = bulk(&[Weight::Measured(u64::MAX); 9]);
-        let scale = Scale::fitting(u64::MAX, &huge, 9);
-        assert!(scale.bytes(Weight::Measured(u64::MAX)) <= u64::MAX / 8);
-        let elapsed = Elapsed::default().to(i64::MAX, &scale);
-        for weight in [
+        let weights = [
             Weight::Kept(u64::MAX),
             Weight::OfHost(u64::MAX),
             Weight::Guessed,
-        ] {
-            assert!(elapsed.byte_ms_since(&Elapsed::default(), weight) > 0);
+        ];
+        let scale = Scale::fitting(u64::MAX, &bulk(&[Weight::Measured(u64::MAX); 9]), 9);
+        assert!(scale.bytes(Weight::Measured(u64::MAX)) <= u64::MAX / 8);
+        let elapsed = Elapsed::default().to(i64::MAX, &scale);
+        for weight in weights {
+            elapsed.byte_ms(weight);
         }
+        elapsed.byte_ms_of(&bulk(&weights));
+        let back = elapsed.to(i64::MIN, &scale);
+        assert_eq!(back, elapsed, "time that goes back stands still");
     }
 }

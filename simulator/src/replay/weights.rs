@@ -18,15 +18,16 @@ pub const WITHHELD_BEYOND_PERCENT: u8 = 2;
 pub(super) struct Weights {
     /// By the last reading of the browser's memory.
     scale: Scale,
-    /// What it has shown up to the last change.
+    /// What scales have shown up to that reading.
     elapsed: Elapsed,
     accounts: TabMap<Account>,
     ram_total: Option<u64>,
     #[serde(skip)]
     sums: Sums,
     tab_count: u64,
-    /// What all tabs weighed in the background so far, up to the last change.
-    background_byte_ms: u128,
+    /// What all tabs weighed in the background so far, less what those that are there now came to
+    /// by their present weights. It is what their accounts and those that were closed have.
+    ground_byte_ms: i128,
     /// What the tabs weighed that went with the last line.
     #[serde(skip)]
     gone: Vec<(TabId, Weighed)>,
@@ -50,14 +51,13 @@ pub(super) struct Weighed {
 pub(super) struct Account {
     /// Which of the tabs of the recording it is, in the order in which they appeared.
     serial: u64,
-    /// What it weighed in the background so far, up to `since`.
-    background_byte_ms: u128,
-    /// Since when it stands as it does.
-    since: Elapsed,
+    /// What it weighed in the background before it stood as it does, less what its present weight
+    /// came to until then, where that counts now.
+    ground_byte_ms: i128,
     standing: Standing,
 }
 
-/// How a tab stands since then.
+/// How a tab stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Standing {
     weight: Weight,
@@ -104,25 +104,23 @@ impl Account {
 
     /// What it weighed in the background up to a moment at which it still stands as it does.
     fn background_byte_ms(&self, now: &Elapsed) -> u128 {
-        let passed = if self.can_be_saved() {
-            now.byte_ms_since(&self.since, self.weight())
-        } else {
-            0
-        };
-        self.background_byte_ms.saturating_add(passed)
-    }
-
-    /// Lets it stand otherwise from a moment on.
-    fn restand(&mut self, standing: Standing, now: Elapsed) {
-        self.background_byte_ms = self.background_byte_ms(&now);
-        self.since = now;
-        self.standing = standing;
+        let byte_ms = (self.ground_byte_ms).wrapping_add(self.standing.byte_ms(now));
+        u128::try_from(byte_ms).unwrap_or_default()
     }
 }
 
 impl Standing {
     fn can_be_saved(&self) -> bool {
         self.is_in_background && self.presence != Presence::DiscardedByOther
+    }
+
+    /// What it came to up to a moment, had it always been as it is.
+    fn byte_ms(&self, now: &Elapsed) -> i128 {
+        if self.can_be_saved() {
+            now.byte_ms(self.weight)
+        } else {
+            0
+        }
     }
 }
 
@@ -195,10 +193,15 @@ impl Weights {
         &self.changed
     }
 
+    /// What the scale has shown up to a moment of the active clock, since the last line or later.
+    fn elapsed(&self, active: i64) -> Elapsed {
+        self.elapsed.to(active, &self.scale)
+    }
+
     /// What a tab of the recording weighed in the background up to a moment of the active clock,
     /// which is no earlier than the last change.
     pub(super) fn weighed(&self, tab: TabId, active: i64) -> Option<Weighed> {
-        let now = self.elapsed.to(active, &self.scale);
+        let now = self.elapsed(active);
         self.accounts.get(tab).map(|account| Weighed {
             serial: account.serial,
             byte_ms: account.background_byte_ms(&now),
@@ -214,15 +217,8 @@ impl Weights {
     /// What all tabs weighed in the background up to a moment of the active clock at which nothing
     /// has changed yet, in byte-milliseconds.
     pub(super) fn background_byte_ms(&self, active: i64) -> u128 {
-        let bytes = self.scale.bytes_of(&self.sums.background);
-        let passed = byte_ms(bytes, self.elapsed.active(), active);
-        self.background_byte_ms.saturating_add(passed)
-    }
-
-    /// Adds up what lies between the last change and this moment of the active clock.
-    fn pass(&mut self, active: i64) {
-        self.background_byte_ms = self.background_byte_ms(active);
-        self.elapsed = self.elapsed.to(active, &self.scale);
+        let standing = self.elapsed(active).byte_ms_of(&self.sums.background);
+        u128::try_from(self.ground_byte_ms.wrapping_add(standing)).unwrap_or_default()
     }
 
     /// Follows what an event did to the tabs of the recording.
@@ -295,28 +291,31 @@ impl Weights {
         if before == Some(standing) {
             return;
         }
-        self.pass(active);
         match before {
             Some(before) => self.sums.take_away(&before),
             None => self.tab_count += 1,
         }
         self.sums.add(&standing);
+        let now = self.elapsed(active);
+        let counted = before.map_or(0, |before| before.byte_ms(&now));
+        let ground_byte_ms = counted.wrapping_sub(standing.byte_ms(&now));
+        self.ground_byte_ms = self.ground_byte_ms.wrapping_add(ground_byte_ms);
         let serial = self.tab_count.saturating_sub(1);
-        let now = self.elapsed;
         let account = self.accounts.get_or_insert_with(id, || Account {
             serial,
-            background_byte_ms: 0,
-            since: now,
+            ground_byte_ms: 0,
             standing,
         });
-        account.restand(standing, now);
+        account.ground_byte_ms = account.ground_byte_ms.wrapping_add(ground_byte_ms);
+        account.standing = standing;
         self.changed.push(id);
     }
 
     /// Closes a tab's account.
     fn forget(&mut self, id: TabId, active: i64) {
         if let Some(account) = self.accounts.remove(id) {
-            self.pass(active);
+            let counted = account.standing.byte_ms(&self.elapsed(active));
+            self.ground_byte_ms = self.ground_byte_ms.wrapping_add(counted);
             self.sums.take_away(&account.standing);
             self.changed.push(id);
         }
@@ -334,7 +333,7 @@ impl Weights {
     pub(super) fn sample(&mut self, metrics: &Metrics, recorded: &World) {
         self.ram_total = metrics.ram_total.or(self.ram_total);
         if let Some(browser_bytes) = metrics.browser_pss {
-            self.pass(recorded.moment().active);
+            self.elapsed = self.elapsed(recorded.moment().active);
             let Sums {
                 loaded,
                 loaded_count,
