@@ -2,7 +2,8 @@
 //!
 //! Events look tabs up many times each, and open or close one seldom. So places are found by hash,
 //! whatever the number of tabs, values stay where they were put, and a sorted row of the ids is kept
-//! beside that for whoever goes through all.
+//! beside that for whoever goes through all. In that row a tab that goes leaves a gap: nothing is moved
+//! for it, nor for one that comes where a gap is.
 
 use std::fmt;
 
@@ -16,8 +17,10 @@ use crate::event::TabId;
 #[derive(Clone, Debug)]
 pub struct TabMap<T> {
     places: Places,
-    /// Every id and its place, sorted.
-    row: Vec<(TabId, u32)>,
+    /// Every id and its place, sorted. One that is gone has none.
+    row: Vec<(TabId, Option<u32>)>,
+    /// How many of them are gone.
+    gaps: usize,
     values: Vec<Option<T>>,
     vacant: Vec<u32>,
 }
@@ -27,6 +30,7 @@ impl<T> Default for TabMap<T> {
         Self {
             places: Places::default(),
             row: Vec::new(),
+            gaps: 0,
             values: Vec::new(),
             vacant: Vec::new(),
         }
@@ -36,12 +40,12 @@ impl<T> Default for TabMap<T> {
 impl<T> TabMap<T> {
     /// How many tabs there are.
     pub fn len(&self) -> usize {
-        self.row.len()
+        self.row.len() - self.gaps
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.row.is_empty()
+        self.len() == 0
     }
 
     /// Whether there is this tab.
@@ -119,7 +123,7 @@ impl<T> TabMap<T> {
 
     /// Every tab, by id.
     pub fn ids(&self) -> impl Iterator<Item = TabId> {
-        self.row.iter().map(|&(tab, _)| tab)
+        self.iter().map(|(tab, _)| tab)
     }
 
     /// What is kept of each, by id.
@@ -130,15 +134,16 @@ impl<T> TabMap<T> {
     /// Every tab and what is kept of it, by id.
     pub fn iter(&self) -> impl Iterator<Item = (TabId, &T)> {
         let value = |place: u32| self.values[place as usize].as_ref();
-        let entry = move |&(tab, place): &(TabId, u32)| Some((tab, value(place)?));
+        let entry = move |&(tab, place): &(TabId, Option<u32>)| Some((tab, value(place?)?));
         self.row.iter().filter_map(entry)
     }
 
     /// Runs over every tab and what is kept of it, by id, to change that.
     pub fn for_each_mut(&mut self, mut change: impl FnMut(TabId, &mut T)) {
         for &(tab, place) in &self.row {
-            let value = self.values[place as usize].iter_mut();
-            value.for_each(|value| change(tab, value));
+            if let Some(value) = place.and_then(|place| self.values[place as usize].as_mut()) {
+                change(tab, value);
+            }
         }
     }
 
@@ -158,20 +163,47 @@ impl<T> TabMap<T> {
             }
         };
         self.places.insert(tab, place);
-        let index = self.index(tab).unwrap_or_else(|index| index);
-        self.row.insert(index, (tab, place));
+        self.line_up(tab, place);
         place
     }
 
     fn vacate(&mut self, tab: TabId, place: u32) -> Option<T> {
         self.places.remove(tab);
         if let Ok(index) = self.index(tab) {
-            self.row.remove(index);
+            self.row[index].1 = None;
+            self.gaps += 1;
+        }
+        // Whoever goes through all passes over as many gaps as there are tabs, and not many more.
+        if self.gaps > self.len() + GAPS_SPARED {
+            self.row.retain(|(_, place)| place.is_some());
+            self.gaps = 0;
         }
         self.vacant.push(place);
         self.values[place as usize].take()
     }
+
+    /// Puts a tab that is not there into the row: into a gap, if there is one where it belongs.
+    fn line_up(&mut self, tab: TabId, place: u32) {
+        let (index, is_left_by_it) = match self.index(tab) {
+            Ok(index) => (index, true),
+            Err(index) => (index, false),
+        };
+        let is_gap = |(_, place): &(TabId, Option<u32>)| place.is_none();
+        let entry = (tab, Some(place));
+        if is_left_by_it || self.row.get(index).is_some_and(is_gap) {
+            self.row[index] = entry;
+            self.gaps -= 1;
+        } else if let Some(before) = self.row[..index].last_mut().filter(|it| is_gap(it)) {
+            *before = entry;
+            self.gaps -= 1;
+        } else {
+            self.row.insert(index, entry);
+        }
+    }
 }
+
+/// How many more gaps than tabs are left alone.
+const GAPS_SPARED: usize = 16;
 
 /// Where the value of each tab is, by hash: what collides stands behind each other.
 ///

@@ -288,6 +288,12 @@ impl Bench {
             "step_30",
         )?;
         ratio(
+            "a replay with its frontier, 2,000 tabs open, to 30",
+            AtMost(1.3),
+            "frontier_2000",
+            "frontier_30",
+        )?;
+        ratio(
             "a variant of a sweep, to a replay alone",
             AtMost(1.2),
             "sweep_one_thread",

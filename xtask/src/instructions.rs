@@ -13,7 +13,15 @@ use anyhow::{Context as _, bail};
 
 use crate::steps::{Steps, is_ci, release, root};
 
-const SUBJECTS: [&str; 6] = ["canonical", "packing", "step", "replay", "sweep", "import"];
+const SUBJECTS: [&str; 7] = [
+    "canonical",
+    "packing",
+    "step",
+    "replay",
+    "sweep",
+    "many_tabs",
+    "import",
+];
 
 /// By how much a count may go up.
 const TOLERANCE: f64 = 0.10;

@@ -42,6 +42,8 @@ impl Session {
         let tabs = (1..=open_tabs).map(|number| TabFacts {
             page: Some(page(number)),
             active: Some(number % TABS_A_WINDOW == 1),
+            // The browser restored the session, and loads the others when they are wanted.
+            discarded: Some(number % 2 == 0),
             last_accessed: Some(START_MS - number * MINUTE),
             ..TabFacts::new(TabId(number), window_of(number))
         });
@@ -60,7 +62,12 @@ impl Session {
 
     pub(crate) fn browse(&mut self, for_ms: i64) {
         for beat in 1..=for_ms / (5 * SECOND) {
-            self.after(5 * SECOND, sample());
+            let sample = if beat % 12 == 0 {
+                sample_with_browser()
+            } else {
+                sample()
+            };
+            self.after(5 * SECOND, sample);
             if beat % 60 == 0 {
                 let place = self.any_place();
                 let win = self.window_at(place);
@@ -175,17 +182,30 @@ fn page(number: i64) -> Page {
 }
 
 /// 88 % of memory in use: MEDIUM.
+const MACHINE: Metrics = Metrics {
+    ram_total: Some(16 * GIB),
+    ram_used: Some(16 * GIB / 100 * 88),
+    ram_available: Some(16 * GIB / 100 * 12),
+    swap_total: Some(8 * GIB),
+    swap_used: Some(GIB),
+    cpu: Some(35.0),
+    on_battery: Some(false),
+    battery: None,
+    psi_some_avg10: Some(1.5),
+    psi_full_avg10: Some(0.5),
+    browser_rss: None,
+    browser_pss: None,
+    browser_processes: None,
+};
+
 pub(crate) fn sample() -> Input {
+    Input::Metrics(MACHINE)
+}
+
+/// The same, with the browser's own memory.
+fn sample_with_browser() -> Input {
     Input::Metrics(Metrics {
-        ram_total: Some(16 * GIB),
-        ram_used: Some(16 * GIB / 100 * 88),
-        ram_available: Some(16 * GIB / 100 * 12),
-        swap_total: Some(8 * GIB),
-        swap_used: Some(GIB),
-        cpu: Some(35.0),
-        on_battery: Some(false),
-        psi_some_avg10: Some(1.5),
-        psi_full_avg10: Some(0.5),
-        ..Metrics::default()
+        browser_pss: Some(6 * GIB),
+        ..MACHINE
     })
 }

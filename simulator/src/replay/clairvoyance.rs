@@ -7,7 +7,7 @@
 //! is gone makes no sound and takes no input.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use engine::{Event, Seq, TabId};
 use recorder::Line;
@@ -31,8 +31,9 @@ pub struct Clairvoyance {
     never: Run<Never>,
     /// Where every tab is discarded as soon as it may be.
     all: Run<Never>,
-    /// The tabs that are not discarded there, and that time alone sets free.
-    ripening: BTreeSet<TabId>,
+    /// The tabs that are not discarded there and that time alone sets free, and when it does at the
+    /// earliest (`t_ms`): later, where the machine sleeps meanwhile.
+    ripening: BTreeMap<TabId, i64>,
     /// How many of the holds there have been looked at.
     seen: usize,
 }
@@ -48,7 +49,7 @@ impl Clairvoyance {
             recording: Recording::new(),
             never,
             all,
-            ripening: BTreeSet::new(),
+            ripening: BTreeMap::new(),
             seen: 0,
         }
     }
@@ -100,15 +101,22 @@ impl Clairvoyance {
     /// Lets the time up to an event pass, and discards each tab when its time has come.
     fn pass_time(&mut self, event: &Event) {
         let until_ms = awake_until(event);
-        let next_due = |this: &Self| {
-            let books = this.recording.books();
-            let free_from = |&tab: &TabId| this.never.watch.free_from(books, tab);
-            this.ripening.iter().filter_map(free_from).min()
-        };
-        while let Some(due_ms) = next_due(self).filter(|&due_ms| due_ms < until_ms) {
+        while let Some(due_ms) = self.next_due(until_ms) {
             self.never.pass_to(&self.recording, due_ms);
             self.all.pass_to(&self.recording, due_ms);
             self.discard_free();
+        }
+    }
+
+    /// When the next tab is set free, if it is before a time.
+    fn next_due(&mut self, until_ms: i64) -> Option<i64> {
+        loop {
+            let next = self.ripening.iter().min_by_key(|(_, due_ms)| **due_ms);
+            let (&tab, &due_ms) = next.filter(|(_, due_ms)| **due_ms < until_ms)?;
+            self.look_at(tab);
+            if self.ripening.get(&tab) == Some(&due_ms) {
+                return Some(due_ms);
+            }
         }
     }
 
@@ -118,24 +126,44 @@ impl Clairvoyance {
         let holds = self.all.holds.as_deref().unwrap_or_default();
         let returned = holds[self.seen..].iter();
         let returned = returned.filter(|hold| hold.end == HoldEnd::Needed);
-        self.ripening.extend(returned.map(|hold| hold.until_tab));
-        self.ripening.extend(self.recording.touched());
+        let mut tabs: Vec<TabId> = returned.map(|hold| hold.until_tab).collect();
+        tabs.extend(self.recording.touched());
         self.seen = holds.len();
+        for tab in tabs {
+            self.look_at(tab);
+        }
     }
 
-    /// Discards the tabs that no guard holds any more, and lets those go that time does not set free.
+    /// Works out when time alone sets a tab free, if it does.
+    fn look_at(&mut self, tab: TabId) {
+        match self.free_from(tab).filter(|_| !self.all.holds(tab)) {
+            Some(from_ms) => drop(self.ripening.insert(tab, from_ms)),
+            None => drop(self.ripening.remove(&tab)),
+        }
+    }
+
+    fn free_from(&self, tab: TabId) -> Option<i64> {
+        (self.never.watch).free_from(self.recording.books(), tab)
+    }
+
+    /// Discards the tabs that no guard holds any more.
     fn discard_free(&mut self) {
         let now_ms = self.never.t_ms;
-        let (recording, never, all) = (&self.recording, &self.never, &mut self.all);
-        let free_from = |tab: TabId| never.watch.free_from(recording.books(), tab);
-        self.ripening.retain(|&tab| {
-            let Some(from_ms) = free_from(tab).filter(|_| !all.holds(tab)) else {
-                return false;
-            };
-            let is_free = from_ms <= now_ms;
-            if is_free {
+        let due = self
+            .ripening
+            .iter()
+            .filter(|(_, due_ms)| **due_ms <= now_ms);
+        let due: Vec<TabId> = due.map(|(&tab, _)| tab).collect();
+        for tab in due {
+            self.look_at(tab);
+            if self
+                .ripening
+                .get(&tab)
+                .is_some_and(|&due_ms| due_ms <= now_ms)
+            {
+                self.ripening.remove(&tab);
                 let decided = Decided {
-                    seq: all.seq,
+                    seq: self.all.seq,
                     t_ms: now_ms,
                     tab,
                 };
@@ -144,12 +172,13 @@ impl Clairvoyance {
                     expected_bytes: 0,
                     objections: Vec::new(),
                 };
-                all.discard(recording, tab, &intent);
+                self.all.discard(&self.recording, tab, &intent);
             }
-            !is_free
-        });
-        debug_assert!((recording.world().tabs()).all(|tab| {
-            all.holds(tab.id) || free_from(tab.id).is_none() || self.ripening.contains(&tab.id)
+        }
+        debug_assert!((self.recording.world().tabs()).all(|tab| {
+            let due_ms = self.ripening.get(&tab.id);
+            let is_noted = |from_ms| due_ms.is_some_and(|&due_ms| due_ms <= from_ms);
+            self.all.holds(tab.id) || self.free_from(tab.id).is_none_or(is_noted)
         }));
     }
 }

@@ -249,7 +249,7 @@ impl<P: Policy> Run<P> {
         let event = self.now(Input::Metrics(shown.metrics));
         self.branch.follow(recording.facts(), Some(&event.input));
         self.step(recording, &event);
-        self.follow_weights(recording, true);
+        self.follow_weights(recording);
     }
 
     /// Follows an event that may be otherwise here.
@@ -277,7 +277,7 @@ impl<P: Policy> Run<P> {
             Kept::Impossible => self.score.impossible += 1,
             Kept::Withheld => self.score.withheld_signals += 1,
         }
-        self.follow_weights(recording, happens);
+        self.follow_weights(recording);
         for then in then {
             match then {
                 Then::Hold(tab, intent) => self.hold(recording, tab, &intent),
@@ -519,16 +519,12 @@ impl<P: Policy> Run<P> {
         self.savings.press(recording.never().is_pressed(), self.at);
     }
 
-    /// Follows what an event of the recording did to what its tabs weigh. Where it has happened here,
-    /// too, the tabs that it changed are seen already.
-    fn follow_weights(&mut self, recording: &Recording, has_happened: bool) {
+    /// Follows what an event of the recording did to what its tabs weigh.
+    fn follow_weights(&mut self, recording: &Recording) {
         let weights = recording.weights();
         self.savings.weigh_by(weights.scale(), self.at);
         for &tab in weights.changed() {
-            let changes = self.world(recording).changes();
-            if !(has_happened && changes.contains(&Change::Tab(tab))) {
-                self.revalue(recording, tab);
-            }
+            self.revalue(recording, tab);
         }
     }
 }

@@ -49,11 +49,15 @@ pub(crate) fn run(subject: &str, trace: Option<&str>) -> anyhow::Result<()> {
             let variants = replays::variants()?;
             counted(|| sink(replays::run(&packed, &variants[..replays::ABREAST])));
         }
+        "many_tabs" => {
+            let steps = replays::browsing(2_000, 10);
+            counted(|| sink(replays::with_frontier(&steps)));
+        }
         "import" => {
             let table = imports::table()?;
             counted(|| imports::run(&table))?;
         }
-        _ => bail!("canonical, packing, step, replay, sweep or import"),
+        _ => bail!("canonical, packing, step, replay, sweep, many_tabs or import"),
     }
     Ok(())
 }

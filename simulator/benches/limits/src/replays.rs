@@ -1,4 +1,4 @@
-//! A replay of a packed trace, and a sweep of many.
+//! A replay of a packed trace, a sweep of many, and a replay with few tabs open and with many.
 
 use std::sync::Arc;
 
@@ -9,9 +9,11 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use recorder::Trace;
 use simulator::comparison::{self, Entrant, Loop};
 use simulator::packed::PackedTrace;
+use simulator::replay::{Clairvoyance, Replay, Score, Step};
 use simulator::sweep::{Design, Dimension, Space};
 
 use crate::decode::pack;
+use crate::session::{MINUTE, Session};
 use crate::{Figures, Subject, sink};
 
 /// How many variants are swept: as many as go side by side at most, on each of two threads.
@@ -43,6 +45,29 @@ pub(crate) fn variants() -> anyhow::Result<Vec<PolicyDocument>> {
     let space = Space::new(PolicyDocument::default(), vec![ttl])?;
     let variants = Design::Sobol(VARIANTS).variants(&space, 0)?;
     Ok(variants.into_iter().map(|it| it.document).collect())
+}
+
+/// So many hours of browsing, from the start of the session.
+pub(crate) fn browsing(open_tabs: i64, hours: i64) -> Vec<Step> {
+    let mut session = Session::started(open_tabs);
+    session.browse(MINUTE * 60 * hours);
+    session.log.into_iter().map(Step::Event).collect()
+}
+
+/// Replays with all scores, the frontier too.
+pub(crate) fn with_frontier(steps: &[Step]) -> Score {
+    let document = PolicyDocument::default();
+    let mut clairvoyance = Clairvoyance::new(&document.protected_domains);
+    let mut replay = Replay::new(Orchestrator::new(document)).keeping_holds();
+    let mut decided = Vec::new();
+    for step in steps {
+        clairvoyance.take_step(step);
+        replay.take_step(step, &mut decided);
+        decided.clear();
+    }
+    let (mut score, holds) = replay.finish_with_holds(&mut decided);
+    clairvoyance.finish().measure(&mut score, &holds);
+    score
 }
 
 fn pool(threads: usize) -> anyhow::Result<ThreadPool> {
@@ -79,5 +104,11 @@ pub(crate) fn measure(rounds: usize, trace: &Trace, figures: &mut Figures) -> an
         }),
     ];
     crate::measure(rounds, subjects, figures);
+    let with_tabs = [("frontier_30", 30), ("frontier_2000", 2_000)].map(|(name, open_tabs)| {
+        let steps = browsing(open_tabs, 100);
+        let count = steps.len() as u64;
+        Subject::new(name, count, move || sink(with_frontier(&steps)))
+    });
+    crate::measure(rounds, with_tabs.into(), figures);
     Ok(())
 }
