@@ -15,7 +15,7 @@ use super::browser::{Browser, Due, Feature, NewTab, OpenTab, Purpose};
 use super::draw::Draw;
 use super::machine::{BrowserLoad, Machine};
 use super::places::{Choice, Places, Site};
-use super::profile::{Attention, Profile, Tabs, Windows};
+use super::profile::{AT_START_MAX, Attention, Profile, Tabs, Windows};
 use super::rhythm::Sessions;
 use super::rounding::whole_ms;
 
@@ -117,7 +117,7 @@ impl Person {
         let median = (self.habits.at_start * self.keeps).max(1.0);
         let tabs = traits
             .lognormal(median, self.habits.at_start_sigma)
-            .min(2_000.0);
+            .min(AT_START_MAX);
         let pinned = self.habits.pinned;
         let mut open = Vec::new();
         while (open.len() as f64) < libm::round(tabs).max(1.0) {

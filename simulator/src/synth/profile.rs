@@ -309,6 +309,10 @@ pub struct ProfileError {
     pub problem: String,
 }
 
+/// The most tabs that a person begins with: the line that tells of all of them fits into what a line
+/// may be.
+pub(super) const AT_START_MAX: f64 = 5_000.0;
+
 /// From where to where each number may be, by its field; `*` stands for any name.
 const RANGES: &[(&str, f64, f64)] = &[
     ("spread.*", 0.0, 2.0),
@@ -328,7 +332,7 @@ const RANGES: &[(&str, f64, f64)] = &[
     ("habits.zipf", 0.0, 4.0),
     ("habits.drift_hours", 0.1, 100_000.0),
     ("habits.*", 0.0, 1.0),
-    ("tabs.at_start", 1.0, 1_000.0),
+    ("tabs.at_start", 1.0, AT_START_MAX),
     ("tabs.at_start_sigma", 0.0, 2.0),
     ("tabs.pinned", 0.0, 50.0),
     ("tabs.background_links", 1.0, 20.0),
