@@ -443,7 +443,9 @@ impl Facts {
             self.hosts.rename(host, old, new);
         }
         self.tabs.insert(new, tab);
-        self.reorder_in_front(new, before);
+        if let Some(in_front) = &mut self.in_front {
+            in_front.rename(before, &tab, &self.tabs);
+        }
         self.changes.push(Change::Renamed { old, new });
         self.changes.push(Change::Tab(new));
     }

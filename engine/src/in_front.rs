@@ -26,6 +26,12 @@ impl InFront {
         self.order.add(key(tab));
     }
 
+    /// Takes in a tab that has another id, and had another key before.
+    pub(crate) fn rename(&mut self, before: Key, tab: &Tab, tabs: &TabMap<Tab>) {
+        let holds = |&key: &Key| tab_of(key, tabs).is_some();
+        self.order.rename(&before, key(tab), holds);
+    }
+
     /// Notes that no tab has a key any more.
     pub(crate) fn lose(&mut self, key: Key, tabs: &TabMap<Tab>) {
         self.order.lose(&key, |&key| tab_of(key, tabs).is_some());

@@ -1,7 +1,8 @@
 //! Keys in their order, most of which come at its end and go from anywhere in it.
 //!
 //! A key that goes is not looked for. It stays where it stands and is passed over, until as many do
-//! so as are left. Nothing is allocated for a key that comes or goes.
+//! so as are left. One that becomes another takes its own place, where that is between the same two.
+//! Nothing is allocated for a key that comes or goes.
 
 use std::collections::VecDeque;
 
@@ -50,6 +51,21 @@ impl<K: Ord> Order<K> {
         }
     }
 
+    /// Notes that a key, which held, is another from here on: what [`Order::add`] and [`Order::lose`]
+    /// come to, without moving what stands behind it.
+    pub(crate) fn rename(&mut self, old: &K, new: K, holds: impl Fn(&K) -> bool) {
+        if let Ok(index) = self.keys.binary_search(old) {
+            let before = index.checked_sub(1).and_then(|index| self.keys.get(index));
+            let after = self.keys.get(index + 1);
+            if before.is_none_or(|before| *before < new) && after.is_none_or(|after| new < *after) {
+                self.keys[index] = new;
+                return;
+            }
+        }
+        self.add(new);
+        self.lose(old, holds);
+    }
+
     /// All keys in their order, also those that hold no more.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &K> {
         self.keys.iter()
@@ -78,13 +94,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_set(changes in prop::collection::vec((any::<bool>(), 0_u8..100), 0..400)) {
+        fn it_is_a_set(changes in prop::collection::vec((0..3, 0_u8..100, 0_u8..100), 0..400)) {
             let (mut order, mut set) = (Order::default(), BTreeSet::new());
-            for (is_new, key) in changes {
-                if is_new && set.insert(key) {
+            for (change, key, other) in changes {
+                if change == 0 && set.insert(key) {
                     order.add(key);
                 } else if set.remove(&key) {
-                    order.lose(&key, |key| set.contains(key));
+                    if change == 1 && set.insert(other) {
+                        order.rename(&key, other, |key| set.contains(key));
+                    } else {
+                        order.lose(&key, |key| set.contains(key));
+                    }
                 }
                 let held = order.iter().filter(|key| set.contains(key));
                 prop_assert!(held.eq(set.iter()));
