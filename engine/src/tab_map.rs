@@ -19,8 +19,6 @@ pub struct TabMap<T> {
     places: Places,
     /// Every id and its place, sorted. One that is gone has none.
     row: Vec<(TabId, Option<u32>)>,
-    /// How many of them are gone.
-    gaps: usize,
     values: Vec<Option<T>>,
     vacant: Vec<u32>,
 }
@@ -30,7 +28,6 @@ impl<T> Default for TabMap<T> {
         Self {
             places: Places::default(),
             row: Vec::new(),
-            gaps: 0,
             values: Vec::new(),
             vacant: Vec::new(),
         }
@@ -40,7 +37,7 @@ impl<T> Default for TabMap<T> {
 impl<T> TabMap<T> {
     /// How many tabs there are.
     pub fn len(&self) -> usize {
-        self.row.len() - self.gaps
+        self.places.taken
     }
 
     /// Whether there is none.
@@ -171,12 +168,10 @@ impl<T> TabMap<T> {
         self.places.remove(tab);
         if let Ok(index) = self.index(tab) {
             self.row[index].1 = None;
-            self.gaps += 1;
         }
         // Whoever goes through all passes over as many gaps as there are tabs, and not many more.
-        if self.gaps > self.len() + GAPS_SPARED {
+        if self.row.len() > 2 * self.len() + GAPS_SPARED {
             self.row.retain(|(_, place)| place.is_some());
-            self.gaps = 0;
         }
         self.vacant.push(place);
         self.values[place as usize].take()
@@ -184,18 +179,13 @@ impl<T> TabMap<T> {
 
     /// Puts a tab that is not there into the row: into a gap, if there is one where it belongs.
     fn line_up(&mut self, tab: TabId, place: u32) {
-        let (index, is_left_by_it) = match self.index(tab) {
-            Ok(index) => (index, true),
-            Err(index) => (index, false),
-        };
+        let index = self.index(tab).unwrap_or_else(|index| index);
         let is_gap = |(_, place): &(TabId, Option<u32>)| place.is_none();
         let entry = (tab, Some(place));
-        if is_left_by_it || self.row.get(index).is_some_and(is_gap) {
+        if self.row.get(index).is_some_and(is_gap) {
             self.row[index] = entry;
-            self.gaps -= 1;
         } else if let Some(before) = self.row[..index].last_mut().filter(|it| is_gap(it)) {
             *before = entry;
-            self.gaps -= 1;
         } else {
             self.row.insert(index, entry);
         }
