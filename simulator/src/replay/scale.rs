@@ -113,7 +113,7 @@ impl Scale {
             guess_source,
         };
         let loaded_bytes = u128::try_from(unfitted.bytes_of(loaded)).unwrap_or(0);
-        if loaded_bytes <= browser_bytes.into() {
+        if loaded_bytes <= u128::from(browser_bytes) {
             return unfitted;
         }
         let fit = (u128::from(browser_bytes) << WHOLE_BITS) / loaded_bytes;
