@@ -181,7 +181,7 @@ fn page(number: i64) -> Page {
     Page::Web(format!("www.site-{}.example", number / 3).into())
 }
 
-/// 88 % of memory in use: MEDIUM.
+/// 88 % of its memory in use: MEDIUM.
 const MACHINE: Metrics = Metrics {
     ram_total: Some(16 * GIB),
     ram_used: Some(16 * GIB / 100 * 88),
@@ -198,6 +198,7 @@ const MACHINE: Metrics = Metrics {
     browser_processes: None,
 };
 
+/// A sample of the machine alone.
 pub(crate) fn sample() -> Input {
     Input::Metrics(MACHINE)
 }

@@ -98,7 +98,16 @@ impl Sample {
         (self.there >> (WHOLE + index) & 1 == 1).then_some(self.fractions[index])
     }
 
-    /// Notes whether a number is told.
+    fn tell_whole(&mut self, index: usize, number: Option<u64>) {
+        self.note(index, number.is_some());
+        self.whole[index] = number.unwrap_or(self.whole[index]);
+    }
+
+    fn tell_fraction(&mut self, index: usize, fraction: Option<f64>) {
+        self.note(WHOLE + index, fraction.is_some());
+        self.fractions[index] = fraction.unwrap_or_default();
+    }
+
     fn note(&mut self, bit: usize, is_told: bool) {
         self.there = self.there & !(1 << bit) | u64::from(is_told) << bit;
     }
@@ -345,19 +354,16 @@ impl Encoder {
         for (index, number) in whole.into_iter().enumerate() {
             if is_changed(index) {
                 let sample = &mut self.before.sample;
-                sample.note(index, number.is_some());
                 // Of one that comes or goes, and is the same, no difference is written.
                 let before = sample.whole[index];
-                sample.whole[index] = number.unwrap_or(before);
+                sample.tell_whole(index, number);
                 let difference = sample.whole[index].wrapping_sub(before);
                 self.signed(difference.cast_signed());
             }
         }
         for (index, fraction) in fractions.into_iter().enumerate() {
             if is_changed(WHOLE + index) {
-                let sample = &mut self.before.sample;
-                sample.note(WHOLE + index, fraction.is_some());
-                sample.fractions[index] = fraction.unwrap_or_default();
+                self.before.sample.tell_fraction(index, fraction);
                 self.fraction(fraction);
             }
         }
@@ -676,16 +682,14 @@ impl<'a> Decoder<'a> {
                 let difference = self.signed().cast_unsigned();
                 let sample = &mut self.before.sample;
                 let is_told = difference != 0 || sample.whole(index).is_none();
-                sample.note(index, is_told);
-                sample.whole[index] = sample.whole[index].wrapping_add(difference);
+                let number = sample.whole[index].wrapping_add(difference);
+                sample.tell_whole(index, is_told.then_some(number));
             }
         }
         for index in 0..FRACTIONS {
             if is_changed(WHOLE + index) {
                 let fraction = self.fraction();
-                let sample = &mut self.before.sample;
-                sample.note(WHOLE + index, fraction.is_some());
-                sample.fractions[index] = fraction.unwrap_or_default();
+                self.before.sample.tell_fraction(index, fraction);
             }
         }
         let sample = &self.before.sample;

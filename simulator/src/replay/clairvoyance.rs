@@ -126,11 +126,13 @@ impl Clairvoyance {
         let holds = self.all.holds.as_deref().unwrap_or_default();
         let returned = holds[self.seen..].iter();
         let returned = returned.filter(|hold| hold.end == HoldEnd::Needed);
-        let mut tabs: Vec<TabId> = returned.map(|hold| hold.until_tab).collect();
-        tabs.extend(self.recording.touched());
+        let returned: Vec<TabId> = returned.map(|hold| hold.until_tab).collect();
         self.seen = holds.len();
-        for tab in tabs {
+        for tab in returned {
             self.look_at(tab);
+        }
+        for index in 0..self.recording.touched().len() {
+            self.look_at(self.recording.touched()[index]);
         }
     }
 

@@ -4,7 +4,7 @@ use engine::{Moment, TabId, TabMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::scale::{Bulk, Scale, Weight};
-use super::weights::{Account, byte_ms};
+use super::weights::Account;
 
 /// What a policy saves now, and what it saved so far.
 ///
@@ -252,4 +252,17 @@ impl<'de> Deserialize<'de> for Savings {
 
 fn add(total: &mut u128, byte_ms: u128) {
     *total = total.saturating_add(byte_ms);
+}
+
+/// So many bytes over a time. What is negative counts as none.
+fn byte_ms(bytes: i128, from_ms: i64, to_ms: i64) -> u128 {
+    let passed_ms = to_ms.saturating_sub(from_ms).max(0).unsigned_abs();
+    match u64::try_from(bytes) {
+        // The same, without the care that more than 2^64 bytes take.
+        Ok(bytes) => u128::from(bytes) * u128::from(passed_ms),
+        Err(_) => {
+            let bytes = bytes.max(0).unsigned_abs();
+            bytes.saturating_mul(passed_ms.into())
+        }
+    }
 }

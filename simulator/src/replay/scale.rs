@@ -117,11 +117,13 @@ impl Scale {
             return unfitted;
         }
         let fit = (u128::from(browser_bytes) << WHOLE_BITS) / loaded_bytes;
-        let fit = u64::try_from(fit).unwrap_or(WHOLE);
+        let scale = Self {
+            fit: u64::try_from(fit).unwrap_or(WHOLE),
+            ..unfitted
+        };
         Self {
-            fit,
-            guess: fitted(guess.into(), fit),
-            guess_source,
+            guess: scale.bytes(Weight::Measured(guess)),
+            ..scale
         }
     }
 
@@ -141,35 +143,29 @@ impl Scale {
     pub(super) fn bytes(&self, weight: Weight) -> u64 {
         match weight {
             Weight::Kept(bytes) => bytes,
-            Weight::Measured(bytes) | Weight::OfHost(bytes) => fitted(bytes.into(), self.fit),
+            Weight::Measured(bytes) | Weight::OfHost(bytes) => {
+                u64::try_from(self.fitted(bytes.into())).unwrap_or(u64::MAX)
+            }
             Weight::Guessed => self.guess,
         }
     }
 
+    fn fitted(&self, bytes: i128) -> i128 {
+        (bytes * i128::from(self.fit)) >> WHOLE_BITS
+    }
+
     /// What all of them take, by where that is from, in the order of [`Source::ALL`].
     pub(super) fn by_source(&self, bulk: &Bulk) -> [i128; 4] {
-        let fitted = |bytes: i128| (bytes * i128::from(self.fit)) >> WHOLE_BITS;
-        let guessed = i128::from(bulk.guessed) * i128::from(self.guess);
-        let (mean, default) = match self.guess_source {
-            Source::Mean => (guessed, 0),
-            Source::Tab | Source::Host | Source::Default => (0, guessed),
-        };
-        [
-            bulk.kept + fitted(bulk.measured),
-            fitted(bulk.of_hosts),
-            mean,
-            default,
-        ]
+        let measured = bulk.kept + self.fitted(bulk.measured);
+        let mut bytes = [measured, self.fitted(bulk.of_hosts), 0, 0];
+        bytes[self.guess_source as usize] += i128::from(bulk.guessed) * i128::from(self.guess);
+        bytes
     }
 
     /// What all of them take, in bytes.
     pub(super) fn bytes_of(&self, bulk: &Bulk) -> i128 {
         self.by_source(bulk).iter().sum()
     }
-}
-
-fn fitted(bytes: u128, fit: u64) -> u64 {
-    u64::try_from((bytes * u128::from(fit)) >> WHOLE_BITS).unwrap_or(u64::MAX)
 }
 
 /// What the scale has shown over the active clock, up to a moment. What a tab came to between two

@@ -83,7 +83,7 @@ struct Sums {
     freed_by_policy: Bulk,
     /// Of loaded tabs.
     loaded: Bulk,
-    loaded_count: u64,
+    loaded_count: i64,
 }
 
 impl Account {
@@ -125,37 +125,17 @@ impl Standing {
 }
 
 impl Sums {
-    fn add(&mut self, standing: &Standing) {
-        self.count(standing, 1);
-        self.loaded_count += u64::from(standing.presence == Presence::Loaded);
-    }
-
-    fn take_away(&mut self, standing: &Standing) {
-        self.count(standing, -1);
-        self.loaded_count -= u64::from(standing.presence == Presence::Loaded);
-    }
-
     fn count(&mut self, standing: &Standing, sign: i64) {
         if standing.can_be_saved() {
             self.background.count(standing.weight, sign);
         }
         match standing.presence {
-            Presence::Loaded => self.loaded.count(standing.weight, sign),
+            Presence::Loaded => {
+                self.loaded.count(standing.weight, sign);
+                self.loaded_count += sign;
+            }
             Presence::DiscardedByPolicy => self.freed_by_policy.count(standing.weight, sign),
             Presence::DiscardedByOther => {}
-        }
-    }
-}
-
-/// So many bytes over a time. What is negative counts as none.
-pub(super) fn byte_ms(bytes: i128, from_ms: i64, to_ms: i64) -> u128 {
-    let passed_ms = to_ms.saturating_sub(from_ms).max(0).unsigned_abs();
-    match u64::try_from(bytes) {
-        // The same, without the care that more than 2^64 bytes take.
-        Ok(bytes) => u128::from(bytes) * u128::from(passed_ms),
-        Err(_) => {
-            let bytes = bytes.max(0).unsigned_abs();
-            bytes.saturating_mul(passed_ms.into())
         }
     }
 }
@@ -171,7 +151,7 @@ impl<'de> Deserialize<'de> for Weights {
         let mut weights = Self::deserialize(deserializer)?;
         weights.scale.check().map_err(de::Error::custom)?;
         for account in weights.accounts.values() {
-            weights.sums.add(&account.standing);
+            weights.sums.count(&account.standing, 1);
         }
         Ok(weights)
     }
@@ -292,10 +272,10 @@ impl Weights {
             return;
         }
         match before {
-            Some(before) => self.sums.take_away(&before),
+            Some(before) => self.sums.count(&before, -1),
             None => self.tab_count += 1,
         }
-        self.sums.add(&standing);
+        self.sums.count(&standing, 1);
         let now = self.elapsed(active);
         let counted = before.map_or(0, |before| before.byte_ms(&now));
         let ground_byte_ms = counted.wrapping_sub(standing.byte_ms(&now));
@@ -316,7 +296,7 @@ impl Weights {
         if let Some(account) = self.accounts.remove(id) {
             let counted = account.standing.byte_ms(&self.elapsed(active));
             self.ground_byte_ms = self.ground_byte_ms.wrapping_add(counted);
-            self.sums.take_away(&account.standing);
+            self.sums.count(&account.standing, -1);
             self.changed.push(id);
         }
     }
@@ -334,12 +314,8 @@ impl Weights {
         self.ram_total = metrics.ram_total.or(self.ram_total);
         if let Some(browser_bytes) = metrics.browser_pss {
             self.elapsed = self.elapsed(recorded.moment().active);
-            let Sums {
-                loaded,
-                loaded_count,
-                ..
-            } = &self.sums;
-            self.scale = Scale::fitting(browser_bytes, loaded, *loaded_count);
+            let loaded_count = self.sums.loaded_count.unsigned_abs();
+            self.scale = Scale::fitting(browser_bytes, &self.sums.loaded, loaded_count);
         }
     }
 
