@@ -20,6 +20,7 @@ pub mod derivation;
 pub mod difference;
 pub mod identifiers;
 pub mod import;
+pub mod meant;
 pub mod merge;
 pub mod packed;
 pub mod pareto;

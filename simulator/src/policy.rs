@@ -7,9 +7,9 @@ use anyhow::{Context, anyhow, bail};
 use engine::{Gate, Orchestrator, PRESETS, PolicyDocument};
 use simulator::baselines::{self, AnyPolicy};
 use simulator::comparison::Entrant;
+use simulator::meant::{did_you_mean, meant};
 use simulator::replay::{AnyReplay, Replay};
 use simulator::state::PolicyLabel;
-use strsim::levenshtein;
 
 /// A policy and what it was called.
 #[derive(Clone, Debug)]
@@ -109,16 +109,13 @@ pub(crate) fn find(name: &str, seed: u64) -> anyhow::Result<NamedPolicy> {
     }
     let is_meant_as_file = path.extension().is_some() || path.components().count() > 1;
     if !is_meant_as_file && !path.exists() {
-        let mut hint = format!(
-            "the presets are {}; the baselines are {}",
+        bail!(
+            "there is no preset, no baseline and no file called {name:?}; {}the presets are {}; the \
+             baselines are {}",
+            did_you_mean(&meant_policies(name)),
             PRESETS.join(", "),
             baseline_names().collect::<Vec<_>>().join(", ")
         );
-        let nearest = nearest_names(name);
-        if !nearest.is_empty() {
-            hint = format!("did you mean {}? {hint}", nearest.join(" or "));
-        }
-        bail!("there is no preset, no baseline and no file called {name:?}; {hint}");
     }
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read the policy {name}"))?;
@@ -173,24 +170,20 @@ fn ends_in_no_word(name: &str) -> bool {
     end == "N" || !end.contains(char::is_alphabetic)
 }
 
-fn baseline_names() -> impl Iterator<Item = &'static str> {
+fn baseline_names() -> impl Iterator<Item = &'static str> + Clone {
     baselines::ALL.iter().map(|it| it.name)
 }
 
-/// The preset or baseline that is at most two letters away; else those that begin with the name.
-fn nearest_names(name: &str) -> Vec<&'static str> {
-    // A number at the end may stand for N, or belong to the name.
-    let family = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
-    let numbered = format!("{family}N");
-    let distance = |known: &&str| levenshtein(name, known).min(levenshtein(&numbered, known));
-    let names = || (PRESETS.into_iter()).chain(baseline_names());
-    let nearest = names().min_by_key(distance);
-    if let Some(nearest) = nearest.filter(|known| distance(known) <= 2) {
-        return vec![nearest];
+/// The presets and baselines that may have been meant.
+fn meant_policies(name: &str) -> Vec<&'static str> {
+    let names = || PRESETS.into_iter().chain(baseline_names());
+    let meant_as_it_is = meant(name, names());
+    if !meant_as_it_is.is_empty() {
+        return meant_as_it_is;
     }
-    // Two letters begin too many names.
-    let begins = |known: &&str| name.len() > 2 && known.starts_with(&name.to_lowercase());
-    names().filter(begins).collect()
+    // A number at the end may stand for N.
+    let family = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    meant(&format!("{family}N"), names())
 }
 
 #[cfg(test)]
@@ -209,7 +202,7 @@ mod tests {
             ("bold", ""),
             ("", ""),
         ] {
-            assert_eq!(nearest_names(name).join(" or "), expect, "{name}");
+            assert_eq!(meant_policies(name).join(" or "), expect, "{name}");
         }
     }
 
@@ -224,7 +217,7 @@ mod tests {
                  chrome-memory-saver-aggressive",
             ),
         ] {
-            assert_eq!(nearest_names(name).join(" or "), expect, "{name}");
+            assert_eq!(meant_policies(name).join(" or "), expect, "{name}");
         }
     }
 }

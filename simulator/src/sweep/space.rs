@@ -4,10 +4,10 @@ use std::fmt;
 
 use engine::{PolicyDocument, PolicyError, SETTINGS, Setting, Settings, Takes};
 use serde_json::{Map, Number, Value};
-use strsim::damerau_levenshtein;
 use thiserror::Error;
 
 use super::design::Variant;
+use crate::meant::{did_you_mean, meant};
 
 /// Digits that a value drawn from a range keeps: more say nothing that a trace could tell apart.
 const SIGNIFICANT_DIGITS: i32 = 4;
@@ -28,12 +28,12 @@ pub enum SpaceError {
     )]
     NoValues(String),
     /// No setting is called that.
-    #[error("there is no setting {name:?}; {}the settings are {}", did_you_mean(*.nearest), settings())]
+    #[error("there is no setting {name:?}; {}the settings are {}", did_you_mean(.meant), settings())]
     UnknownSetting {
         /// What was asked for.
         name: String,
         /// What may have been meant.
-        nearest: Option<&'static str>,
+        meant: Vec<&'static str>,
     },
     /// The setting takes other values.
     #[error("{setting}: found {found:?}, expected {expected}")]
@@ -140,7 +140,7 @@ impl Dimension {
         let setting = SETTINGS.iter().find(|setting| setting.path == name);
         let setting = setting.ok_or_else(|| SpaceError::UnknownSetting {
             name: name.to_owned(),
-            nearest: nearest(name),
+            meant: meant(name, SETTINGS.iter().map(|setting| setting.path)),
         })?;
         let range = match setting.takes {
             Takes::Number { .. } => parse_range(setting, values)?,
@@ -384,25 +384,10 @@ fn parse_range(setting: &'static Setting, text: &str) -> Result<Option<Range>, S
     Ok(Some(range))
 }
 
-fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map_or(String::new(), |near| format!("did you mean {near}? "))
-}
-
 /// The names of all settings, for people.
 fn settings() -> String {
     let paths: Vec<&str> = SETTINGS.iter().map(|setting| setting.path).collect();
     paths.join(", ")
-}
-
-/// The setting that may have been meant.
-fn nearest(name: &str) -> Option<&'static str> {
-    let short = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
-    let distance = |path: &'static str| {
-        damerau_levenshtein(name, path).min(damerau_levenshtein(name, short(path)))
-    };
-    let paths = SETTINGS.iter().map(|setting| setting.path);
-    let near = paths.min_by_key(|&path| distance(path))?;
-    (distance(near) <= 3).then_some(near)
 }
 
 /// A policy, and what of it is varied.

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use engine::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use strsim::levenshtein;
 use thiserror::Error;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::machine::MachineProfile;
 use crate::calibration::TARGETS;
+use crate::meant::{did_you_mean, meant};
 
 /// The bundled profiles of one kind of person, each with its text.
 pub const PROFILES: &[(&str, &str)] = &[
@@ -564,22 +564,11 @@ impl Population {
 /// Says that there is no such profile, and which one may be meant.
 pub fn unknown_profile(name: &str) -> String {
     let known: Vec<&str> = names().collect();
-    let nearest = nearest(name, known.iter().copied())
-        .map_or(String::new(), |nearest| format!("did you mean {nearest}? "));
+    let hint = did_you_mean(&meant(name, known.iter().copied()));
     format!(
-        "there is no profile called {name:?}; {nearest}the profiles are {}",
+        "there is no profile called {name:?}; {hint}the profiles are {}",
         known.join(", ")
     )
-}
-
-/// The name that is at most two letters away, or that begins the same way.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |known: &&str| levenshtein(name, known);
-    let of_three = |known: &&str| name.len() >= 3 && known.starts_with(name);
-    let candidates: Vec<&str> = known
-        .filter(|known| distance(known) <= 2 || of_three(known))
-        .collect();
-    candidates.into_iter().min_by_key(distance)
 }
 
 fn check_expectations(expect: &BTreeMap<String, Expectation>) -> Result<(), ProfileError> {
@@ -593,10 +582,10 @@ fn check_expectations(expect: &BTreeMap<String, Expectation>) -> Result<(), Prof
         };
         let known = || TARGETS.iter().map(|target| target.name);
         if !known().any(|known| known == name) {
-            let hint = nearest(name, known()).map_or(String::new(), |nearest| {
-                format!("; did you mean {nearest}?")
-            });
-            return problem(format!("the calibration table has no such row{hint}"));
+            let hint = did_you_mean(&meant(name, known()));
+            return problem(format!(
+                "the calibration table has no such row; {hint}its rows are those of `sim stats`"
+            ));
         }
         if row.from > row.to {
             let (from, to) = (row.from, row.to);
