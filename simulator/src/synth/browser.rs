@@ -30,8 +30,9 @@ const LOAD_SIGMA: f64 = 0.6;
 /// No page takes longer.
 const LONGEST_LOAD_MS: f64 = 60_000.0;
 
-/// A page of a site holds about as much as the one before: from this share of it to that.
-const NEXT_PAGE: (f64, f64) = (0.92, 1.10);
+/// How far a page of a site holds as much as the one before in its tab: the correlation of the
+/// logarithms. So pages after it hold what any page of the class may, however many they are.
+const NEXT_PAGE: f64 = 0.99;
 
 /// How many names of hosts are remembered.
 const HOSTS_KEPT: usize = 1 << 10;
@@ -205,7 +206,7 @@ impl Browser {
             tab.is_pinned = is_pinned;
             tab.is_unseen = false;
             tab.is_discarded = !is_active && !is_pinned;
-            tab.bytes = self.page_bytes(site);
+            tab.bytes = self.page_bytes(site, None);
             facts.push(Tab {
                 host: Some(self.host(site)),
                 active: Some(is_active),
@@ -322,7 +323,7 @@ impl Browser {
         self.tabs.push(tab);
         if let Some(site) = site {
             let index = self.tabs.len() - 1;
-            let bytes = self.page_bytes(site);
+            let bytes = self.page_bytes(site, None);
             self.load_page(t_ms, index, site, bytes);
         }
         id
@@ -379,12 +380,8 @@ impl Browser {
         // What was in its forms is sent, or gone with the page.
         open.is_unsaved = false;
         let stays = open.site == Some(site) && !open.is_discarded;
-        let (tab, bytes) = (open.id, open.bytes);
-        let bytes = if stays && bytes > 0.0 {
-            bytes * self.draw.between(NEXT_PAGE.0, NEXT_PAGE.1)
-        } else {
-            self.page_bytes(site)
-        };
+        let (tab, before) = (open.id, open.bytes);
+        let bytes = self.page_bytes(site, stays.then_some(before));
         let host = Some(self.host(site));
         self.tell(
             t_ms,
@@ -680,9 +677,17 @@ impl Browser {
         }
     }
 
-    fn page_bytes(&mut self, site: Site) -> f64 {
+    /// Draws what a page of a site holds; `before` is what one of the same site held in its tab.
+    fn page_bytes(&mut self, site: Site, before: Option<f64>) -> f64 {
         let class = &self.classes[site.class];
-        MIB * self.draw.lognormal(class.mib, class.mib_sigma)
+        let (median, sigma) = (MIB * class.mib, class.mib_sigma);
+        match before {
+            Some(before) => self.draw.lognormal(
+                before * libm::pow(median / before, 1.0 - NEXT_PAGE),
+                sigma * (1.0 - NEXT_PAGE * NEXT_PAGE).sqrt(),
+            ),
+            None => self.draw.lognormal(median, sigma),
+        }
     }
 
     fn host(&mut self, site: Site) -> Arc<str> {
@@ -711,5 +716,39 @@ impl Browser {
 
     fn tell(&mut self, t_ms: i64, body: Body) {
         self.told.push_back((t_ms, body));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::profile::Profile;
+    use super::*;
+
+    #[test]
+    fn pages_of_a_site_hold_what_its_class_does_however_many_they_are() {
+        let profile = Profile::named("researcher").unwrap();
+        let mut browser = Browser::new(&profile.sites, &profile.discarding, Draw::new(1, 0));
+        let site = Site {
+            class: 0,
+            number: 1,
+            is_passing: false,
+        };
+        let (median, sigma) = {
+            let class = browser.class(site);
+            (MIB * class.mib, class.mib_sigma)
+        };
+        let mut bytes = browser.page_bytes(site, None);
+        let mut deviations = Vec::new();
+        for _ in 0..200_000 {
+            let next = browser.page_bytes(site, Some(bytes));
+            assert!((0.5..2.0).contains(&(next / bytes)), "{bytes} -> {next}");
+            bytes = next;
+            deviations.push(libm::log(bytes / median) / sigma);
+        }
+        let count = deviations.len() as f64;
+        let mean = deviations.iter().sum::<f64>() / count;
+        let variance = deviations.iter().map(|d| d * d).sum::<f64>() / count;
+        assert!(mean.abs() < 0.15, "{mean}");
+        assert!((0.8..1.2).contains(&variance), "{variance}");
     }
 }

@@ -12,7 +12,7 @@ use super::profile::{Member, Population};
 use crate::calibration::{Calibration, Measures};
 
 /// The version of the generator. It is raised when a seed would give other bytes than before.
-pub const GENERATOR: u32 = 1;
+pub const GENERATOR: u32 = 2;
 
 /// The semantics that traces name. No engine decides anything in them, so it is the one that there
 /// was when the generator was made, and the bytes stay.

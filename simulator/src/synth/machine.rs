@@ -177,9 +177,10 @@ struct Decay {
     swap: f64,
 }
 
-/// What stands on the machine's memory at one moment, in bytes.
+/// How the machine's memory stands at one moment, in bytes.
 struct Level {
     available: f64,
+    /// What the browser has of it, which what was put out is not part of.
     pss: f64,
 }
 
@@ -358,8 +359,8 @@ impl Machine {
         let programs = profile.programs_share
             * self.total_bytes
             * libm::exp(profile.programs_sigma * self.programs);
-        let pss = profile.browser_mib * MIB + load.tabs_bytes as f64;
-        let wanted = profile.system_gib * GIB + programs + self.burst.bytes + pss;
+        let browser = profile.browser_mib * MIB + load.tabs_bytes as f64;
+        let wanted = profile.system_gib * GIB + programs + self.burst.bytes + browser;
         // The system keeps some memory for its caches by putting out what is asked for beyond.
         let comfort = self.total_bytes * (1.0 - profile.short_share);
         let excess = (wanted - self.swap_bytes - comfort).max(0.0);
@@ -371,10 +372,12 @@ impl Machine {
         } else {
             let needed = (wanted - comfort).max(0.0);
             self.swap_bytes = needed.max(self.swap_bytes * self.decay.swap);
-            self.swap_bytes = self.swap_bytes.min(self.swap_total_bytes);
+            self.swap_bytes = self.swap_bytes.min(self.swap_total_bytes).min(wanted);
         }
         let floor = 0.01 * self.total_bytes;
         let available = (self.total_bytes - wanted + self.swap_bytes).max(floor);
+        let in_memory = (self.total_bytes - available) / wanted.max(1.0);
+        let pss = browser * in_memory.min(1.0);
 
         // Stalls grow with what is missing of the comfortable share, and with swapping.
         let missing = 1.0 - available / (self.total_bytes - comfort).max(1.0);
@@ -498,7 +501,7 @@ mod tests {
     #[test]
     fn memory_adds_up_and_stalls_follow_it() {
         let mut stalls = Vec::new();
-        for tabs_bytes in [1 << 30, 3 << 30, 5 << 30, 7 << 30] {
+        for tabs_bytes in [1 << 30, 3 << 30, 5 << 30, 7 << 30, 20 << 30] {
             let bodies = day(tabs_bytes, 0);
             for (_, body) in &bodies {
                 let Body::Metrics(metrics) = body else {
@@ -509,6 +512,7 @@ mod tests {
                     total,
                     metrics.ram_used.unwrap() + metrics.ram_available.unwrap()
                 );
+                assert!(metrics.browser_pss <= metrics.ram_used || metrics.browser_pss.is_none());
                 assert!(metrics.swap_used <= metrics.swap_total);
                 assert!(metrics.psi_full_avg10 <= metrics.psi_some_avg10);
                 assert!(metrics.psi_some_avg10.unwrap() <= 100.0);
