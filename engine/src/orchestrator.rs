@@ -49,6 +49,9 @@ pub struct Orchestrator {
     /// The tabs that observe mode has decided on.
     shadowed: BTreeSet<TabId>,
     recency: Recency,
+    /// Before when no tab is ripe, on the policy's clock; absent since a tab was given its place.
+    #[serde(skip)]
+    ripe_from: Option<i64>,
 }
 
 /// What became of a decision that was to be carried out.
@@ -119,6 +122,7 @@ impl Orchestrator {
             orders: BTreeMap::new(),
             shadowed: BTreeSet::new(),
             recency: Recency::default(),
+            ripe_from: None,
         }
     }
 
@@ -289,6 +293,12 @@ impl Orchestrator {
             return;
         }
         self.settle(world);
+        let ripe_from = self.ripe_from.unwrap_or_else(|| self.first_ripe());
+        self.ripe_from = Some(ripe_from);
+        if world.moment().on(self.document.ttl_clock) < ripe_from {
+            debug_assert!(self.next_batch(world, level).is_empty());
+            return;
+        }
         let chosen = self.next_batch(world, level);
         if chosen.is_empty() {
             return;

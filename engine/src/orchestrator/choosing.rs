@@ -55,6 +55,17 @@ impl Orchestrator {
         })
     }
 
+    /// When the first tab becomes ripe at the earliest, on the policy's clock: by the shorter of its
+    /// two TTLs, as nobody knows yet what will belong to the cluster then.
+    pub(super) fn first_ripe(&self) -> i64 {
+        let firsts = (1..=FAMILIARITY_MAX).filter_map(|familiarity| {
+            let first = self.recency.candidates(familiarity).next()?;
+            let ttl_ms = [false, true].map(|in_focus| self.ttl_ms(in_focus, familiarity));
+            Some(first.idle_since.saturating_add(ttl_ms[0].min(ttl_ms[1])))
+        });
+        firsts.min().unwrap_or(i64::MAX)
+    }
+
     /// The ripe tabs in order of rank, or the first of them where the order costs no scan.
     pub(crate) fn ripe(&self, world: &World, at_most: usize) -> Vec<Candidate> {
         let now = world.moment().on(self.document.ttl_clock);

@@ -137,6 +137,7 @@ impl Orchestrator {
 
     /// Puts a tab where it belongs now.
     fn place(&mut self, world: &World, id: TabId) {
+        self.ripe_from = None;
         let Some(tab) = world.tab(id) else {
             self.recency.remove(id);
             return;
