@@ -24,7 +24,8 @@ use crate::replay::Step;
 
 use codec::{Decoder, Encoder};
 
-/// What a packed trace ends in. The number is raised whenever the layout changes.
+/// What a packed trace ends in: a name, and a number of one digit that is raised whenever the layout
+/// changes.
 pub const MAGIC: &[u8; 8] = b"tabpack5";
 
 /// How many bytes gather before they are summed and written: 64 KiB.
@@ -79,6 +80,28 @@ pub struct SourceFile {
     pub bytes: u64,
     /// When it was changed last, in Unix nanoseconds.
     pub modified_ns: i128,
+}
+
+/// What is kept is no packed trace that this version can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unfit {
+    /// Another version of the program packed it, which lays it out otherwise.
+    #[error("another version packed it")]
+    OtherLayout,
+    /// It is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+}
+
+impl From<Unfit> for io::Error {
+    /// [`io::ErrorKind::Unsupported`] for another layout, [`io::ErrorKind::InvalidData`] for damage.
+    fn from(unfit: Unfit) -> Self {
+        let kind = match unfit {
+            Unfit::OtherLayout => io::ErrorKind::Unsupported,
+            Unfit::Damaged(_) => io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, unfit)
+    }
 }
 
 /// What is packed is damaged, or was never finished.
@@ -165,16 +188,16 @@ impl About {
     /// Reads which trace was packed, and neither its steps nor whether they are whole.
     ///
     /// # Errors
-    /// What the reader says; [`Damaged`], as [`io::ErrorKind::InvalidData`].
+    /// What the reader says; [`Unfit`].
     pub fn read(mut packed: impl Read + Seek) -> io::Result<Self> {
-        let damaged = |what| io::Error::new(io::ErrorKind::InvalidData, Damaged(what));
+        let damaged = |what| io::Error::from(Unfit::Damaged(Damaged(what)));
         let length = packed.seek(SeekFrom::End(0))?;
         let content = length.checked_sub(TRAILER_BYTES as u64);
         let content = content.ok_or_else(|| damaged(TOO_SHORT))?;
         let mut trailer = [0; TRAILER_BYTES];
         packed.seek(SeekFrom::Start(content))?;
         packed.read_exact(&mut trailer)?;
-        let Trailer { head_bytes, .. } = Trailer::of(trailer).map_err(|it| damaged(it.0))?;
+        let Trailer { head_bytes, .. } = Trailer::of(trailer)?;
         let start = content.checked_sub(head_bytes.into());
         packed.seek(SeekFrom::Start(start.ok_or_else(|| damaged(TOO_LONG))?))?;
         let head = serde_json::from_reader(io::BufReader::new(packed.take(head_bytes.into())));
@@ -190,10 +213,14 @@ struct Trailer {
 }
 
 impl Trailer {
-    fn of(bytes: [u8; TRAILER_BYTES]) -> Result<Self, Damaged> {
+    fn of(bytes: [u8; TRAILER_BYTES]) -> Result<Self, Unfit> {
         let [a, b, c, d, e, f, g, h, magic @ ..] = bytes;
-        if magic != *MAGIC {
-            return Err(Damaged("it does not end as one"));
+        let ([name @ .., layout], [our_name @ .., our_layout]) = (magic, *MAGIC);
+        if name != our_name {
+            return Err(Damaged("it does not end as one").into());
+        }
+        if layout != our_layout {
+            return Err(Unfit::OtherLayout);
         }
         Ok(Self {
             head_bytes: u32::from_le_bytes([a, b, c, d]),
@@ -215,13 +242,13 @@ impl PackedTrace {
     /// Takes what a [`Packer`] has written, wherever that is kept.
     ///
     /// # Errors
-    /// What is not as it was written.
-    pub fn open(bytes: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Result<Self, Damaged> {
+    /// What is not as it was written, or is not written as it is now.
+    pub fn open(bytes: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Result<Self, Unfit> {
         let all = (*bytes).as_ref();
         let (content, trailer) = all.split_last_chunk().ok_or(Damaged(TOO_SHORT))?;
         let Trailer { head_bytes, crc } = Trailer::of(*trailer)?;
         if crc32c::crc32c(content).to_le_bytes() != crc {
-            return Err(Damaged("its checksum does not match"));
+            return Err(Damaged("its checksum does not match").into());
         }
         let end = content.len().checked_sub(head_bytes as usize);
         let end = end.ok_or(Damaged(TOO_LONG))?;

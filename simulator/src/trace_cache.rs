@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
 use memmap2::Mmap;
 use recorder::{PackedFile, PackedFolder, Trace};
-use simulator::packed::{About, PackedTrace, Packer, SourceFile};
+use simulator::packed::{About, PackedTrace, Packer, SourceFile, Unfit};
 use tempfile::TempPath;
 
 use crate::console::Console;
@@ -97,6 +97,7 @@ impl TraceCache {
                     ));
                 }
                 Ok(_) => {}
+                Err(error) if error.downcast_ref() == Some(&Unfit::OtherLayout) => {}
                 Err(error) => {
                     console.note(format_args!("{}: {error}; it is made anew", shown(place)));
                 }
@@ -210,10 +211,17 @@ fn remove_leftovers(folder: &PackedFolder) -> Vec<String> {
         let mut tell = |error, then| {
             problems.push(format!("{}: {error}{then}", shown(&file.path)));
         };
-        let is_left_over = is_left_over(&file).unwrap_or_else(|error| {
-            let is_damaged = error.kind() == io::ErrorKind::InvalidData;
-            tell(error, if is_damaged { "; it is removed" } else { "" });
-            is_damaged
+        let is_left_over = is_left_over(&file).unwrap_or_else(|error| match error.kind() {
+            // What another version packed is no news to anybody, and no use.
+            io::ErrorKind::Unsupported => true,
+            io::ErrorKind::InvalidData => {
+                tell(error, "; it is removed");
+                true
+            }
+            _ => {
+                tell(error, "");
+                false
+            }
         });
         if is_left_over && let Err(error) = file.remove() {
             tell(error, "");
@@ -225,7 +233,7 @@ fn remove_leftovers(folder: &PackedFolder) -> Vec<String> {
 /// Whether nobody will ask for a file again.
 ///
 /// # Errors
-/// What the file system says; that it is damaged.
+/// What the file system says; what is [`Unfit`] about it.
 fn is_left_over(packed: &PackedFile) -> io::Result<bool> {
     let file = match File::open(&packed.path) {
         // Another process was faster.

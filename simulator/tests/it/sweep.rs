@@ -854,12 +854,23 @@ fn as_of_another_version(packed: &[u8]) -> Vec<u8> {
 fn what_another_version_has_packed_is_packed_anew() {
     let desk = Desk::new();
     desk.sweep("first", &[], 0, &[]);
-    for packed in desk.packed() {
-        let bytes = as_of_another_version(&fs::read(&packed).unwrap());
-        fs::write(packed, bytes).unwrap();
+    let make: [fn(&[u8]) -> Vec<u8>; 2] = [as_of_another_version, |packed| {
+        // The number of the layout.
+        [&packed[..packed.len() - 1], b"0"].concat()
+    }];
+    for (make, out) in make.into_iter().zip(["upgraded", "upgraded-again"]) {
+        for packed in desk.packed() {
+            fs::write(&packed, make(&fs::read(&packed).unwrap())).unwrap();
+        }
+        // That is no news.
+        let swept = desk.run_with(&[&["sweep"], &SMALL[..], &["--output", out]].concat(), "");
+        assert!(
+            swept.code == 0 && !swept.err.contains(".tabpack"),
+            "{}",
+            swept.err
+        );
+        assert_eq!(desk.results(out), desk.results("first"));
     }
-    desk.sweep("upgraded", &[], 0, &[]);
-    assert_eq!(desk.results("upgraded"), desk.results("first"));
 }
 
 /// The trace `observe` up to its last checkpoint, so not closed: as it was, and with a digit changed
