@@ -49,7 +49,7 @@ pub struct Orchestrator {
     /// The tabs that observe mode has decided on.
     shadowed: BTreeSet<TabId>,
     recency: Recency,
-    /// Before when no tab is ripe, on the policy's clock; absent since a tab was given its place.
+    /// Before when no tab is ripe, on the policy's clock, where that is known.
     #[serde(skip)]
     ripe_from: Option<i64>,
 }
@@ -293,14 +293,14 @@ impl Orchestrator {
             return;
         }
         self.settle(world);
-        let ripe_from = self.ripe_from.unwrap_or_else(|| self.first_ripe());
-        self.ripe_from = Some(ripe_from);
-        if world.moment().on(self.document.ttl_clock) < ripe_from {
+        let now = world.moment().on(self.document.ttl_clock);
+        if self.ripe_from.is_some_and(|ripe_from| now < ripe_from) {
             debug_assert!(self.next_batch(world, level).is_empty());
             return;
         }
         let chosen = self.next_batch(world, level);
         if chosen.is_empty() {
+            self.ripe_from = Some(self.first_ripe());
             return;
         }
         let mut reasons = self.pressure.reasons.clone();

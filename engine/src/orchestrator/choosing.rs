@@ -55,13 +55,18 @@ impl Orchestrator {
         })
     }
 
-    /// When the first tab becomes ripe at the earliest, on the policy's clock: by the shorter of its
-    /// two TTLs, as nobody knows yet what will belong to the cluster then.
+    /// When a tab becomes ripe at the earliest, on the policy's clock: by the shorter of its two
+    /// TTLs, as nobody knows yet what will belong to the cluster then.
+    pub(super) fn ripens(&self, key: Key, familiarity: u8) -> i64 {
+        let ttl_ms = [false, true].map(|in_focus| self.ttl_ms(in_focus, familiarity));
+        key.idle_since.saturating_add(ttl_ms[0].min(ttl_ms[1]))
+    }
+
+    /// When the first of all does.
     pub(super) fn first_ripe(&self) -> i64 {
         let firsts = (1..=FAMILIARITY_MAX).filter_map(|familiarity| {
             let first = self.recency.candidates(familiarity).next()?;
-            let ttl_ms = [false, true].map(|in_focus| self.ttl_ms(in_focus, familiarity));
-            Some(first.idle_since.saturating_add(ttl_ms[0].min(ttl_ms[1])))
+            Some(self.ripens(*first, familiarity))
         });
         firsts.min().unwrap_or(i64::MAX)
     }

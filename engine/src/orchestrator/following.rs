@@ -137,7 +137,6 @@ impl Orchestrator {
 
     /// Puts a tab where it belongs now.
     fn place(&mut self, world: &World, id: TabId) {
-        self.ripe_from = None;
         let Some(tab) = world.tab(id) else {
             self.recency.remove(id);
             return;
@@ -161,10 +160,11 @@ impl Orchestrator {
                 key: self.key(world, tab),
             }
         } else {
-            Place::Candidate {
-                familiarity: world.familiarity(tab),
-                key: self.key(world, tab),
+            let (familiarity, key) = (world.familiarity(tab), self.key(world, tab));
+            if let Some(ripe_from) = self.ripe_from {
+                self.ripe_from = Some(ripe_from.min(self.ripens(key, familiarity)));
             }
+            Place::Candidate { familiarity, key }
         };
         self.recency.put(id, place);
     }
