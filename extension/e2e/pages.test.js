@@ -364,3 +364,36 @@ test('what is chosen is seen in colours of the person’s own, too', { timeout: 
     await seeInForcedColours(false);
   }
 });
+
+test('who has chosen a larger type reads a larger one, on a page that has room for it', { timeout: 120_000 }, async (t) => {
+  if (!lab) return t.skip('no browser');
+  const choose = (standard) => lab.controller.Page.setFontSizes({ fontSizes: { standard, fixed: standard - 3 } });
+  const look = () =>
+    lab.inController(() => {
+      const sizes = new Map();
+      for (const it of document.querySelectorAll('body *')) {
+        if (!it.checkVisibility() || it.textContent.trim() === '') continue;
+        const name = [it.localName, it.id, ...it.classList].join(' ');
+        sizes.set(name, parseFloat(getComputedStyle(it).fontSize));
+      }
+      const { scrollWidth, clientWidth } = document.documentElement;
+      return { sizes: [...sizes], beyond: scrollWidth - clientWidth };
+    });
+  for (const page of ['popup', 'options', 'setup']) {
+    await lab.goTo(`pages/${page}.html`);
+    await waitFor('the page is there', async () => (await look()).sizes.length > 5);
+    try {
+      await choose(16);
+      const before = new Map((await look()).sizes);
+      await choose(24);
+      const { sizes, beyond } = await look();
+      assert.equal(beyond, 0, `${page}: ${beyond} px beyond its right side`);
+      const known = sizes.filter(([name]) => before.has(name));
+      assert.ok(known.length > 5, page);
+      const stay = known.filter(([name, size]) => Math.abs(size / before.get(name) - 1.5) > 0.01);
+      assert.deepEqual(stay, [], page);
+    } finally {
+      await choose(16);
+    }
+  }
+});
