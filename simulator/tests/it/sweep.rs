@@ -854,13 +854,16 @@ fn as_of_another_version(packed: &[u8]) -> Vec<u8> {
 fn what_another_version_has_packed_is_packed_anew() {
     let desk = Desk::new();
     desk.sweep("first", &[], 0, &[]);
-    let make: [fn(&[u8]) -> Vec<u8>; 2] = [as_of_another_version, |packed| {
-        // The number of the layout.
-        [&packed[..packed.len() - 1], b"0"].concat()
-    }];
-    for (make, out) in make.into_iter().zip(["upgraded", "upgraded-again"]) {
+    for (out, is_laid_out_as_now) in [("upgraded", true), ("upgraded-again", false)] {
         for packed in desk.packed() {
-            fs::write(&packed, make(&fs::read(&packed).unwrap())).unwrap();
+            let bytes = fs::read(&packed).unwrap();
+            let of_another = if is_laid_out_as_now {
+                as_of_another_version(&bytes)
+            } else {
+                // The number of the layout is the last byte.
+                [&bytes[..bytes.len() - 1], b"0"].concat()
+            };
+            fs::write(packed, of_another).unwrap();
         }
         // That is no news.
         let swept = desk.run_with(&[&["sweep"], &SMALL[..], &["--output", out]].concat(), "");
