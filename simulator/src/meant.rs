@@ -10,14 +10,17 @@ pub fn meant<'a>(asked: &str, names: impl Iterator<Item = &'a str> + Clone) -> V
         return Vec::new();
     }
     let asked = &asked.to_lowercase();
-    let parts = |name: &'a str| [name, name.rsplit('.').next().unwrap_or(name)];
-    let begins = |name: &&'a str| parts(name).iter().any(|part| part.starts_with(asked));
+    let parts = |name: &str| {
+        let (whole, last) = (name, name.rsplit('.').next().unwrap_or(name));
+        [whole, last].map(str::to_lowercase)
+    };
+    let begins = |name: &&str| parts(name).iter().any(|part| part.starts_with(asked));
     let begun: Vec<&str> = names.clone().filter(begins).collect();
     if !begun.is_empty() {
         return begun;
     }
-    let distance = |name: &&'a str| {
-        let [whole, last] = parts(name).map(|part| damerau_levenshtein(asked, part));
+    let distance = |name: &&str| {
+        let [whole, last] = parts(name).map(|part| damerau_levenshtein(asked, &part));
         whole.min(last)
     };
     let nearest = names.min_by_key(distance);
@@ -42,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_pen_and_a_beginning_find_a_name() {
-        let names = ["ttl_minutes", "ttl_clock", "gate", "focus.enabled"];
+        let names = ["ttl_minutes", "ttl_clock", "gate", "focus.enabled", "lru-N"];
         for (asked, expect) in [
             ("tll_clock", "ttl_clock"),
             ("Gaze", "gate"),
@@ -51,6 +54,7 @@ mod tests {
             ("enabeld", "focus.enabled"),
             ("ttl", "ttl_minutes or ttl_clock"),
             ("enab", "focus.enabled"),
+            ("lrx-M", "lru-N"),
             ("ga", ""),
             ("colour", ""),
             ("", ""),
