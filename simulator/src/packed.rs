@@ -94,13 +94,8 @@ pub enum Unfit {
 }
 
 impl From<Unfit> for io::Error {
-    /// [`io::ErrorKind::Unsupported`] for another layout, [`io::ErrorKind::InvalidData`] for damage.
     fn from(unfit: Unfit) -> Self {
-        let kind = match unfit {
-            Unfit::OtherLayout => io::ErrorKind::Unsupported,
-            Unfit::Damaged(_) => io::ErrorKind::InvalidData,
-        };
-        Self::new(kind, unfit)
+        Self::new(io::ErrorKind::InvalidData, unfit)
     }
 }
 
@@ -188,7 +183,7 @@ impl About {
     /// Reads which trace was packed, and neither its steps nor whether they are whole.
     ///
     /// # Errors
-    /// What the reader says; [`Unfit`].
+    /// What the reader says; [`Unfit`], as [`io::ErrorKind::InvalidData`].
     pub fn read(mut packed: impl Read + Seek) -> io::Result<Self> {
         let damaged = |what| io::Error::from(Unfit::Damaged(Damaged(what)));
         let length = packed.seek(SeekFrom::End(0))?;

@@ -211,17 +211,10 @@ fn remove_leftovers(folder: &PackedFolder) -> Vec<String> {
         let mut tell = |error, then| {
             problems.push(format!("{}: {error}{then}", shown(&file.path)));
         };
-        let is_left_over = is_left_over(&file).unwrap_or_else(|error| match error.kind() {
-            // What another version packed is no news to anybody, and no use.
-            io::ErrorKind::Unsupported => true,
-            io::ErrorKind::InvalidData => {
-                tell(error, "; it is removed");
-                true
-            }
-            _ => {
-                tell(error, "");
-                false
-            }
+        let is_left_over = is_left_over(&file).unwrap_or_else(|error| {
+            let is_damaged = error.kind() == io::ErrorKind::InvalidData;
+            tell(error, if is_damaged { "; it is removed" } else { "" });
+            is_damaged
         });
         if is_left_over && let Err(error) = file.remove() {
             tell(error, "");
@@ -233,7 +226,7 @@ fn remove_leftovers(folder: &PackedFolder) -> Vec<String> {
 /// Whether nobody will ask for a file again.
 ///
 /// # Errors
-/// What the file system says; what is [`Unfit`] about it.
+/// What the file system says; that it is damaged.
 fn is_left_over(packed: &PackedFile) -> io::Result<bool> {
     let file = match File::open(&packed.path) {
         // Another process was faster.
@@ -241,7 +234,12 @@ fn is_left_over(packed: &PackedFile) -> io::Result<bool> {
         file => file?,
     };
     if packed.is_whole {
-        let mut files = About::read(file)?.files.into_iter();
+        let about = match About::read(file) {
+            // What another version packed is no use, and no news to anybody.
+            Err(error) if is_other_layout(&error) => return Ok(true),
+            about => about?,
+        };
+        let mut files = about.files.into_iter();
         return Ok(files.any(|it| !as_it_is(Path::new(&it.path)).is_ok_and(|now| now == it)));
     }
     match file.try_lock_shared() {
@@ -249,6 +247,11 @@ fn is_left_over(packed: &PackedFile) -> io::Result<bool> {
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+fn is_other_layout(error: &io::Error) -> bool {
+    let unfit = error.get_ref().and_then(|inner| inner.downcast_ref());
+    unfit == Some(&Unfit::OtherLayout)
 }
 
 /// Removes what was asked for the longest ago, until the rest has at most so many bytes. The last
